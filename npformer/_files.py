@@ -1,0 +1,46 @@
+"""Writing a file so that a crash, a kill or a full disk never leaves half of one behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+
+def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:
+    """Call `write` on a temporary file beside `path`, force it to the disk, then give it its name.
+
+    Whoever looks at `path` finds the old content or the new one, at any moment. Where `write` fails, the
+    temporary file is removed and the old content stays.
+
+    Parameters
+    ----------
+    path : path
+    write : callable
+        Takes the open binary file.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    if hasattr(os, "O_DIRECTORY"):  # make the new name itself survive a power cut
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

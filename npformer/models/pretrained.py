@@ -1,0 +1,97 @@
+"""Models in folders: config.json, model.npz and the tokenizer's files. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._files import write_atomically
+from .config import EncoderConfig
+from .encoder import Encoder
+
+ARCHITECTURES = {"encoder": (Encoder, EncoderConfig)}
+
+
+def save_pretrained(model: Encoder, folder: str | os.PathLike[str], tokenizer: Any = None) -> None:
+    """Write `model` into `folder`, which is made if need be.
+
+    Parameters
+    ----------
+    model : Encoder
+    folder : path
+    tokenizer : optional
+        Anything with ``save(path)``, e.g. `npformer.text.WordPieceTokenizer`; written to vocab.txt.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written; files that were there before stay whole.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"architecture": "encoder", **model.config.to_dict()}
+    if tokenizer is not None:
+        tokenizer.save(folder / "vocab.txt")
+        config_text = {"lowercase": bool(getattr(tokenizer, "lowercase", True))}
+        write_atomically(folder / "tokenizer.json", lambda f: _write_json(f, config_text))
+    write_atomically(folder / "model.npz", lambda f: np.savez(f, **dict(model.params)))
+    write_atomically(folder / "config.json", lambda f: _write_json(f, config))  # last: a folder with it is whole
+
+
+def from_pretrained(folder: str | os.PathLike[str], dtype: npt.DTypeLike | None = None) -> Encoder:
+    """Read a model that `save_pretrained` wrote.
+
+    Parameters
+    ----------
+    folder : path
+    dtype : dtype, optional
+        Default: that of the stored weights.
+
+    Returns
+    -------
+    Encoder
+
+    Raises
+    ------
+    FileNotFoundError
+        If config.json or model.npz is not there.
+    ValueError
+        If a file is not what it should be, or a weight is missing, not known, or of another shape.
+    """
+    folder = Path(folder)
+    path = folder / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder}: expected a model folder with config.json, found none")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        architecture = values.pop("architecture")
+        build, configure = ARCHITECTURES[architecture]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path}: expected the configuration of a model, got {error}") from None
+    weights_path = folder / "model.npz"
+    try:
+        with np.load(weights_path, allow_pickle=False) as stored:
+            weights = {name: stored[name] for name in stored.files}
+    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"{weights_path}: expected an .npz file of arrays, got {error}") from None
+    model = build(configure.from_dict(values), dtype=dtype or next(iter(weights.values())).dtype)
+    for name in sorted(set(weights) ^ set(model.params)):
+        trouble = "is missing" if name in model.params else "is not known to this model"
+        raise ValueError(f"{weights_path}: weight {name!r} {trouble}")
+    for name, value in weights.items():
+        if value.shape != model.params[name].shape:
+            raise ValueError(
+                f"{weights_path}: {name}: expected shape {model.params[name].shape}, got {value.shape}"
+            )
+        model.params[name] = value
+    return model
+
+
+def _write_json(file: Any, values: dict[str, Any]) -> None:
+    file.write(json.dumps(values, indent=2).encode() + b"\n")

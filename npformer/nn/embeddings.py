@@ -1,0 +1,111 @@
+"""An encoder's input: tokens, positions and segments summed, normalised, dropped out."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..functional import (
+    EmbeddingCache,
+    embedding,
+    embedding_backward,
+    embedding_backward_rows,
+    sinusoidal_positions,
+)
+from ._blocks import Array, Grads, Params, Random, add_gradient, normal
+from .layers import Dropout, LayerNorm
+
+
+class EmbeddingsCache(NamedTuple):
+    """What `Embeddings.backward` needs."""
+
+    token: EmbeddingCache
+    segment: EmbeddingCache | None
+    norm: Any
+    dropout: Any
+
+
+class Embeddings:
+    """x = dropout(norm(token[ids] + position[t] + segment[segment_ids])).
+
+    Parameters
+    ----------
+    name : str
+    vocab_size, d_model, max_positions, n_segments : int
+        `n_segments` = 0: no segments.
+    positions : {"learned", "sinusoidal", None}
+        None: the positions come in elsewhere (rotary).
+    normalise : bool
+    dropout, eps : float
+
+    References
+    ----------
+    Devlin et al.: BERT, arXiv:1810.04805, figure 2.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        vocab_size: int,
+        d_model: int,
+        *,
+        max_positions: int,
+        n_segments: int = 2,
+        positions: str | None = "learned",
+        normalise: bool = True,
+        dropout: float = 0.0,
+        eps: float = 1e-12,
+    ) -> None:
+        self.vocab_size, self.d_model, self.n_segments = vocab_size, d_model, n_segments
+        self.max_positions, self.positions = max_positions, positions
+        self.token, self.position, self.segment = f"{name}.token", f"{name}.position", f"{name}.segment"
+        self.norm = LayerNorm(f"{name}.norm", d_model, eps) if normalise else None
+        self.dropout = Dropout(dropout)
+
+    def init(self, rng: np.random.Generator, std: float) -> dict[str, Array]:
+        """Return initial values by name."""
+        values = {self.token: normal(rng, std, self.vocab_size, self.d_model)}
+        if self.positions == "learned":
+            values[self.position] = normal(rng, std, self.max_positions, self.d_model)
+        if self.n_segments:
+            values[self.segment] = normal(rng, std, self.n_segments, self.d_model)
+        if self.norm is not None:
+            values |= self.norm.init(rng, std)
+        return values
+
+    def forward(
+        self, params: Params, ids: Array, segment_ids: Array | None, keep: bool = True, rng: Random | None = None
+    ) -> tuple[Array, EmbeddingsCache | None]:
+        """Return x (B, T, d_model) and what the backward needs.
+
+        Without `segment_ids`, every token is in segment 0.
+        """
+        T = ids.shape[1]
+        x, token = embedding(ids, params[self.token])  # (B, T, d_model), fresh: the sums below are in place
+        if self.positions == "learned":
+            x += params[self.position][:T]
+        elif self.positions == "sinusoidal":
+            x += sinusoidal_positions(T, self.d_model).astype(x.real.dtype)
+        segment = norm = None
+        if self.n_segments:
+            segment_ids = np.zeros_like(ids) if segment_ids is None else segment_ids
+            s, segment = embedding(segment_ids, params[self.segment])
+            x += s
+        if self.norm is not None:
+            x, norm = self.norm.forward(params, x, keep)
+        x, dropped = self.dropout.forward(x, rng)
+        return x, EmbeddingsCache(token, segment, norm, dropped) if keep else None
+
+    def backward(self, params: Params, dx: Array, cache: EmbeddingsCache, grads: Grads) -> None:
+        """Add the parameters' gradients to `grads`; ids have none."""
+        dx = self.dropout.backward(dx, cache.dropout)
+        if self.norm is not None:
+            dx = self.norm.backward(params, dx, cache.norm, grads)
+        if cache.segment is not None:
+            add_gradient(grads, self.segment, embedding_backward(dx, cache.segment))
+        if self.positions == "learned" and self.position in grads:
+            grads[self.position][: dx.shape[1]] += dx.sum(axis=0)  # the position is the same in every sequence
+        if self.token in grads:
+            ids, rows = embedding_backward_rows(dx, cache.token)
+            grads[self.token][ids] += rows  # each id stands once

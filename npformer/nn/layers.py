@@ -1,0 +1,100 @@
+"""The smallest blocks: linear, normalisation, dropout, with the names of their parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..functional import (
+    LayerNormCache,
+    LinearCache,
+    dropout,
+    dropout_backward,
+    layer_norm,
+    layer_norm_backward,
+    linear,
+    linear_backward,
+)
+from ._blocks import Array, Grads, Params, Random, add_gradient, normal
+
+
+class Linear:
+    """y = x @ W + b, with parameters `name`.weight (d_in, d_out) and `name`.bias (d_out,).
+
+    Parameters
+    ----------
+    name : str
+    d_in, d_out : int
+    """
+
+    def __init__(self, name: str, d_in: int, d_out: int) -> None:
+        self.weight, self.bias = f"{name}.weight", f"{name}.bias"
+        self.d_in, self.d_out = d_in, d_out
+
+    def init(self, rng: np.random.Generator, std: float) -> dict[str, Array]:
+        """Return initial values by name."""
+        return {self.weight: normal(rng, std, self.d_in, self.d_out), self.bias: np.zeros(self.d_out)}
+
+    def forward(self, params: Params, x: Array, keep: bool = True) -> tuple[Array, LinearCache | None]:
+        """Return y (..., d_out) and what the backward needs."""
+        y, cache = linear(x, params[self.weight], params[self.bias])
+        return y, cache if keep else None
+
+    def backward(self, params: Params, dy: Array, cache: LinearCache, grads: Grads) -> Array:
+        """Add the parameters' gradients to `grads`; return dx."""
+        dx, dweight, dbias = linear_backward(dy, cache)
+        add_gradient(grads, self.weight, dweight)
+        add_gradient(grads, self.bias, dbias)
+        return dx
+
+
+class LayerNorm:
+    """Layer normalisation with parameters `name`.gamma and `name`.beta, both (d,).
+
+    Parameters
+    ----------
+    name : str
+    d : int
+    eps : float
+    """
+
+    def __init__(self, name: str, d: int, eps: float) -> None:
+        self.gamma, self.beta = f"{name}.gamma", f"{name}.beta"
+        self.d, self.eps = d, eps
+
+    def init(self, rng: np.random.Generator, std: float) -> dict[str, Array]:
+        """Return initial values by name."""
+        return {self.gamma: np.ones(self.d), self.beta: np.zeros(self.d)}
+
+    def forward(self, params: Params, x: Array, keep: bool = True) -> tuple[Array, LayerNormCache | None]:
+        """Return y (..., d) and what the backward needs."""
+        y, cache = layer_norm(x, params[self.gamma], params[self.beta], self.eps)
+        return y, cache if keep else None
+
+    def backward(self, params: Params, dy: Array, cache: LayerNormCache, grads: Grads) -> Array:
+        """Add the parameters' gradients to `grads`; return dx."""
+        dx, dgamma, dbeta = layer_norm_backward(dy, cache)
+        add_gradient(grads, self.gamma, dgamma)
+        add_gradient(grads, self.beta, dbeta)
+        return dx
+
+
+class Dropout:
+    """Dropout with probability p where there is a source of randomness; else the identity.
+
+    Parameters
+    ----------
+    p : float
+    """
+
+    def __init__(self, p: float) -> None:
+        self.p = p
+
+    def forward(self, x: Array, rng: Random | None) -> tuple[Array, tuple[Array, ...] | None]:
+        """Return y and what the backward needs (None where nothing was dropped)."""
+        if rng is None or self.p == 0.0:
+            return x, None
+        return dropout(x, self.p, rng)
+
+    def backward(self, dy: Array, cache: tuple[Array, ...] | None) -> Array:
+        """Return dx."""
+        return dy if cache is None else dropout_backward(dy, cache)

@@ -1,0 +1,218 @@
+"""Masked language modelling: some tokens are hidden, and the model says which they were.
+
+    targets   each ordinary token is one with probability `rate`
+    input     a target becomes [MASK] with probability 0.8, a random ordinary token with 0.1, stays with 0.1
+    loss      mean over the targets of -log p(true token | corrupted input)
+
+References
+----------
+Devlin et al.: BERT, arXiv:1810.04805, section 3.1, task 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..functional import cross_entropy, cross_entropy_backward
+from ..nn import SequenceRandom
+
+Array = Any
+
+MASKED, RANDOM = 0.8, 0.1  # the rest, 0.1, stays as it is
+
+
+class MaskedLMBatch(NamedTuple):
+    """Corrupted sequences and what was hidden in them."""
+
+    ids: Array  # (B, T) after corruption
+    mask: Array  # (B, T) bool, True = a real token
+    segment_ids: Array | None  # (B, T)
+    at: Array  # (n,) flat positions of the targets in (B, T), ascending
+    targets: Array  # (n,) the tokens that were there
+
+    @property
+    def n_targets(self) -> int:
+        """Number of targets, by which the loss of the whole batch is divided."""
+        return int(self.at.size)
+
+    def rows(self, start: int, stop: int) -> MaskedLMBatch:
+        """Return the sequences [start, stop) as a batch of their own."""
+        T = self.ids.shape[1]
+        first, last = np.searchsorted(self.at, (start * T, stop * T))
+        return MaskedLMBatch(
+            self.ids[start:stop],
+            self.mask[start:stop],
+            None if self.segment_ids is None else self.segment_ids[start:stop],
+            self.at[first:last] - start * T,
+            self.targets[first:last],
+        )
+
+
+class Metrics(NamedTuple):
+    """Sums over targets; add them up over micro-batches, then divide."""
+
+    loss_sum: Any
+    n_correct: int
+    n_targets: int
+
+    def __add__(self, other: Metrics) -> Metrics:  # type: ignore[override]
+        return Metrics(*(a + b for a, b in zip(self, other, strict=True)))
+
+    @property
+    def loss(self) -> float:
+        """Nats per target; 0 where there is none."""
+        return float(self.loss_sum / max(self.n_targets, 1))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of targets whose most probable token is the true one."""
+        return self.n_correct / max(self.n_targets, 1)
+
+
+class MaskedLM:
+    """Makes masked batches, and their loss and gradients through a model with an `mlm_head`.
+
+    Parameters
+    ----------
+    vocab_size : int
+    mask_id : int
+        Id of [MASK].
+    special_ids : collection of int
+        Never targets and never random replacements: [PAD], [UNK], [CLS], [SEP], [MASK].
+    rate : float
+        Share of the ordinary tokens that become targets.
+
+    Raises
+    ------
+    ValueError
+        If the rate is not in (0, 1], an id is out of range, or there is no ordinary token.
+
+    Examples
+    --------
+    >>> objective = MaskedLM(vocab_size=100, mask_id=4, special_ids=range(5), rate=0.5)
+    >>> ids = np.array([[2, 17, 42, 63, 3, 0]])
+    >>> batch = objective.make_batch(ids, ids != 0, [np.random.default_rng(0)])
+    >>> batch.at, batch.targets, batch.ids
+    (array([2, 3]), array([42, 63]), array([[ 2, 17,  4,  4,  3,  0]]))
+    """
+
+    def __init__(self, vocab_size: int, mask_id: int, special_ids: Collection[int], rate: float = 0.15) -> None:
+        special = sorted({int(i) for i in special_ids} | {int(mask_id)})
+        if special[0] < 0 or special[-1] >= vocab_size:
+            raise ValueError(f"MaskedLM: special_ids: expected ids in [0, {vocab_size}), got {special}")
+        if not 0.0 < rate <= 1.0:
+            raise ValueError(f"MaskedLM: rate: expected a number in (0, 1], got {rate}")
+        self.vocab_size, self.mask_id, self.rate = vocab_size, int(mask_id), float(rate)
+        self.special = np.zeros(vocab_size, dtype=bool)
+        self.special[special] = True
+        self.ordinary = np.flatnonzero(~self.special)
+        if not self.ordinary.size:
+            raise ValueError(f"MaskedLM: vocab_size: expected ordinary tokens beside the special ones, got {vocab_size}")
+
+    def make_batch(
+        self,
+        ids: Array,
+        mask: Array,
+        rngs: Sequence[np.random.Generator],
+        segment_ids: Array | None = None,
+    ) -> MaskedLMBatch:
+        """Choose the targets and corrupt them.
+
+        Parameters
+        ----------
+        ids : ndarray of int, shape (B, T)
+        mask : ndarray of bool, shape (B, T)
+            True = a real token.
+        rngs : sequence of B Generators
+            One for each sequence, so that its corruption does not depend on its neighbours.
+        segment_ids : ndarray of int, shape (B, T), optional
+
+        Returns
+        -------
+        MaskedLMBatch
+        """
+        B, T = ids.shape
+        choose, how, which = np.moveaxis(SequenceRandom(rngs).random((B, 3, T)), 1, 0)
+        return self.corrupt(ids, mask, choose < self.rate, how, which, segment_ids)
+
+    def corrupt(
+        self, ids: Array, mask: Array, chosen: Array, how: Array, which: Array, segment_ids: Array | None = None
+    ) -> MaskedLMBatch:
+        """Hide the `chosen` tokens, as far as they are ordinary ones.
+
+        Parameters
+        ----------
+        ids, mask, segment_ids
+            As in `make_batch`.
+        chosen : ndarray of bool, shape (B, T)
+        how, which : ndarray, shape (B, T)
+            Uniform numbers in [0, 1): `how` < 0.8 hides a target behind [MASK], < 0.9 puts the ordinary token
+            number floor(`which` · n) in its place.
+
+        Returns
+        -------
+        MaskedLMBatch
+        """
+        target = chosen & mask & ~self.special[ids]
+        replacement = self.ordinary[(which * self.ordinary.size).astype(np.intp)]
+        corrupted = np.where(target & (how < MASKED), self.mask_id, ids)
+        swapped = target & (how >= MASKED) & (how < MASKED + RANDOM)
+        corrupted = np.where(swapped, replacement, corrupted).astype(ids.dtype)
+        at = np.flatnonzero(target)
+        return MaskedLMBatch(corrupted, mask, segment_ids, at, ids.reshape(-1)[at])
+
+    def loss_and_grad(
+        self,
+        model: Any,
+        batch: MaskedLMBatch,
+        grads: Any,
+        *,
+        normalizer: float,
+        rng: Any = None,
+        params: Any = None,
+    ) -> Metrics:
+        """Return the summed loss of `batch`; add the gradient of loss / `normalizer` to `grads`.
+
+        Parameters
+        ----------
+        model : Encoder
+        batch : MaskedLMBatch
+            A whole batch or some of its rows.
+        grads : mapping of names to arrays, or None
+            None: only the loss, keeping nothing.
+        normalizer : float
+            Number of targets of the *whole* batch, so that micro-batches with different numbers of
+            targets add up to the gradient of its mean.
+        rng : Generator or SequenceRandom, optional
+            Source of dropout.
+        params : Parameters, optional
+            Use these in place of the model's own.
+
+        Returns
+        -------
+        Metrics
+        """
+        if batch.n_targets == 0:
+            return Metrics(0.0, 0, 0)
+        keep = grads is not None
+        params = model.params if params is None else params
+        hidden, c_model = model.forward(
+            batch.ids,
+            segment_ids=batch.segment_ids,
+            mask=batch.mask,
+            at=batch.at,
+            keep=keep,
+            rng=rng,
+            params=params,
+        )
+        logits, c_head = model.mlm_head.forward(params, hidden, keep)  # (n, V): at the targets alone
+        loss_sum, c_loss = cross_entropy(logits, batch.targets, reduction="sum")
+        if keep:
+            dlogits = cross_entropy_backward(np.asarray(1.0 / normalizer, logits.dtype), c_loss)
+            dhidden = model.mlm_head.backward(params, dlogits, c_head, grads)
+            model.backward(dhidden, c_model, grads)
+        n_correct = int((logits.real.argmax(axis=-1) == batch.targets).sum())
+        return Metrics(loss_sum if np.iscomplexobj(loss_sum) else float(loss_sum), n_correct, batch.n_targets)
