@@ -1,0 +1,30 @@
+"""Optimizers on one flat vector of parameters: SGD, Adam and AdamW, clipping, learning-rate schedules.
+
+A leaf: needs NumPy and nothing of the package. Each optimizer exists as a function of plain vectors
+(`adamw_step`), which is the formula, and as a class that keeps its state (`AdamW`). Both work in place.
+"""
+
+from .adam import Adam, adam_step
+from .adamw import AdamW, adamw_step
+from .clipping import clip_by_global_norm, global_norm
+from .schedules import Schedule, constant, cosine, linear
+from .segments import Segment, decays, make_segments
+from .sgd import SGD, sgd_step
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Schedule",
+    "Segment",
+    "adam_step",
+    "adamw_step",
+    "clip_by_global_norm",
+    "constant",
+    "cosine",
+    "decays",
+    "global_norm",
+    "linear",
+    "make_segments",
+    "sgd_step",
+]

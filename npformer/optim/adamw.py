@@ -1,0 +1,177 @@
+"""AdamW: Adam whose weight decay is decoupled from the gradient.
+
+    1.  g_t = ∇f(θ_{t-1})                               no λ · θ here: that would be Adam's L2 penalty
+    2.  m_t = β₁ · m_{t-1} + (1 - β₁) · g_t             m_0 = 0
+    3.  v_t = β₂ · v_{t-1} + (1 - β₂) · g_t²            v_0 = 0
+    4.  m̂_t = m_t / (1 - β₁ᵗ)
+    5.  v̂_t = v_t / (1 - β₂ᵗ)
+    6.  θ_t = θ_{t-1} - α_t · m̂_t / (√v̂_t + ε) - α_t · λ · θ_{t-1}
+
+Loshchilov and Hutter write η_t · (α · m̂ / (√v̂ + ε) + λ · θ), with a schedule η_t apart from the rate α. Here,
+as in PyTorch, α_t is the rate the schedule has already acted on, and it multiplies the decay too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ._arguments import (
+    Array,
+    check_state,
+    chunks,
+    require_apart,
+    require_betas,
+    require_count,
+    require_number,
+    require_vector,
+)
+from .segments import Segment, resolve_segments
+
+
+def adamw_step(
+    theta: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    t: int,
+    *,
+    lr: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.01,
+) -> None:
+    """Make step number `t` of AdamW, in place.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (n,)
+        The parameters θ, float32 or float64; changed.
+    g : ndarray, shape (n,)
+        The gradient ∇f(θ); left as it is.
+    m, v : ndarray, shape (n,)
+        Running averages of g and g², zero before the first step; changed.
+    t : int
+        Number of this step, 1 for the first.
+    lr, betas, eps, weight_decay : float
+        α, (β₁, β₂) in [0, 1), ε and λ.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a vector is not contiguous, not float32 or float64 or of another size or dtype than `theta`, if two
+        share memory, if `t` is below 1 or a number is out of range or not finite. Nothing is changed then.
+
+    References
+    ----------
+    Loshchilov, Hutter: Decoupled Weight Decay Regularization, arXiv:1711.05101, algorithm 2. Semantics of
+    torch.optim.AdamW.
+
+    Examples
+    --------
+    >>> theta, m, v = np.array([1.0, -2.0]), np.zeros(2), np.zeros(2)
+    >>> adamw_step(theta, np.array([0.5, -30.0]), m, v, 1, lr=0.1, weight_decay=0.5)
+    >>> theta.round(6)  # lr against the sign of the gradient, and lr · weight_decay of itself
+    array([ 0.85, -1.8 ])
+    """
+    op = "adamw_step"
+    t = require_count(op, "t", t, 1)
+    lr = require_number(op, "lr", lr, 0.0)
+    beta1, beta2 = require_betas(op, betas)
+    eps = require_number(op, "eps", eps, 0.0)
+    weight_decay = require_number(op, "weight_decay", weight_decay, 0.0)
+    require_vector(op, "theta", theta)
+    require_vector(op, "g", g, theta, written=False)
+    require_vector(op, "m", m, theta)
+    require_vector(op, "v", v, theta)
+    require_apart(op, {"theta": theta, "m": m, "v": v, "g": g})
+
+    for piece in chunks(theta.size):
+        theta_, g_, m_, v_ = theta[piece], g[piece], m[piece], v[piece]  # 1
+        m_ *= beta1  # 2
+        m_ += (1 - beta1) * g_
+        v_ *= beta2  # 3
+        v_ += (1 - beta2) * (g_ * g_)
+        m_hat = m_ / (1 - beta1**t)  # 4
+        v_hat = v_ / (1 - beta2**t)  # 5
+        if weight_decay:
+            theta_ *= 1 - lr * weight_decay  # 6, its last term: nothing above or below reads θ
+        theta_ -= lr * m_hat / (np.sqrt(v_hat) + eps)  # 6
+
+
+class AdamW:
+    """AdamW on one flat vector of parameters; see `adamw_step` for the formula.
+
+    Parameters
+    ----------
+    flat : ndarray, shape (n,)
+        The parameters, float32 or float64; every `step` changes them in place.
+    lr, betas, eps, weight_decay
+        As in `adamw_step`; the decay is decoupled.
+    segments : sequence of Segment, optional
+        Rates and decay by parts of the vector; see `make_segments`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `adamw_step`, and if `segments` do not cover the vector.
+
+    Examples
+    --------
+    >>> theta = np.array([1.0, 1.0])
+    >>> segments = [Segment(0, 1), Segment(1, 2, weight_decay=0.0)]
+    >>> optimizer = AdamW(theta, lr=0.1, weight_decay=0.5, segments=segments)
+    >>> optimizer.step(np.array([0.0, 0.0]))
+    >>> theta
+    array([0.95, 1.  ])
+    """
+
+    def __init__(
+        self,
+        flat: Array,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        segments: Sequence[Segment] | None = None,
+    ) -> None:
+        require_vector("AdamW", "flat", flat)
+        self.flat = flat
+        self.lr = require_number("AdamW", "lr", lr, 0.0)
+        self.betas = require_betas("AdamW", betas)
+        self.eps = require_number("AdamW", "eps", eps, 0.0)
+        weight_decay = require_number("AdamW", "weight_decay", weight_decay, 0.0)
+        self.segments = resolve_segments("AdamW", segments, flat.size, weight_decay)
+        self.t = 0
+        self.m = np.zeros_like(flat)
+        self.v = np.zeros_like(flat)
+
+    def step(self, grad: Array, lr: float | None = None) -> None:
+        """Update the parameters from `grad`; `lr`, where given, replaces the optimizer's own this time."""
+        lr = self.lr if lr is None else require_number("AdamW.step", "lr", lr, 0.0)
+        require_vector("AdamW.step", "grad", grad, self.flat, written=False)
+        require_apart("AdamW.step", {"flat": self.flat, "m": self.m, "v": self.v, "grad": grad})
+        self.t += 1
+        for where, lr_scale, weight_decay in self.segments:
+            adamw_step(
+                self.flat[where],
+                grad[where],
+                self.m[where],
+                self.v[where],
+                self.t,
+                lr=lr * lr_scale,
+                betas=self.betas,
+                eps=self.eps,
+                weight_decay=weight_decay,
+            )
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of what a resumed run needs: "step", "m" and "v"."""
+        return {"step": np.array(self.t, dtype=np.int64), "m": self.m.copy(), "v": self.v.copy()}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Go on from what `state_dict` returned; raise, changing nothing, if names or sizes differ."""
+        self.t = check_state("AdamW.load_state_dict", state, {"m": self.m, "v": self.v})
+        self.m[...] = state["m"]
+        self.v[...] = state["v"]
