@@ -65,6 +65,13 @@ def test_the_usual_mistakes_would_be_seen(name, mistake, run, loops, error):
     assert seen > 1e-8  # a million times what the comparisons above allow
 
 
+@pytest.mark.parametrize("step", [adam_step, adamw_step])
+def test_the_gradient_is_only_read(step):
+    g = np.array([0.5, -1.0])
+    step(np.ones(2), g, np.zeros(2), np.zeros(2), 1, weight_decay=0.3)
+    np.testing.assert_array_equal(g, [0.5, -1.0])
+
+
 def test_two_steps_of_adam_by_hand():
     theta, m, v = np.array([2.0]), np.zeros(1), np.zeros(1)
     keywords = {"lr": 0.1, "betas": (0.5, 0.75), "eps": 0.5, "weight_decay": 0.5}
