@@ -1,0 +1,23 @@
+"""Text: the WordPiece tokenizer, corpora, a held-out split, and packing into sequences.
+
+Everything here works on its own: ``from npformer.text import WordPieceTokenizer``.
+"""
+
+from .corpus import Document, read_corpus
+from .default_corpus import default_corpus
+from .errors import CorpusError
+from .packing import Packed, pack
+from .split import split_corpus
+from .wordpiece import Encoding, WordPieceTokenizer
+
+__all__ = [
+    "CorpusError",
+    "Document",
+    "Encoding",
+    "Packed",
+    "WordPieceTokenizer",
+    "default_corpus",
+    "pack",
+    "read_corpus",
+    "split_corpus",
+]

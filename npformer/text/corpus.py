@@ -1,0 +1,173 @@
+"""Text from files, folders, patterns and standard input.
+
+A file is one document. It is read as UTF-8, strictly: a byte that is not is an error that names the file
+and the place, since text guessed wrong is learned wrong. A byte-order mark goes; line ends become newlines.
+"""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .errors import CorpusError
+
+# What a folder is searched for. Any file can be named directly, whatever its suffix.
+TEXT_SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst", ".adoc", ".org")
+
+STDIN = "-"
+
+
+class Document(NamedTuple):
+    """A text and where it is from."""
+
+    name: str
+    text: str
+
+
+def read_corpus(sources: str | Path | Sequence[str | Path]) -> list[Document]:
+    """Read the documents of files, folders, patterns and standard input, in that order.
+
+    Parameters
+    ----------
+    sources : path or sequence of paths
+        Each a file; a folder, searched with everything below it for names that end in one of
+        `TEXT_SUFFIXES`, without what is hidden (a name that begins with a dot); a pattern such as
+        "notes/**/*.txt"; or "-", standard input. A folder's and a pattern's files come sorted. A file met
+        twice is read once.
+
+    Returns
+    -------
+    list of Document
+        None of them blank: a blank file in a folder is passed over.
+
+    Raises
+    ------
+    CorpusError
+        If a file is missing, blank, binary or not UTF-8, a folder has no text or a pattern no match.
+    """
+    if isinstance(sources, (str, os.PathLike)):
+        sources = [sources]
+    if not sources:
+        raise CorpusError("no text given: expected files, folders, patterns or - for standard input")
+    documents: list[Document] = []
+    seen: set[str] = set()
+    for source in map(str, sources):
+        if source == STDIN:
+            if STDIN not in seen:
+                documents.append(Document("<stdin>", _required(_read_stdin(), "<stdin>", "standard input")))
+            seen.add(STDIN)
+            continue
+        named, files = _files(source)
+        texts = 0
+        for path in files:
+            key = os.path.realpath(path)
+            if key in seen:
+                texts += 1
+                continue
+            seen.add(key)
+            text = decode_text(_read(path), path)
+            if named:
+                _required(text, path, "the file")
+            if text.strip():
+                texts += 1
+                documents.append(Document(path, text))
+        if not texts:
+            raise CorpusError(f"{source}: all of its text files are empty")
+    return documents
+
+
+def _files(source: str) -> tuple[bool, list[str]]:
+    """The files that `source` means, and whether it names one itself."""
+    if os.path.isdir(source):
+        files = sorted(_walk(source), key=lambda path: Path(path).parts)
+        if not files:
+            raise CorpusError(f"{source}: the folder has no text (looked for {' '.join(TEXT_SUFFIXES)})")
+        return False, files
+    if os.path.lexists(source):
+        return True, [source]
+    if glob.has_magic(source):
+        files = []
+        for path in sorted(glob.glob(source, recursive=True)):
+            files += [] if os.path.isdir(path) else [path]
+        if not files:
+            raise CorpusError(f"{source}: no file matches the pattern")
+        return False, files
+    raise CorpusError(f"{source}: no such file or folder")
+
+
+def _walk(folder: str) -> Iterator[str]:
+    def fail(error: OSError) -> None:
+        raise CorpusError(f"{error.filename}: {error.strerror}") from error
+
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and name.lower().endswith(TEXT_SUFFIXES):
+                yield os.path.join(parent, name)
+
+
+def _read(path: str) -> bytes:
+    try:
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise CorpusError(f"{path}: not a regular file")
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise CorpusError(f"{path}: {error.strerror or error}") from error
+
+
+def _read_stdin() -> str:
+    return decode_text(sys.stdin.buffer.read(), "<stdin>")
+
+
+def _required(text: str, name: str, what: str) -> str:
+    if not text:
+        raise CorpusError(f"{name}: {what} is empty")
+    if not text.strip():
+        raise CorpusError(f"{name}: {what} has nothing but white space")
+    return text
+
+
+def decode_text(data: bytes, name: str) -> str:
+    """The text of a file's bytes: UTF-8, without a byte-order mark, its line ends newlines.
+
+    Parameters
+    ----------
+    data : bytes
+    name : str
+        What an error calls it.
+
+    Raises
+    ------
+    CorpusError
+        If the bytes are UTF-16, binary (a NUL byte, or more than a tenth control characters), or not UTF-8.
+
+    Examples
+    --------
+    >>> decode_text(b"caf\\xc3\\xa9\\r\\n", "menu.txt")
+    'café\\n'
+    >>> decode_text(b"caf\\xe9", "menu.txt")
+    Traceback (most recent call last):
+    ...
+    npformer.text.errors.CorpusError: menu.txt: not UTF-8: byte 0xe9 at offset 3
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise CorpusError(f"{name}: UTF-16 text, expected UTF-8")
+    nul = data.find(0)
+    if nul >= 0:
+        raise CorpusError(f"{name}: a binary file (byte 0x00 at offset {nul}), expected UTF-8 text")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        at = error.start
+        raise CorpusError(f"{name}: not UTF-8: byte 0x{data[at]:02x} at offset {at}") from None
+    controls = sum(map(data.count, (bytes([code]) for code in (*range(1, 9), *range(14, 32), 127))))
+    if 10 * controls > len(data):
+        raise CorpusError(f"{name}: a binary file ({controls} control characters), expected UTF-8 text")
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")

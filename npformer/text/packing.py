@@ -1,0 +1,122 @@
+"""Sequences of one length out of documents: whole sentences where they fit, little padding, no token lost.
+
+    [CLS] sentence sentence [SEP] sentence ... [SEP] [PAD] ...
+
+A sequence is filled with the sentences that follow one another. The first that does not fit begins the
+next sequence if that leaves few places empty (an eighth of the sequence at most); otherwise it is cut, at the
+end of a word, and its rest begins the next sequence: a sentence's cut end costs a model less than places that
+teach nothing. A document's end is a [SEP], and the next document follows in the same sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .corpus import Document
+from .sentences import lines, sentences
+from .train_wordpiece import PREFIX
+from .wordpiece import WordPieceTokenizer
+
+Array = npt.NDArray[Any]
+
+SLACK = 8  # at most 1 / SLACK of a sequence is left empty for the sake of a whole sentence
+
+
+class Packed(NamedTuple):
+    """Sequences of token ids, and which of them are tokens."""
+
+    ids: Array  # (N, T) int32, padded with the tokenizer's pad_id
+    mask: Array  # (N, T) bool, True = a real token
+
+
+def pack(documents: Iterable[Document], tokenizer: WordPieceTokenizer, seq_len: int) -> Packed:
+    """Encode `documents` and fill sequences of `seq_len` tokens with their sentences, in order.
+
+    Parameters
+    ----------
+    documents : iterable of Document
+    tokenizer : WordPieceTokenizer
+        Special tokens written in a document are text like any other.
+    seq_len : int
+        T, with room for [CLS], [SEP] and a token.
+
+    Returns
+    -------
+    Packed
+        Without [CLS], [SEP] and padding, its rows one after another are the documents' ids, in order.
+
+    Raises
+    ------
+    ValueError
+        If `seq_len` is below 3.
+
+    Examples
+    --------
+    >>> vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "A", "b"]
+    >>> documents = [Document("a", "A b b. A b."), Document("b", "A b b b.")]
+    >>> pack(documents, WordPieceTokenizer(vocab, lowercase=False), 10).ids
+    array([[2, 6, 7, 7, 5, 6, 7, 5, 3, 0],
+           [2, 6, 7, 7, 7, 5, 3, 0, 0, 0]], dtype=int32)
+    """
+    if isinstance(seq_len, bool) or not isinstance(seq_len, (int, np.integer)) or seq_len < 3:
+        raise ValueError(f"pack: seq_len: expected an integer of at least 3, got {seq_len!r}")
+    seen: dict[str, list[int]] = {}
+    continues = [piece.startswith(PREFIX) for piece in tokenizer.vocab]
+    slack = seq_len // SLACK
+    rows: list[Array] = []
+    row = [tokenizer.cls_id]
+
+    def finish() -> None:
+        if row[-1] != tokenizer.sep_id:
+            row.append(tokenizer.sep_id)
+        rows.append(np.array(row, dtype=np.int32))
+        row[:] = [tokenizer.cls_id]
+
+    for document in documents:
+        for ids in _sentence_ids(document.text, tokenizer, seq_len - 2, seen):
+            while ids:
+                space = seq_len - 1 - len(row)  # the last place is [SEP]'s
+                if len(ids) <= space:
+                    row += ids
+                    break
+                if space > slack:
+                    stop = _word_end(ids, space, slack, continues)
+                    row += ids[:stop]
+                    ids = ids[stop:]
+                finish()
+        if len(row) > 1 and row[-1] != tokenizer.sep_id:
+            row.append(tokenizer.sep_id)
+    if len(row) > 1:
+        finish()
+
+    packed = np.full((len(rows), seq_len), tokenizer.pad_id, dtype=np.int32)
+    mask = np.zeros((len(rows), seq_len), dtype=np.bool_)
+    for i, filled in enumerate(rows):
+        packed[i, : len(filled)] = filled
+        mask[i, : len(filled)] = True
+    return Packed(packed, mask)
+
+
+def _sentence_ids(
+    text: str, tokenizer: WordPieceTokenizer, longest: int, seen: dict[str, list[int]]
+) -> Iterator[list[int]]:
+    """The ids of each sentence; of each line, where a sentence has more than `longest`."""
+    for sentence in sentences(text):
+        ids = tokenizer.encode_plain(sentence, specials=False, seen=seen)
+        if len(ids) <= longest:
+            yield ids
+        else:
+            for line in lines(sentence):
+                yield tokenizer.encode_plain(line, specials=False, seen=seen)
+
+
+def _word_end(ids: Sequence[int], space: int, slack: int, continues: Sequence[bool]) -> int:
+    """How many of `ids` to put into `space`: as many as fit, less the pieces of a word that would be torn."""
+    for stop in range(space, max(space - slack, 1) - 1, -1):
+        if not continues[ids[stop]]:
+            return stop
+    return space

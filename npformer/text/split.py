@@ -1,0 +1,133 @@
+"""A held-out part that shares no line with the training part.
+
+    1. cut      long documents into blocks of about a hundredth of the text (20,000 characters at most), at
+                the end of a paragraph, else of a line, and in a line that is more than a fifth of the text,
+                of a sentence
+    2. draw     blocks in random order until they hold the wanted share of the text
+    3. join     blocks again that lie side by side in one document and are on one side
+    4. clean    drop from the held-out side every line that, stripped, stands on the training side as well
+
+The blocks are small beside the text, so a single file is split as well as a thousand; and large beside a
+line, so that most of what a model reads in the held-out part has its context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from .corpus import Document
+from .errors import CorpusError
+from .sentences import lines, paragraphs, sentences
+
+LARGEST_BLOCK = 20_000  # characters
+
+
+def split_corpus(
+    documents: Sequence[Document], held_out: float = 0.1, seed: int = 0
+) -> tuple[list[Document], list[Document]]:
+    """Split `documents` into a training and a held-out part.
+
+    Parameters
+    ----------
+    documents : sequence of Document
+    held_out : float
+        The share of the characters to hold out, before step 4 drops lines.
+    seed : int
+        The same seed, documents and share give the same split.
+
+    Returns
+    -------
+    train, held_out : list of Document
+        In the order of `documents`; the parts of a document keep its name. Neither is empty, and no line,
+        white space around it aside, is in both.
+
+    Raises
+    ------
+    CorpusError
+        If there are not two different lines (or two sentences, in a text of one line).
+    ValueError
+        If `held_out` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> train, held_out = split_corpus([Document("poem", "one\\ntwo\\nthree\\nfour\\nfive\\n")], seed=1)
+    >>> [document.text for document in held_out]
+    ['five\\n']
+    """
+    if not 0 < held_out < 1:
+        raise ValueError(f"split_corpus: held_out: expected a share between 0 and 1, got {held_out}")
+    total = sum(len(document.text) for document in documents)
+    blocks = [  # 1
+        (i, block)
+        for i, document in enumerate(documents)
+        for block in _blocks(document.text, min(LARGEST_BLOCK, total // 100), total // 5)
+    ]
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(blocks))
+    drawn: set[int] = set()  # 2
+    size = 0
+    for j in order[:-1].tolist():  # at least one block stays
+        if size >= held_out * total:
+            break
+        drawn.add(j)
+        size += len(blocks[j][1])
+    train, held = _join(documents, blocks, drawn)  # 3
+    in_training = {line for document in train for line in _stripped_lines(document.text)}
+    held = [Document(name, _without(text, in_training)) for name, text in held]  # 4
+    train, held = _not_blank(train), _not_blank(held)
+    if not held:  # little text, or much repetition: hold out one line, wherever it stands
+        train, held = _hold_out_one_line(documents, rng)
+    return train, held
+
+
+def _blocks(text: str, limit: int, longest_line: int) -> list[str]:
+    """Slices of `text`, none blank, as long as `limit` allows; longer where nothing parts them."""
+    units: list[str] = []
+    for paragraph in paragraphs(text):
+        if len(paragraph) <= limit:
+            units.append(paragraph)
+            continue
+        for line in lines(paragraph):
+            units += sentences(line) if len(line) > max(limit, longest_line) else [line]
+    blocks: list[str] = []
+    for unit in units:
+        if blocks and (len(blocks[-1]) + len(unit) <= limit or not unit.strip() or not blocks[-1].strip()):
+            blocks[-1] += unit
+        else:
+            blocks.append(unit)
+    return [block for block in blocks if block.strip()]
+
+
+def _join(
+    documents: Sequence[Document], blocks: list[tuple[int, str]], drawn: set[int]
+) -> tuple[list[Document], list[Document]]:
+    sides: tuple[list[Document], list[Document]] = ([], [])
+    for (i, is_drawn), run in groupby(enumerate(blocks), key=lambda item: (item[1][0], item[0] in drawn)):
+        sides[is_drawn].append(Document(documents[i].name, "".join(block for _, (_, block) in run)))
+    return sides
+
+
+def _stripped_lines(text: str) -> Iterator[str]:
+    return (line.strip() for line in text.splitlines() if line.strip())
+
+
+def _without(text: str, unwanted: set[str]) -> str:
+    return "".join(line for line in lines(text) if line.strip() not in unwanted)
+
+
+def _not_blank(documents: list[Document]) -> list[Document]:
+    return [document for document in documents if document.text.strip()]
+
+
+def _hold_out_one_line(
+    documents: Sequence[Document], rng: np.random.Generator
+) -> tuple[list[Document], list[Document]]:
+    names = {line: name for name, text in documents for line in _stripped_lines(text)}
+    if len(names) < 2:
+        raise CorpusError("too little text to hold a part of it out: expected at least two different lines")
+    line = sorted(names)[int(rng.integers(len(names)))]
+    train = [Document(name, _without(text, {line})) for name, text in documents]
+    return _not_blank(train), [Document(names[line], line + "\n")]
