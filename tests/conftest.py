@@ -1,0 +1,81 @@
+"""What several rooms' tests share: the --thorough option, the shared data, a generic point for whole models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from npformer.models import Encoder, EncoderConfig, Parameters
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--thorough", action="store_true", help="all twenty seeds of the expensive proofs, ten kills, long runs"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--thorough"):
+        return
+    for item in items:
+        if item.get_closest_marker("thorough"):
+            item.add_marker(pytest.mark.skip(reason="thorough: runs with --thorough, as .ci/run does"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real text beside the checkout; a test that needs it says what is missing."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("shared data: no folder shared/data beside this checkout")
+    return folder
+
+
+# A generic point for whole models: never initialisation (DESIGN section 7)
+
+
+def generic(params: Parameters, rng: np.random.Generator) -> None:
+    """Fill `params` with O(1/sqrt(fan_in)) weights, gamma in U(0.5, 1.5), and biases that are not zero."""
+    for name, view in params.items():
+        if name.endswith(".gamma"):
+            view[...] = rng.uniform(0.5, 1.5, view.shape)
+        elif view.ndim == 1:
+            view[...] = 0.3 * rng.standard_normal(view.shape)
+        elif name.startswith("embeddings."):
+            view[...] = rng.standard_normal(view.shape)
+        else:
+            view[...] = rng.standard_normal(view.shape) / np.sqrt(view.shape[0])
+
+
+def small_encoder(seed: int = 0, **changes: object) -> Encoder:
+    """Return a 2-layer encoder at a generic point, in float64."""
+    values: dict[str, object] = {
+        "vocab_size": 13,
+        "d_model": 8,
+        "n_heads": 2,
+        "d_ff": 12,
+        "n_layers": 2,
+        "max_positions": 7,
+        **changes,
+    }
+    model = Encoder(EncoderConfig(**values), dtype=np.float64)  # type: ignore[arg-type]
+    generic(model.params, np.random.default_rng(seed))
+    return model
+
+
+@pytest.fixture
+def make_encoder():
+    return small_encoder
+
+
+@pytest.fixture
+def inputs() -> dict[str, np.ndarray]:
+    """Three sequences of five tokens: ids that repeat, one padded sequence, two segments."""
+    ids = np.array([[2, 7, 5, 7, 3], [2, 9, 3, 0, 0], [2, 11, 7, 12, 3]])
+    return {
+        "ids": ids,
+        "mask": ids != 0,
+        "segment_ids": np.array([[0, 0, 1, 1, 1], [0, 0, 0, 0, 0], [0, 1, 1, 1, 1]]),
+    }
