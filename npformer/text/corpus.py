@@ -92,9 +92,7 @@ def _files(source: str) -> tuple[bool, list[str]]:
     if os.path.lexists(source):
         return True, [source]
     if glob.has_magic(source):
-        files = []
-        for path in sorted(glob.glob(source, recursive=True)):
-            files += [] if os.path.isdir(path) else [path]
+        files = [path for path in sorted(glob.glob(source, recursive=True)) if os.path.isfile(path)]
         if not files:
             raise CorpusError(f"{source}: no file matches the pattern")
         return False, files
@@ -108,8 +106,9 @@ def _walk(folder: str) -> Iterator[str]:
     for parent, folders, names in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if not name.startswith(".") and name.lower().endswith(TEXT_SUFFIXES):
-                yield os.path.join(parent, name)
+            path = os.path.join(parent, name)
+            if not name.startswith(".") and name.lower().endswith(TEXT_SUFFIXES) and os.path.isfile(path):
+                yield path
 
 
 def _read(path: str) -> bytes:
@@ -123,6 +122,8 @@ def _read(path: str) -> bytes:
 
 
 def _read_stdin() -> str:
+    if sys.stdin is None:  # closed by whoever started the program
+        raise CorpusError("<stdin>: standard input is closed")
     return decode_text(sys.stdin.buffer.read(), "<stdin>")
 
 
@@ -158,7 +159,7 @@ def decode_text(data: bytes, name: str) -> str:
     npformer.text.errors.CorpusError: menu.txt: not UTF-8: byte 0xe9 at offset 3
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise CorpusError(f"{name}: UTF-16 text, expected UTF-8")
+        raise CorpusError(f"{name}: UTF-16 or UTF-32 text, expected UTF-8")
     nul = data.find(0)
     if nul >= 0:
         raise CorpusError(f"{name}: a binary file (byte 0x00 at offset {nul}), expected UTF-8 text")

@@ -78,15 +78,16 @@ def pack(documents: Iterable[Document], tokenizer: WordPieceTokenizer, seq_len: 
 
     for document in documents:
         for ids in _sentence_ids(document.text, tokenizer, seq_len - 2, seen):
-            while ids:
+            start = 0
+            while start < len(ids):
                 space = seq_len - 1 - len(row)  # the last place is [SEP]'s
-                if len(ids) <= space:
-                    row += ids
+                if len(ids) - start <= space:
+                    row += ids[start:]
                     break
                 if space > slack:
-                    stop = _word_end(ids, space, slack, continues)
-                    row += ids[:stop]
-                    ids = ids[stop:]
+                    stop = start + space - _torn(ids, start + space, min(slack, space - 1), continues)
+                    row += ids[start:stop]
+                    start = stop
                 finish()
         if len(row) > 1 and row[-1] != tokenizer.sep_id:
             row.append(tokenizer.sep_id)
@@ -114,9 +115,9 @@ def _sentence_ids(
                 yield tokenizer.encode_plain(line, specials=False, seen=seen)
 
 
-def _word_end(ids: Sequence[int], space: int, slack: int, continues: Sequence[bool]) -> int:
-    """How many of `ids` to put into `space`: as many as fit, less the pieces of a word that would be torn."""
-    for stop in range(space, max(space - slack, 1) - 1, -1):
-        if not continues[ids[stop]]:
-            return stop
-    return space
+def _torn(ids: Sequence[int], stop: int, most: int, continues: Sequence[bool]) -> int:
+    """How many pieces before a cut at `stop` belong to the word it tears; 0 if more than `most` do."""
+    for n in range(most + 1):
+        if not continues[ids[stop - n]]:
+            return n
+    return 0

@@ -10,7 +10,7 @@ import re
 
 # A full stop, question or exclamation mark, with the brackets and quotes that close after it, then white
 # space, and no small letter next ("e.g. this"); or a Chinese or Japanese full stop, which no space follows.
-_SENTENCE_END = re.compile(r"""[.!?…]+["'”’»)\]]*\s+(?![a-zß-öø-ÿ\s])|[。！？]+[”’」』）》]*\s*""")
+_SENTENCE_END = re.compile(r"""(?<![.!?…])[.!?…]+["'”’»)\]]*\s+(?![a-zß-öø-ÿ\s])|[。！？]+[”’」』）》]*\s*""")
 _PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*")
 
 

@@ -1,6 +1,6 @@
 """A held-out part that shares no line with the training part.
 
-    1. cut      long documents into blocks of about a hundredth of the text (20,000 characters at most), at
+    1. cut      long documents into blocks of about a 200th of the text (20,000 characters at most), at
                 the end of a paragraph, else of a line, and in a line that is more than a fifth of the text,
                 of a sentence
     2. draw     blocks in random order until they hold the wanted share of the text
@@ -63,7 +63,8 @@ def split_corpus(
     blocks = [  # 1
         (i, block)
         for i, document in enumerate(documents)
-        for block in _blocks(document.text, min(LARGEST_BLOCK, total // 100), total // 5)
+        if document.text.strip()
+        for block in _blocks(document.text, min(LARGEST_BLOCK, total // 200), total // 5)
     ]
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(blocks))
@@ -92,13 +93,17 @@ def _blocks(text: str, limit: int, longest_line: int) -> list[str]:
             continue
         for line in lines(paragraph):
             units += sentences(line) if len(line) > max(limit, longest_line) else [line]
-    blocks: list[str] = []
+    blocks: list[list[str]] = []
+    size, blank = 0, False
     for unit in units:
-        if blocks and (len(blocks[-1]) + len(unit) <= limit or not unit.strip() or not blocks[-1].strip()):
-            blocks[-1] += unit
+        if blocks and (size + len(unit) <= limit or blank or not unit.strip()):
+            blocks[-1].append(unit)
+            size += len(unit)
+            blank = blank and not unit.strip()
         else:
-            blocks.append(unit)
-    return [block for block in blocks if block.strip()]
+            blocks.append([unit])
+            size, blank = len(unit), not unit.strip()
+    return ["".join(block) for block in blocks]
 
 
 def _join(

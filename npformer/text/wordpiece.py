@@ -23,11 +23,12 @@ from .train_wordpiece import MAX_WORD, PREFIX, SPECIAL_TOKENS, train_vocabulary
 _SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
 
 # Blanks that the text behind the pieces did not have, most likely: before closing punctuation, after an
-# opening bracket, around an apostrophe inside a word, and between Chinese characters.
+# opening bracket, in a decimal, around an apostrophe inside a word, and between Chinese characters.
 _CJK = "[" + "".join(f"{chr(low)}-{chr(high)}" for low, high in CJK_BLOCKS) + "、。，！？；：「」（）《》]"
 _TIDY = (
     (re.compile(r" +([.,;:!?%)\]}…])"), r"\1"),
     (re.compile(r"([(\[{]) +"), r"\1"),
+    (re.compile(r"(?<=\d\.) (?=\d)"), ""),
     (re.compile(r"(?<=\w) (['’]) (?=\w)"), r"\1"),
     (re.compile(f"(?<={_CJK}) (?={_CJK})"), ""),
 )
@@ -120,7 +121,8 @@ class WordPieceTokenizer:
             raise CorpusError(f"{path}: {error.strerror or error}") from error
         except UnicodeDecodeError as error:
             raise CorpusError(f"{path}: not UTF-8 at byte {error.start}") from error
-        pieces = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+        lines = text.removeprefix("\ufeff").removesuffix("\n").split("\n")
+        pieces = [line.removesuffix("\r") for line in lines]
         problem = _first_problem(pieces)
         if problem is not None:
             line, what = problem
