@@ -1,0 +1,60 @@
+"""One peer in a process of its own: says what it is, then makes one training step whenever it is asked.
+
+Started by ../training_step.py. One JSON object a line: in comes {"step": number}, out goes {"seconds", "loss"};
+the first line out says what the peer is, or {"missing": what}; the answer to {"stop": true} is the peak memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1])]  # this checkout of npformer, installed or not
+
+PEERS = {  # name: (module, keywords of its Peer)
+    "npformer": ("by_npformer", {}),
+    "torch-tail": ("by_torch", {"tail": True}),
+    "torch": ("by_torch", {"tail": False}),
+}
+
+
+def main(peer: str, sizes: str, threads: int) -> None:
+    """Serve steps until told to stop."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints goes elsewhere
+
+    def answer(**values: object) -> None:
+        answers.write(json.dumps(values) + "\n")
+
+    module, keywords = PEERS[peer]
+    try:
+        peer_module = importlib.import_module(module)
+        import workload
+    except ImportError as error:
+        answer(missing=str(error))
+        return
+    s = workload.SIZES[sizes]
+    worker = peer_module.Peer(s, threads, **keywords)
+    answer(**worker.about())
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "stop" in request:
+            break
+        batch = worker.prepare(workload.make_batch(s, request["step"]))
+        start = time.perf_counter()
+        loss = worker.step(batch)
+        answer(seconds=time.perf_counter() - start, loss=loss)
+    unit = 1 if sys.platform == "darwin" else 1024
+    answer(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
+        main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

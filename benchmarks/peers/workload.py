@@ -1,0 +1,93 @@
+"""The work that every peer of the training-step benchmark is given: sizes, weights and batches, from seeds.
+
+Each peer runs in a process of its own and makes them for itself, so no arrays travel between processes, and
+the benchmark compares the losses afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+RATE = 0.15  # share of the tokens that are targets
+LR, BETAS, EPS, WEIGHT_DECAY, MAX_NORM = 1e-3, (0.9, 0.999), 1e-8, 0.01, 1.0
+NORM_EPS = 1e-12
+SEGMENTS = 2
+
+
+class Sizes(NamedTuple):
+    """L layers of width d with h heads, V tokens in the vocabulary, B sequences of T tokens."""
+
+    L: int
+    d: int
+    h: int
+    d_ff: int
+    V: int
+    T: int
+    B: int
+
+
+SIZES = {
+    "base": Sizes(L=4, d=256, h=4, d_ff=1024, V=8192, T=128, B=32),
+    "mini": Sizes(L=6, d=384, h=6, d_ff=1536, V=30522, T=128, B=16),
+    "tiny": Sizes(L=2, d=128, h=2, d_ff=512, V=2000, T=64, B=16),
+}
+
+
+class Batch(NamedTuple):
+    """Tokens without padding, and what is asked about them."""
+
+    ids: np.ndarray  # (B, T) int64
+    segment_ids: np.ndarray  # (B, T) int64: each sequence is a pair of texts
+    at: np.ndarray  # (n,) flat positions of the targets, ascending
+    targets: np.ndarray  # (n,) the tokens that belong there
+
+
+def make_weights(s: Sizes, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return the weights of the encoder by npformer's names, matrices as (d_in, d_out), in float32."""
+    rng = np.random.default_rng(seed)
+    weights: dict[str, np.ndarray] = {}
+
+    def normal(name: str, *shape: int) -> None:
+        weights[name] = 0.02 * rng.standard_normal(shape, dtype=np.float32)
+
+    def linear(name: str, d_in: int, d_out: int) -> None:
+        normal(f"{name}.weight", d_in, d_out)
+        normal(f"{name}.bias", d_out)
+
+    def norm(name: str) -> None:  # not quite ones and zeros, so that a mix-up changes the loss
+        weights[f"{name}.gamma"] = rng.uniform(0.9, 1.1, s.d).astype(np.float32)
+        normal(f"{name}.beta", s.d)
+
+    normal("embeddings.token", s.V, s.d)
+    normal("embeddings.position", s.T, s.d)
+    normal("embeddings.segment", SEGMENTS, s.d)
+    norm("embeddings.norm")
+    for i in range(s.L):
+        for part in ("query", "key", "value", "output"):
+            linear(f"encoder.{i}.attention.{part}", s.d, s.d)
+        norm(f"encoder.{i}.attention_norm")
+        linear(f"encoder.{i}.feed_forward.up", s.d, s.d_ff)
+        linear(f"encoder.{i}.feed_forward.down", s.d_ff, s.d)
+        norm(f"encoder.{i}.feed_forward_norm")
+    linear("mlm.transform", s.d, s.d)
+    norm("mlm.norm")
+    normal("mlm.bias", s.V)
+    return weights
+
+
+def make_batch(s: Sizes, step: int) -> Batch:
+    """Return the batch of a step: frequent and rare tokens, so that there is something to learn at once."""
+    rng = np.random.default_rng((1, step))
+    ids = (s.V * rng.random((s.B, s.T)) ** 3).astype(np.int64)
+    segment_ids = np.broadcast_to((np.arange(s.T) >= s.T // 2).astype(np.int64), ids.shape).copy()
+    at = np.flatnonzero(rng.random(s.B * s.T) < RATE)
+    targets = ids.reshape(-1)[at]
+    ids.reshape(-1)[at] = s.V - 1  # what stands for [MASK]
+    return Batch(ids, segment_ids, at, targets)
+
+
+def decays(name: str) -> bool:
+    """Whether a weight decays: biases and norms do not."""
+    return not name.endswith((".bias", ".beta", ".gamma"))

@@ -1,0 +1,232 @@
+"""How long one training step takes, beside the same step written by hand in PyTorch.
+
+    python benchmarks/training_step.py
+
+prints a Markdown table. One step is forward, loss, backward, clipping and AdamW, in float32: BERT's encoder with
+a tied masked-LM head, 15 % of the tokens as targets. Every peer is a process of its own with the same weights and
+batches. They are asked for one step each in turn, in an order that rotates, so that whatever else the machine does
+falls on all of them alike; npformer is there twice, and what its two lines differ by is what the measurement cannot
+tell apart. The losses of the first steps are compared, so that the peers provably do the same work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "peers"))
+
+from process import PEERS  # noqa: E402
+from workload import SIZES  # noqa: E402
+
+WARM_UP = 3
+REST = 0.2  # seconds between steps: the threads of the peer before spin for a while before they sleep
+SAME_LOSS = (2e-6, 2e-4)  # relative, at the first step and after the updates of the warm-up
+
+DESCRIPTIONS = {
+    "npformer": "npformer",
+    "npformer again": "npformer again (A/A control)",
+    "torch-tail": "PyTorch eager, last layer's position-wise part at the targets",
+    "torch": "PyTorch eager, last layer everywhere",
+}
+
+
+class Child:
+    """A peer's process, and what it has answered."""
+
+    def __init__(self, name: str, sizes: str, threads: int) -> None:
+        self.name = name
+        self.seconds: list[float] = []
+        self.losses: list[float] = []
+        self.peak_mb = 0.0
+        environment = dict(os.environ)
+        # These two choose another BLAS kernel than the one people get.
+        for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+            environment.pop(variable, None)
+        peer = name.split()[0]
+        # npformer shares its lanes among Python threads, each with one BLAS thread; PyTorch has its own threads.
+        blas_threads = "1" if peer == "npformer" else str(threads)
+        for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            environment[variable] = blas_threads
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "peers" / "process.py"), peer, sizes, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self.about = self._answer()
+
+    def step(self, number: int) -> None:
+        """Ask for one training step and wait for it."""
+        answer = self._ask(step=number)
+        self.seconds.append(answer["seconds"])
+        self.losses.append(answer["loss"])
+
+    def stop(self) -> None:
+        """End the process and learn its peak memory."""
+        self.peak_mb = self._ask(stop=True)["peak_mb"]
+        self.process.wait()
+
+    def _ask(self, **request: object) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            status = self.process.wait()
+            raise SystemExit(f"{self.name}: the process ended (status {status}); its error is above")
+        return json.loads(line)
+
+
+def measure(names: list[str], sizes: str, threads: int, rounds: int) -> tuple[list[Child], dict[str, str]]:
+    """Run every peer `rounds` times after a warm-up; also return the peers that are missing, and why."""
+    children = [Child(name, sizes, threads) for name in names]
+    missing = {child.name: child.about["missing"] for child in children if "missing" in child.about}
+    children = [child for child in children if child.name not in missing]
+    for number in range(WARM_UP + rounds):
+        shift = number % max(len(children), 1)
+        for child in children[shift:] + children[:shift]:
+            time.sleep(REST)
+            child.step(number)
+        print(f"\rround {number + 1} of {WARM_UP + rounds}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    for child in children:
+        child.stop()
+    return children, missing
+
+
+def difference(a: float, b: float) -> float:
+    """The relative difference of two losses."""
+    return abs(a - b) / abs(b)
+
+
+def check_losses(children: list[Child]) -> list[str]:
+    """Sentences on peers whose losses are not the first peer's; empty if all do the same work."""
+    complaints = []
+    for child in children[1:]:
+        for step, tolerance in zip((0, WARM_UP), SAME_LOSS, strict=True):
+            off = difference(child.losses[step], children[0].losses[step])
+            if not off <= tolerance:
+                ours, theirs = child.losses[step], children[0].losses[step]
+                complaints.append(
+                    f"{child.name}: not the same work: loss {ours:.7f} at step {step}, "
+                    f"where {children[0].name} has {theirs:.7f}"
+                )
+    return complaints
+
+
+def summary(child: Child, reference: Child) -> dict[str, Any]:
+    """The figures of one peer, beside those of the reference."""
+    seconds = child.seconds[WARM_UP:]
+    median = statistics.median(seconds)
+    return {
+        "median_ms": 1e3 * median,
+        "fastest_ms": 1e3 * min(seconds),
+        "ratio_of_medians": median / statistics.median(reference.seconds[WARM_UP:]),
+        "ratio_of_fastest": min(seconds) / min(reference.seconds[WARM_UP:]),
+        "peak_mb": child.peak_mb,
+        "first_loss": child.losses[0],
+        "loss_after_updates": child.losses[WARM_UP],
+        "seconds": seconds,
+        **child.about,
+    }
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and print; 1 if the peers did not do the same work."""
+    parser = argparse.ArgumentParser(description="Time one training step, npformer beside PyTorch.")
+    parser.add_argument(
+        "--rounds", type=int, default=11, help="measured rounds after the warm-up (default 11)"
+    )
+    parser.add_argument(
+        "--sizes", choices=SIZES, default="base", help="the model and the batch (default base)"
+    )
+    parser.add_argument("--threads", type=int, default=2, help="threads for each peer (default 2)")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="default: all")
+    parser.add_argument("--json", action="store_true", help="print JSON, with every measured time")
+    arguments = parser.parse_args(argv)
+    if arguments.rounds < 1 or arguments.threads < 1:
+        parser.error("--rounds and --threads take a number from 1 on")
+
+    names = list(dict.fromkeys(arguments.peers))
+    if "npformer" in names:
+        names.insert(names.index("npformer") + 1, "npformer again")
+    children, missing = measure(names, arguments.sizes, arguments.threads, arguments.rounds)
+    if not children:
+        print("no peer could be started: " + "; ".join(f"{name}: {why}" for name, why in missing.items()))
+        return 1
+    by_name = {child.name: child for child in children}
+    reference = next((by_name[name] for name in ("torch-tail", "torch") if name in by_name), children[0])
+    figures = {child.name: summary(child, reference) for child in children}
+    complaints = check_losses(children)
+    machine = f"{processor()}, {os.cpu_count()} cores visible, Python {platform.python_version()}"
+
+    if arguments.json:
+        result = {
+            "machine": machine,
+            "sizes": SIZES[arguments.sizes]._asdict(),
+            "threads": arguments.threads,
+            "rounds": arguments.rounds,
+            "reference": reference.name,
+            "peers": figures,
+            "missing": missing,
+            "complaints": complaints,
+        }
+        print(json.dumps(result, indent=1))
+        return 1 if complaints else 0
+
+    s = SIZES[arguments.sizes]
+    sizes = f"{s.L} layers, d {s.d}, {s.h} heads, d_ff {s.d_ff}, V {s.V}, T {s.T}, B {s.B}"
+    print(f"One training step, float32, {sizes}")
+    print(f"({machine}; {arguments.rounds} rounds, {arguments.threads} threads each):\n")
+    columns = (
+        f"median, ms | fastest, ms | median / {reference.name}'s | peak, MB | first loss | after updates"
+    )
+    print(f"| peer | {columns} |\n|---|---|---|---|---|---|---|")
+    for name, f in figures.items():
+        print(
+            f"| {DESCRIPTIONS[name]} | {f['median_ms']:.0f} | {f['fastest_ms']:.0f} "
+            f"| {f['ratio_of_medians']:.3f} | {f['peak_mb']:.0f} "
+            f"| {f['first_loss']:.6f} | {f['loss_after_updates']:.6f} |"
+        )
+    print()
+    for name in figures:
+        if name != "npformer again":
+            about = by_name[name].about
+            print(f"{name}: {about['library']}; BLAS: {about['blas']}, kernel {about['kernel']}.")
+    for name, why in missing.items():
+        print(f"{name}: not measured, {why}.")
+    for complaint in complaints:
+        print(complaint)
+    if "npformer again" in by_name:
+        control = figures["npformer again"]["median_ms"] / figures["npformer"]["median_ms"]
+        print(f"A/A control: npformer again / npformer = {control:.3f}; such differences mean nothing.")
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
