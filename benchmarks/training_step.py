@@ -2,11 +2,12 @@
 
     python benchmarks/training_step.py
 
-prints a Markdown table. One step is forward, loss, backward, clipping and AdamW, in float32: BERT's encoder with
-a tied masked-LM head, 15 % of the tokens as targets. Every peer is a process of its own with the same weights and
-batches. They are asked for one step each in turn, in an order that rotates, so that whatever else the machine does
-falls on all of them alike; npformer is there twice, and what its two lines differ by is what the measurement cannot
-tell apart. The losses of the first steps are compared, so that the peers provably do the same work.
+prints a Markdown table. One step is forward, loss, backward, clipping and AdamW, in float32: BERT's encoder
+with a tied masked-LM head, 15 % of the tokens as targets. Every peer is a process of its own with the same
+weights and batches. They are asked for one step each in turn, in an order that rotates, so that whatever else
+the machine does falls on all of them alike; npformer is there twice, and what its two lines differ by is what
+the measurement cannot tell apart. The losses of the first steps are compared, so that the peers provably do
+the same work.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Child:
         for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
             environment.pop(variable, None)
         peer = name.split()[0]
-        # npformer shares its lanes among Python threads, each with one BLAS thread; PyTorch has its own threads.
+        # npformer shares its lanes among Python threads, each with one BLAS thread; PyTorch has its own.
         blas_threads = "1" if peer == "npformer" else str(threads)
         for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[variable] = blas_threads

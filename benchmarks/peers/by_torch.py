@@ -1,7 +1,8 @@
 """The training step by hand in PyTorch, eager: what somebody who knows PyTorch would write for speed.
 
-Fused attention, one product for queries, keys and values, logits at the targets only, fused AdamW. With `tail`
-the last layer's position-wise part (output projection, residuals, norms, feed-forward) is done there only too.
+Fused attention, one product for queries, keys and values, logits at the targets only, fused AdamW. With
+`tail` the last layer's position-wise part (output projection, residuals, norms, feed-forward) is done there
+only too.
 """
 
 from __future__ import annotations

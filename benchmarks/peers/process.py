@@ -1,7 +1,8 @@
 """One peer in a process of its own: says what it is, then makes one training step whenever it is asked.
 
-Started by ../training_step.py. One JSON object a line: in comes {"step": number}, out goes {"seconds", "loss"};
-the first line out says what the peer is, or {"missing": what}; the answer to {"stop": true} is the peak memory.
+Started by ../training_step.py. One JSON object a line: in comes {"step": number}, out goes {"seconds",
+"loss"}; the first line out says what the peer is, or {"missing": what}; the answer to {"stop": true} is the
+peak memory.
 """
 
 from __future__ import annotations
