@@ -6,12 +6,21 @@ without reading npformer.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+import math
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+
+
+class Random(Protocol):
+    """The one method of `numpy.random.Generator` that ops need."""
+
+    def random(self, size: Any = ..., dtype: Any = ...) -> Any:
+        """Return uniform numbers in [0, 1)."""
+
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.complex128))
 
@@ -37,6 +46,12 @@ def as_float(op: str, argument: str, x: npt.ArrayLike) -> Array:
     if array.dtype.kind in "iub":
         return array.astype(np.float64)
     bad_type(op, argument, "float32, float64, complex128 or integers", f"dtype {array.dtype}")
+
+
+def promote(*arrays: Array, also: Array | None = None) -> tuple[Array, ...]:
+    """Return the arrays in the common dtype of them and `also`, so that what follows may work in place."""
+    dtype = np.result_type(*arrays, *(() if also is None else (also,)))
+    return tuple(a.astype(dtype, copy=False) for a in arrays)
 
 
 def as_ids(op: str, argument: str, ids: npt.ArrayLike, upper: int, also: int | None = None) -> Array:
@@ -89,15 +104,25 @@ def require_axis(op: str, argument: str, axis: int, ndim: int) -> int:
     return int(axis) % ndim
 
 
-def require_number(op: str, argument: str, x: float, low: float, high: float = float("inf")) -> float:
+def require_number(op: str, argument: str, x: float, low: float, high: float = math.inf) -> float:
     """Return `x` as a Python float (so that it never widens float32); raise unless low <= x <= high."""
     try:
         value = float(x)
     except (TypeError, ValueError):
         bad_type(op, argument, "a real number", repr(x))
-    if not low <= value <= high or value == float("inf"):
-        bad_value(op, argument, f"a finite number >= {low}" + (f" and <= {high}" if high < float("inf") else ""), value)
+    if not low <= value <= high or math.isinf(value):
+        bounds = [f">= {low}"] * (low > -math.inf) + [f"<= {high}"] * (high < math.inf)
+        bad_value(op, argument, f"a finite number {' and '.join(bounds)}".rstrip(), value)
     return value
+
+
+def require_size(op: str, argument: str, n: int) -> int:
+    """Return `n` as an int; raise unless it is an integer >= 0."""
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        bad_type(op, argument, "an integer", repr(n))
+    if n < 0:
+        bad_value(op, argument, "an integer >= 0", n)
+    return int(n)
 
 
 def as_dout(op: str, dout: npt.ArrayLike, shape: tuple[int, ...]) -> Array:

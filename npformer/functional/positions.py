@@ -1,0 +1,53 @@
+"""Sinusoidal position encodings.
+
+    P[t, 2i]     = sin(t / 10000^(2i / d_model))
+    P[t, 2i + 1] = cos(t / 10000^(2i / d_model))
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._arguments import Array, require_size
+
+
+def sinusoidal_positions(length: int, d_model: int) -> Array:
+    """Return the position encodings of "Attention Is All You Need".
+
+    Parameters
+    ----------
+    length : int
+        Number of positions, from 0.
+    d_model : int
+        An odd one ends with a sine.
+
+    Returns
+    -------
+    P : ndarray of float64, shape (length, d_model)
+
+    Raises
+    ------
+    ValueError
+        If `length` or `d_model` is negative.
+    TypeError
+        If one of them is no integer.
+
+    References
+    ----------
+    Vaswani et al.: Attention Is All You Need, arXiv:1706.03762, section 3.5.
+
+    Examples
+    --------
+    >>> sinusoidal_positions(2, 4).round(4)
+    array([[0.    , 1.    , 0.    , 1.    ],
+           [0.8415, 0.5403, 0.01  , 1.    ]])
+    """
+    length = require_size("sinusoidal_positions", "length", length)
+    d_model = require_size("sinusoidal_positions", "d_model", d_model)
+
+    even = np.arange(0, d_model, 2)  # 2i
+    angle = np.arange(length)[:, None] / 10000.0 ** (even / max(d_model, 1))  # (length, ceil(d_model / 2))
+    P = np.empty((length, d_model))
+    P[:, 0::2] = np.sin(angle)
+    P[:, 1::2] = np.cos(angle[:, : d_model // 2])
+    return P
