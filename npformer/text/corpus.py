@@ -63,7 +63,7 @@ def read_corpus(sources: str | Path | Sequence[str | Path]) -> list[Document]:
                 documents.append(Document("<stdin>", _required(_read_stdin(), "<stdin>", "standard input")))
             seen.add(STDIN)
             continue
-        named, files = _files(source)
+        named, files = _files_of(source)
         texts = 0
         for path in files:
             key = os.path.realpath(path)
@@ -82,21 +82,26 @@ def read_corpus(sources: str | Path | Sequence[str | Path]) -> list[Document]:
     return documents
 
 
-def _files(source: str) -> tuple[bool, list[str]]:
+def _files_of(source: str) -> tuple[bool, list[str]]:
     """The files that `source` means, and whether it names one itself."""
     if os.path.isdir(source):
-        files = sorted(_walk(source), key=lambda path: Path(path).parts)
+        files = sorted(_walk(source), key=_parts)
         if not files:
             raise CorpusError(f"{source}: the folder has no text (looked for {' '.join(TEXT_SUFFIXES)})")
         return False, files
     if os.path.lexists(source):
         return True, [source]
     if glob.has_magic(source):
-        files = [path for path in sorted(glob.glob(source, recursive=True)) if os.path.isfile(path)]
+        files = sorted(filter(os.path.isfile, glob.glob(source, recursive=True)), key=_parts)
         if not files:
             raise CorpusError(f"{source}: no file matches the pattern")
         return False, files
     raise CorpusError(f"{source}: no such file or folder")
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """What files are sorted by, so that a folder's files stay together."""
+    return Path(path).parts
 
 
 def _walk(folder: str) -> Iterator[str]:

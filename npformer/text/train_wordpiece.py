@@ -23,8 +23,8 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PREFIX = "##"
 MAX_WORD = 100  # a longer word is unknown, and teaches nothing
 
-# The share of the vocabulary that single characters may take before the first merge. Only scripts with
-# thousands of characters reach it; the characters left out come back if the merges run out.
+# The share of the vocabulary that single characters may take while there are merges to make. Only scripts
+# with thousands of characters reach it.
 ALPHABET_SHARE = 0.75
 
 
@@ -57,8 +57,8 @@ def train_vocabulary(
     min_frequency : int
         A pair that occurs less often is not merged.
     limit_alphabet : int, optional
-        Most single characters to take before any merge, the most frequent first; by default as many as fit
-        into three quarters of the vocabulary. A word with a character that is left out is unknown.
+        Most single characters to take, the most frequent first; by default as many as fit into three quarters
+        of the vocabulary, and more if the merges leave room. A word with another character is unknown.
     shrink : bool
         Where the text does not support `vocab_size` pieces, return as many as it does.
 
@@ -91,16 +91,18 @@ def train_vocabulary(
     words = {word: n for word, n in count_words(texts, lowercase).items() if len(word) <= MAX_WORD}
     if not words:
         raise CorpusError("the text holds no word to train a vocabulary on")
-    vocab = [*SPECIAL_TOKENS]
-    alphabet = _alphabet(words)  # 2
+    alphabet = _alphabet(words)
+    room = vocab_size - len(SPECIAL_TOKENS)
     if limit_alphabet is None:
-        kept = _as_many_as_fit(alphabet, int(ALPHABET_SHARE * (vocab_size - len(vocab))))
+        kept = _as_many_as_fit(alphabet, int(ALPHABET_SHARE * room))
     else:
-        kept = dict(list(alphabet.items())[:limit_alphabet])
-    vocab += sorted(piece for pieces in kept.values() for piece in pieces)[: vocab_size - len(vocab)]
-    spelled = {word: n for word, n in words.items() if kept.keys() >= set(word)}
-    _merge(spelled, vocab, vocab_size, min_frequency)  # 3
-    vocab += [piece for char, pieces in alphabet.items() if char not in kept for piece in sorted(pieces)]
+        alphabet = kept = dict(list(alphabet.items())[:limit_alphabet])
+    vocab = _merge(words, kept, vocab_size, min_frequency)
+    if len(vocab) < vocab_size and len(kept) < len(alphabet):  # the merges ran out: room for more characters
+        merges = len(vocab) - len(SPECIAL_TOKENS) - sum(map(len, kept.values()))
+        kept = _as_many_as_fit(alphabet, room - merges)
+        vocab = _merge(words, kept, vocab_size, min_frequency)
+        vocab += [piece for char, pieces in alphabet.items() if char not in kept for piece in sorted(pieces)]
     if len(vocab) < vocab_size and not shrink:
         raise CorpusError(
             f"the text supports a vocabulary of {len(vocab):,} pieces at most, {vocab_size:,} were asked for"
@@ -133,10 +135,14 @@ def _as_many_as_fit(alphabet: dict[str, set[str]], room: int) -> dict[str, set[s
     return kept
 
 
-def _merge(words: dict[str, int], vocab: list[str], vocab_size: int, min_frequency: int) -> None:
-    """Append merged pieces to `vocab` until it is full or no pair occurs `min_frequency` times."""
-    spellings = [_spell(word) for word in words]
-    frequencies = list(words.values())
+def _merge(
+    words: dict[str, int], alphabet: dict[str, set[str]], vocab_size: int, min_frequency: int
+) -> list[str]:
+    """Steps 2 and 3: a vocabulary that is full, or has every pair that occurs `min_frequency` times."""
+    vocab = [*SPECIAL_TOKENS, *sorted(piece for pieces in alphabet.values() for piece in pieces)]
+    spelled = {word: n for word, n in words.items() if alphabet.keys() >= set(word)}
+    spellings = [_spell(word) for word in spelled]
+    frequencies = list(spelled.values())
     counts: Counter[tuple[str, str]] = Counter()
     where: dict[tuple[str, str], set[int]] = defaultdict(set)  # may name words that have lost the pair since
     for i, (spelling, n) in enumerate(zip(spellings, frequencies, strict=True)):
@@ -172,6 +178,7 @@ def _merge(words: dict[str, int], vocab: list[str], vocab_size: int, min_frequen
         for pair in risen:
             if counts[pair] >= min_frequency:
                 heapq.heappush(heap, (-counts[pair], pair))
+    return vocab
 
 
 def _join(pieces: list[str], left: str, right: str, merged: str) -> list[str]:

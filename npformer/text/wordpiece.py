@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
+from .._files import write_atomically
 from .errors import CorpusError
 from .normalise import CJK_BLOCKS, split_words
 from .train_wordpiece import MAX_WORD, PREFIX, SPECIAL_TOKENS, train_vocabulary
@@ -131,18 +131,12 @@ class WordPieceTokenizer:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the vocabulary as a vocab.txt; a file already there is replaced whole or not at all."""
-        path = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.writelines(piece + "\n" for piece in self.vocab)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        data = "".join(piece + "\n" for piece in self.vocab).encode("utf-8")
+
+        def write(file: BinaryIO) -> None:
+            file.write(data)
+
+        write_atomically(path, write)
 
     @property
     def vocab_size(self) -> int:
