@@ -1,0 +1,151 @@
+"""How a test proves an op: numbers for its gradients by two methods, and what arrays alone can show."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from npformer.gradcheck import complex_step_gradient, error_of, numeric_gradient
+
+FINITE_DIFFERENCES = 1e-10
+COMPLEX_STEP = 1e-13
+FLOAT32 = 2e-6
+
+
+class Proof:
+    """An op at one point, with a random normal cotangent.
+
+    `forward(**inputs)` returns (out, cache); every array in `inputs` is differentiated. `backward` may be
+    replaced by a wrong one in `errors`, to show that the check would see it.
+    """
+
+    def __init__(
+        self, forward: Callable, backward: Callable, inputs: dict[str, Any], rng: np.random.Generator
+    ):
+        self.forward, self.backward, self.inputs = forward, backward, inputs
+        self.out, self.cache = forward(**inputs)
+        self.dout = rng.standard_normal(self.out.shape)
+        self.other_dout = rng.standard_normal(self.out.shape)
+
+    def gradients(
+        self, dout: np.ndarray | None = None, backward: Callable | None = None
+    ) -> dict[str, np.ndarray]:
+        got = (backward or self.backward)(self.dout if dout is None else dout, self.cache)
+        got = got if isinstance(got, tuple) else (got,)
+        return dict(zip(self.inputs, got, strict=True))
+
+    def errors(
+        self, numeric: Callable = numeric_gradient, backward: Callable | None = None
+    ) -> dict[str, float]:
+        """Error of each gradient against `numeric`, by the definition that every tolerance here refers to."""
+
+        def f(**inputs):
+            return self.forward(**inputs)[0]
+
+        n = {}
+        for name in self.inputs:
+            found = numeric(f, self.inputs, name, self.dout)
+            n[name] = found[0] if isinstance(found, tuple) else found
+        scale = max((np.abs(g).max(initial=0.0) for g in n.values()), default=0.0)
+        given = self.gradients(backward=backward)
+        return {name: error_of(given[name], n[name], scale) for name in n}
+
+    def differentiates(self, complex_step: bool = True) -> None:
+        """Every gradient agrees with finite differences and with the complex step."""
+        for name, error in self.errors().items():
+            assert error <= FINITE_DIFFERENCES, f"d{name}: {error:.1e} from finite differences"
+        if complex_step:
+            for name, error in self.errors(complex_step_gradient).items():
+                assert error <= COMPLEX_STEP, f"d{name}: {error:.1e} from the complex step"
+
+    def sees(self, wrong_backward: Callable) -> None:
+        """Finite differences tell a wrong backward from the right one by a wide margin."""
+        assert max(self.errors(backward=wrong_backward).values()) > 1e-3
+
+    def keeps_float32(self) -> None:
+        """float32 in, float32 out, as close to float64 as rounding allows."""
+        narrow = {name: x.astype(np.float32) for name, x in self.inputs.items()}
+        dout = self.dout.astype(np.float32)
+        low = Proof(self.forward, self.backward, narrow, np.random.default_rng())
+        wide = {name: x.astype(np.float64) for name, x in narrow.items()}
+        high = Proof(self.forward, self.backward, wide, np.random.default_rng())
+        a = {"out": low.out, **low.gradients(dout)}
+        n = {"out": high.out, **high.gradients(dout.astype(np.float64))}
+        scale = max(np.abs(n[name]).max(initial=0.0) for name in self.inputs)
+        for name in a:
+            assert a[name].dtype == np.float32, name
+            error = error_of(a[name], n[name], scale if name != "out" else 0.0)
+            assert error <= FLOAT32, f"{name}: {error:.1e} from float64"
+
+    def is_pure(self) -> None:
+        """Nothing is mutated, nothing aliases, and the backward is a linear function of its cotangent."""
+        before = {name: x.copy() for name, x in self.inputs.items()}
+        out, dout = self.out.copy(), self.dout.copy()
+        got = self.gradients()
+        again = self.gradients()
+        arrays = [*self.inputs.values(), self.dout, self.out]
+        for name, gradient in got.items():
+            assert gradient.shape == self.inputs[name].shape, name
+            assert gradient.dtype == self.inputs[name].dtype, name
+            aliases = any(np.shares_memory(gradient, x) for x in arrays)
+            assert not aliases, f"d{name} aliases an input, dout or out"
+            np.testing.assert_array_equal(gradient, again[name], err_msg=f"d{name}: the second call differs")
+        for (a, x), (b, y) in itertools.combinations(got.items(), 2):
+            assert not np.shares_memory(x, y), f"d{a} and d{b} alias"
+        assert not any(np.shares_memory(self.out, x) for x in self.inputs.values()), "out aliases an input"
+        for name, x in self.inputs.items():
+            np.testing.assert_array_equal(x, before[name], err_msg=f"{name} was mutated")
+        np.testing.assert_array_equal(self.dout, dout, err_msg="dout was mutated")
+        np.testing.assert_array_equal(self.out, out, err_msg="out was mutated by the backward")
+
+        zero = self.gradients(np.zeros_like(dout))
+        both = self.gradients(2 * dout - self.other_dout)
+        other = self.gradients(self.other_dout)
+        for name in got:
+            assert not zero[name].any(), f"d{name} of a zero cotangent is not zero"
+            scale = np.abs([got[name], other[name]]).max(initial=1e-300)
+            np.testing.assert_allclose(both[name], 2 * got[name] - other[name], rtol=0, atol=1e-14 * scale)
+
+    def holds(self, complex_step: bool = True) -> None:
+        """All of the above."""
+        self.differentiates(complex_step)
+        self.keeps_float32()
+        self.is_pure()
+
+
+@pytest.fixture(scope="session")
+def proof() -> type[Proof]:
+    return Proof
+
+
+@pytest.fixture(params=range(20))
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Twenty seeds: every proof holds at all of them."""
+    return np.random.default_rng(request.param)
+
+
+@pytest.fixture
+def one_rng() -> np.random.Generator:
+    """One seed, for what does not depend on luck."""
+    return np.random.default_rng(7)
+
+
+def assert_ulps(actual: Any, exact: Any, ulps: float) -> None:
+    actual = np.asarray(actual)
+    exact = np.asarray(exact, dtype=np.float64)
+    eps = np.finfo(actual.dtype).eps
+    error = np.abs(actual.astype(np.float64) - exact) / (np.abs(exact) * eps)
+    assert np.all(error <= ulps), f"off by {error.max():.3g} ulp: {actual} for {exact}"
+
+
+@pytest.fixture(scope="session")
+def close_in_ulps() -> Callable[[Any, Any, float], None]:
+    """assert_ulps(actual, exact, ulps): relative error in units of the dtype's eps, entry by entry.
+
+    The exact values in these tests were computed with 60 digits.
+    """
+    return assert_ulps
