@@ -31,6 +31,7 @@ from workload import SIZES  # noqa: E402
 
 WARM_UP = 3
 REST = 0.2  # seconds between steps: the threads of the peer before spin for a while before they sleep
+BUSY = 0.1  # cores
 SAME_LOSS = (2e-6, 2e-4)  # relative, at the first step and after the updates of the warm-up
 
 DESCRIPTIONS = {
@@ -48,6 +49,7 @@ class Child:
         self.name = name
         self.seconds: list[float] = []
         self.losses: list[float] = []
+        self.others: list[float] = []  # seconds of processor time that other processes took meanwhile
         self.peak_mb = 0.0
         environment = dict(os.environ)
         # These two choose another BLAS kernel than the one people get.
@@ -72,6 +74,7 @@ class Child:
         answer = self._ask(step=number)
         self.seconds.append(answer["seconds"])
         self.losses.append(answer["loss"])
+        self.others.append(answer["others"])
 
     def stop(self) -> None:
         """End the process and learn its peak memory."""
@@ -139,6 +142,7 @@ def summary(child: Child, reference: Child) -> dict[str, Any]:
         "fastest_ms": 1e3 * min(seconds),
         "ratio_of_medians": median / statistics.median(reference.seconds[WARM_UP:]),
         "ratio_of_fastest": min(seconds) / min(reference.seconds[WARM_UP:]),
+        "others_busy_cores": sum(child.others[WARM_UP:]) / sum(seconds),
         "peak_mb": child.peak_mb,
         "first_loss": child.losses[0],
         "loss_after_updates": child.losses[WARM_UP],
@@ -223,6 +227,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{name}: not measured, {why}.")
     for complaint in complaints:
         print(complaint)
+    busy = max(f["others_busy_cores"] for f in figures.values())
+    if busy > BUSY:
+        print(
+            f"Other processes kept up to {busy:.1f} cores busy meanwhile: measure again on an idle machine."
+        )
     if "npformer again" in by_name:
         control = figures["npformer again"]["median_ms"] / figures["npformer"]["median_ms"]
         print(f"A/A control: npformer again / npformer = {control:.3f}; such differences mean nothing.")

@@ -1,8 +1,8 @@
 """One peer in a process of its own: says what it is, then makes one training step whenever it is asked.
 
-Started by ../training_step.py. One JSON object a line: in comes {"step": number}, out goes {"seconds",
-"loss"}; the first line out says what the peer is, or {"missing": what}; the answer to {"stop": true} is the
-peak memory.
+Started by ../training_step.py. One JSON object a line: in comes {"step": number}, out goes
+{"seconds", "loss", "others"}, the last of them the processor time of other processes; the first line out says
+what the peer is, or {"missing": what}; the answer to {"stop": true} is the peak memory.
 """
 
 from __future__ import annotations
@@ -49,11 +49,24 @@ def main(peer: str, sizes: str, threads: int) -> None:
         if "stop" in request:
             break
         batch = worker.prepare(workload.make_batch(s, request["step"]))
-        start = time.perf_counter()
+        others, start = cpu_of_others(), time.perf_counter()
         loss = worker.step(batch)
-        answer(seconds=time.perf_counter() - start, loss=loss)
+        seconds = time.perf_counter() - start
+        answer(seconds=seconds, loss=loss, others=cpu_of_others() - others)
     unit = 1 if sys.platform == "darwin" else 1024
     answer(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
+
+
+def cpu_of_others() -> float:
+    """Seconds of processor time everybody else has used since the start; 0 where the system is silent."""
+    try:
+        fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+    except OSError:
+        return 0.0
+    user, nice, system, _idle, _wait, irq, softirq, steal = (int(x) for x in fields[:8])
+    mine = os.times()
+    busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+    return busy - mine.user - mine.system
 
 
 if __name__ == "__main__":

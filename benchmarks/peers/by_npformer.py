@@ -1,0 +1,86 @@
+"""The training step by npformer: the same calls as its own training loop makes."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import scipy
+import workload
+from workload import Batch, Sizes
+
+from npformer.models import Encoder, EncoderConfig
+from npformer.objectives import MaskedLM, MaskedLMBatch
+from npformer.optim import AdamW, clip_by_global_norm, make_segments
+from npformer.training.step import gradient
+
+
+class Peer:
+    """An encoder with the benchmark's weights and one training step."""
+
+    def __init__(self, s: Sizes, threads: int) -> None:
+        config = EncoderConfig(
+            vocab_size=s.V,
+            d_model=s.d,
+            n_heads=s.h,
+            d_ff=s.d_ff,
+            n_layers=s.L,
+            max_positions=s.T,
+            n_segments=workload.SEGMENTS,
+            eps=workload.NORM_EPS,
+        )
+        self.model = Encoder(config, np.random.default_rng(0), dtype=np.float32)
+        weights = workload.make_weights(s)
+        if set(weights) != set(self.model.params):
+            raise SystemExit(
+                f"other parameters than the benchmark's: {sorted(set(weights) ^ set(self.model.params))}"
+            )
+        for name, value in weights.items():
+            self.model.params[name][...] = value
+        self.objective = MaskedLM(s.V, mask_id=s.V - 1, special_ids=[s.V - 1], rate=workload.RATE)
+        self.lanes = [self.model.params.zeros_like() for _ in range(threads)]
+        self.executor = ThreadPoolExecutor(threads)
+        self.optimizer = AdamW(
+            self.model.params.flat,
+            lr=workload.LR,
+            betas=workload.BETAS,
+            eps=workload.EPS,
+            segments=make_segments(
+                self.model.params.layout, decay=workload.decays, weight_decay=workload.WEIGHT_DECAY
+            ),
+        )
+        self.threads = threads
+
+    def about(self) -> dict[str, str]:
+        """Versions and kernels."""
+        return {
+            "library": f"NumPy {np.__version__}, SciPy {scipy.__version__}, {self.threads} Python threads",
+            **blas_in_use(),
+        }
+
+    def prepare(self, batch: Batch) -> MaskedLMBatch:
+        """Turn a batch into what `step` takes; not timed."""
+        mask = np.ones(batch.ids.shape, dtype=bool)
+        return MaskedLMBatch(batch.ids, mask, batch.segment_ids, batch.at, batch.targets)
+
+    def step(self, batch: MaskedLMBatch) -> float:
+        """One training step; returns the loss before it."""
+        metrics = gradient(self.model, self.objective, batch, self.lanes, executor=self.executor)
+        grad = self.lanes[0].flat
+        clip_by_global_norm(grad, workload.MAX_NORM)
+        self.optimizer.step(grad)
+        return metrics.loss
+
+
+def blas_in_use() -> dict[str, str]:
+    """The BLAS that NumPy has loaded and the kernel it chose for this processor."""
+    try:
+        import threadpoolctl
+    except ImportError:
+        return {"blas": "unknown", "kernel": "unknown (threadpoolctl is not installed)"}
+    pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    kinds = sorted(
+        {f"{pool['internal_api']} {pool['version']}, {pool['num_threads']} thread(s)" for pool in pools}
+    )
+    kernels = sorted({str(pool.get("architecture")) for pool in pools})
+    return {"blas": " and ".join(kinds), "kernel": " and ".join(kernels)}
