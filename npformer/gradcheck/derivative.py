@@ -36,13 +36,13 @@ ODD = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
 EVEN = (14 / 5, -7 / 5, 2 / 5, -1 / 20)
 
 FIRST_STEP = 9 / 256  # 3.5e-2 with four significant bits, so that k·h and (almost always) x + k·h are exact
+EPS = float(np.finfo(np.float64).eps)
 HALVINGS = 5  # always granted; more only where the result is still poor
 MOST_HALVINGS = 20  # down to 3e-8: a narrower step would measure rounding
-DOUBLINGS = 20  # for large entries of a function that hardly bends
 CONVERGED = 3e-13  # |g(h) - g(h/2)| of the scale: g(h/2) is then far better than that
-POOR = 1e-9
+POOR = 1e-11
 NO_JUMP = 1e-8
-ROUNDING = 8.0  # rounding of g(h), in units of eps · |dout · out| / h: what sums of a few products show
+ROUNDING = 8.0  # how much more than one rounding of every output is still rounding: sums of a few products
 
 
 class Slope(NamedTuple):
@@ -71,7 +71,18 @@ class Derivative(NamedTuple):
     jump: Array  # per entry, right slope - left slope; 0.0 where the function is smooth
 
 
-def slope(s: Callable[[float], float], noise: float, scale: float = 0.0, reach: float = 0.0) -> Slope:
+class _Rung(NamedTuple):
+    """What comparing the stencils of steps h and h/2 gave."""
+
+    h: float
+    value: float  # g(h/2)
+    difference: float  # |g(h) - g(h/2)|, at least the rounding to expect
+    rounding: float
+    jump: float  # of h/2
+    kinked: bool  # is the jump more than truncation and rounding?
+
+
+def slope(s: Callable[[float], float], noise: float, scale: float = 0.0, at: float = 0.0) -> Slope:
     """Differentiate `s` at 0, where s(0) = 0, choosing the step.
 
     Parameters
@@ -82,8 +93,9 @@ def slope(s: Callable[[float], float], noise: float, scale: float = 0.0, reach: 
         Rounding error to expect in one value of `s`.
     scale : float
         A slope this large is usual here; errors are judged against the larger of it and the result.
-    reach : float
-        The widest step that makes sense, where the first one drowns in rounding.
+    at : float
+        The entry that `s` changes. Where it is large, its own rounding counts as well, and the step may grow
+        up to a part of it.
 
     Returns
     -------
@@ -99,65 +111,84 @@ def slope(s: Callable[[float], float], noise: float, scale: float = 0.0, reach: 
     """
     seen: dict[float, float] = {}
 
-    def at(t: float) -> float:
+    def value_at(t: float) -> float:
         if t not in seen:
             seen[t] = s(t)
         return seen[t]
 
-    def odd_and_even(h: float) -> tuple[float, float]:
-        odd = even = 0.0
-        for k in (1, 2, 3, 4):
-            right, left = at(k * h), at(-k * h)
-            odd += ODD[k - 1] * (right - left)
-            even += EVEN[k - 1] * (right + left)
-        return odd / h, even / h
-
-    # One rung compares h with h/2. Its quality is the difference, unless the narrow stencil sees a jump.
-    # Each is (difference, value, jump):
-    smooth: tuple[float, float, float] | None = None  # the best rung without a jump
-    kinked: tuple[float, float, float] | None = None  # the narrowest rung with one
-    rising = 0
-
-    def rung(wide: tuple[float, float], narrow: tuple[float, float], h: float) -> float:
-        nonlocal smooth, kinked, scale
-        difference = max(abs(wide[0] - narrow[0]), noise / h)
-        jump = narrow[1]
+    def rung(h: float) -> _Rung:
+        wide, _ = _odd_and_even(value_at, h)
+        value, jump = _odd_and_even(value_at, h / 2)
+        rounding = (noise + EPS * abs(at) * max(scale, abs(value))) / h
+        difference = max(abs(wide - value), rounding)
         if not (math.isfinite(difference) and math.isfinite(jump)):
-            return math.inf
-        scale = max(scale, min(abs(narrow[0]), abs(wide[0])))
-        if abs(jump) > max(NO_JUMP * max(scale, abs(jump)), 8 * ROUNDING * noise / h, 16 * difference):
-            kinked = (difference, narrow[0], jump)
-        elif smooth is None or difference < smooth[0]:
-            smooth = (difference, narrow[0], 0.0)
-        return difference
+            return _Rung(h, math.nan, math.inf, 0.0, 0.0, False)
+        allowed = max(NO_JUMP * max(scale, abs(value), abs(jump)), 64 * rounding, 16 * difference)
+        return _Rung(h, value, difference, rounding, jump, abs(jump) > allowed)
 
-    h = FIRST_STEP
-    first = wide = odd_and_even(h)
-    last = math.inf
-    for halving in range(MOST_HALVINGS):
-        narrow = odd_and_even(h / 2)
-        difference = rung(wide, narrow, h)
-        fine = max(CONVERGED * scale, ROUNDING * noise / h)
-        if smooth is not None and smooth[0] <= fine:
-            break
-        rising = rising + 1 if difference > last else 0
-        if halving + 1 >= HALVINGS and smooth is not None and (smooth[0] <= POOR * scale or rising > 3):
-            break
-        last, wide, h = difference, narrow, h / 2
+    def good_to(part: float) -> bool:
+        return any(not r.kinked and r.difference <= part * max(scale, abs(r.value)) for r in rungs)
 
-    narrow, h = first, 2 * FIRST_STEP
-    for _ in range(DOUBLINGS):
-        if h * 4 > reach or smooth is None or smooth[0] <= CONVERGED * scale:
+    rungs: list[_Rung] = []  # from the widest step to the narrowest
+    rising = 0  # how often in a row a narrower step was worse, as it is when rounding rules
+    h, narrowest = FIRST_STEP, FIRST_STEP / 2**MOST_HALVINGS
+    while h >= narrowest:
+        new = rung(h)
+        rising = rising + 1 if rungs and rungs[-1].difference < new.difference < 1e-3 * abs(new.value) else 0
+        rungs.append(new)
+        if good_to(CONVERGED) or (not new.kinked and new.difference <= ROUNDING * new.rounding):
             break
-        wide = odd_and_even(h)
-        if rung(wide, narrow, h) > 2 * smooth[0]:
+        if len(rungs) >= HALVINGS and (good_to(POOR) or rising > 1):
             break
-        narrow, h = wide, 2 * h
+        if len(rungs) >= HALVINGS and all(r.kinked for r in rungs):  # a kink: look whether it stays one
+            rungs.append(rung(narrowest))
+            if _same_jump(rungs[-1], new):
+                break
+            rungs.pop()
+        h /= 2
 
-    best = smooth if smooth is not None and (kinked is None or smooth[0] <= 1e-4 * abs(kinked[2])) else kinked
-    if best is None:
-        return Slope(math.nan, math.inf, 0.0)
-    return Slope(best[1], best[0], best[2])
+    h = 2 * FIRST_STEP
+    while 4 * h <= abs(at) and not rungs[0].kinked and not good_to(CONVERGED):
+        new = rung(h)
+        rungs.insert(0, new)
+        if new.difference > 2 * rungs[1].difference:
+            break
+        h *= 2
+    return _choose(rungs)
+
+
+def _odd_and_even(s: Callable[[float], float], h: float) -> tuple[float, float]:
+    """g(h) and jump(h) of the module's docstring."""
+    odd = even = 0.0
+    for k in (1, 2, 3, 4):
+        right, left = s(k * h), s(-k * h)
+        odd += ODD[k - 1] * (right - left)
+        even += EVEN[k - 1] * (right + left)
+    return odd / h, even / h
+
+
+def _same_jump(a: _Rung, b: _Rung) -> bool:
+    return a.kinked and b.kinked and abs(a.jump - b.jump) <= 0.01 * max(abs(a.jump), abs(b.jump))
+
+
+def _choose(rungs: list[_Rung]) -> Slope:
+    """The best of the rungs, which stand from the widest step to the narrowest.
+
+    Of many differences one may be small by luck. Rounding grows as 1/h, so that a narrower rung's difference
+    times its step bounds it: the error of a rung is at least that over its own step.
+    """
+    last = rungs[-1]
+    if len(rungs) > 1 and _same_jump(last, rungs[-2]):
+        best = min((r for r in rungs if _same_jump(r, last)), key=lambda r: r.difference)
+        return Slope(best.value, best.difference, best.jump)
+    chosen, error, rounding = last, math.inf, 0.0
+    for r in reversed(rungs):
+        if r.kinked or not math.isfinite(r.difference):
+            continue
+        rounding = max(rounding, r.difference * r.h)
+        if rounding / r.h < error:
+            chosen, error = r, rounding / r.h
+    return Slope(chosen.value, error, 0.0)
 
 
 def stencil_gradient(
@@ -194,7 +225,7 @@ def stencil_gradient(
 
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            found = slope(s, noise, float(np.max(np.abs(gradient), initial=0.0)), abs(float(centre)))
+            found = slope(s, noise, float(np.max(np.abs(gradient), initial=0.0)), float(centre))
         x[where] = centre
         gradient[where], error[where], jump[where] = found
     return Derivative(gradient, error, jump)
@@ -341,7 +372,7 @@ def directional_slope(f: Callable[[Any], float], x: npt.ArrayLike, direction: np
 
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return slope(s, float(np.finfo(np.float64).eps) * abs(middle), reach=1.0)
+        return slope(s, EPS * abs(middle))
 
 
 def error_of(a: npt.ArrayLike, n: npt.ArrayLike, scale_all: float = 0.0) -> float:
