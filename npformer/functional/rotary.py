@@ -7,6 +7,9 @@
 
 where the pair (a, b) is features (i, i + d/2), halves rotated against each other, or, interleaved,
 features (2i, 2i + 1). The scalar product of a query at t and a key at s then depends on t - s alone.
+With every feature beside its partner, x = (a, b) and x' = (b, a), both lines are one:
+
+    out = x · cos + x' · sin_signed,     sin_signed = (-sin, +sin)
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ from ._arguments import Array, as_dout, as_float, bad_type, bad_value, require_b
 class RotaryCache(NamedTuple):
     """What `rotary_backward` needs."""
 
-    cos: Array  # broadcastable to (..., T, d/2)
-    sin: Array
+    cos: Array  # broadcastable to (..., T, d)
+    sin_signed: Array  # likewise
     shape: tuple[int, ...]  # of x
     interleaved: bool
 
@@ -84,23 +87,22 @@ def rotary(
     d = x.shape[-1]
     theta = base ** (-np.arange(0, d, 2) / d)
     angle = positions[..., None].astype(np.float64) * theta
-    cos = np.cos(angle).astype(x.real.dtype)
-    sin = np.sin(angle).astype(x.real.dtype)
+    cos, sin = np.cos(angle), np.sin(angle)  # (..., T, d/2)
+    cos = _join(cos, cos, interleaved).astype(x.real.dtype)
+    sin_signed = _join(-sin, sin, interleaved).astype(x.real.dtype)
 
-    a, b = _pairs(x, interleaved)
-    out = np.empty_like(x)
-    out_a, out_b = _pairs(out, interleaved)
-    out_a[...] = a * cos - b * sin
-    out_b[...] = b * cos + a * sin
-    return out, RotaryCache(cos, sin, x.shape, interleaved)
+    out = x * cos
+    out += _partner(x, interleaved) * sin_signed
+    return out, RotaryCache(cos, sin_signed, x.shape, interleaved)
 
 
 # The backward, step by step.
 #
 #   1. a enters out_a with cos and out_b with sin:     da = dout_a · cos + dout_b · sin
-#   2. b enters out_b with cos and out_a with -sin:    db = dout_b · cos - dout_a · sin
-#
-# which is the rotation by the opposite angle: the transpose of a rotation is its inverse.
+#      b enters out_b with cos and out_a with -sin:    db = dout_b · cos - dout_a · sin
+#   2. This is the rotation by the opposite angle (the transpose of a rotation is its inverse), so that
+#      with dout = (dout_a, dout_b) and its partner dout' = (dout_b, dout_a)
+#                                                      dx = dout · cos - dout' · sin_signed
 def rotary_backward(dout: npt.ArrayLike, cache: RotaryCache) -> Array:
     """Gradient of `rotary`.
 
@@ -126,14 +128,11 @@ def rotary_backward(dout: npt.ArrayLike, cache: RotaryCache) -> Array:
     array([[1., 0.],
            [1., 0.]])
     """
-    cos, sin, shape, interleaved = cache
+    cos, sin_signed, shape, interleaved = cache
     dout = as_dout("rotary", dout, shape)
 
-    dout_a, dout_b = _pairs(dout, interleaved)
-    dx = np.empty_like(dout)
-    da, db = _pairs(dx, interleaved)
-    da[...] = dout_a * cos + dout_b * sin  # 1
-    db[...] = dout_b * cos - dout_a * sin  # 2
+    dx = dout * cos  # 1, 2
+    dx -= _partner(dout, interleaved) * sin_signed
     return dx
 
 
@@ -143,3 +142,19 @@ def _pairs(x: Array, interleaved: bool) -> tuple[Array, Array]:
         return x[..., 0::2], x[..., 1::2]
     half = x.shape[-1] // 2
     return x[..., :half], x[..., half:]
+
+
+def _join(a: Array, b: Array, interleaved: bool) -> Array:
+    """Return the array (..., d) whose pairs are (a, b)."""
+    x = np.empty((*a.shape[:-1], 2 * a.shape[-1]), a.dtype)
+    x_a, x_b = _pairs(x, interleaved)
+    x_a[...], x_b[...] = a, b
+    return x
+
+
+def _partner(x: Array, interleaved: bool) -> Array:
+    """Return x' = (b, a), laid out in memory as x = (a, b) is."""
+    other = np.empty_like(x)
+    (a, b), (other_a, other_b) = _pairs(x, interleaved), _pairs(other, interleaved)
+    other_a[...], other_b[...] = b, a
+    return other
