@@ -1,0 +1,5 @@
+"""``python -m npformer``: the command."""
+
+from npformer.cli import main
+
+raise SystemExit(main())

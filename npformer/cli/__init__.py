@@ -1,0 +1,95 @@
+"""The `npformer` command. Every command is a file here with `add_arguments(parser)` and `run(args)`.
+
+Nothing here imports NumPy when it is loaded: NumPy reads the number of BLAS threads from the environment at
+that moment, and `main` must set it before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from .. import __version__
+
+COMMANDS = {
+    "pretrain": "train an encoder on text by masked words; without text, on Python's own documentation",
+    "fill": "predict the [MASK]s of a text with a trained model",
+    "verify": "the proof: every op against finite differences, the complex step and stored PyTorch values",
+    "vectors": "inputs, outputs, gradients and intermediates of an op, for testing other code",
+}
+
+# The same names as in training/threads.py, which cannot be imported yet.
+BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in a line, and exit with status 2."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def build_parser(chosen: str | None) -> argparse.ArgumentParser:
+    """Return the parser of the command line, with the options of the `chosen` command."""
+    parser = Parser(prog="npformer", description="The Transformer you can check by hand.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"npformer {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, what in COMMANDS.items():
+        description = f"{what[0].upper()}{what[1:]}."
+        command = commands.add_parser(name, help=what, description=description, allow_abbrev=False)
+        if name == chosen:
+            module = importlib.import_module(f".{name}", __name__)
+            module.add_arguments(command)
+            command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+            command.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Default: what the process was started with.
+
+    Returns
+    -------
+    int
+        0; 1 where a check or a training failed; 2 for bad usage or bad input; 130 where it was interrupted.
+    """
+    if "numpy" not in sys.modules:
+        os.environ.update(dict.fromkeys(BLAS_VARIABLES, "1"))  # the cores go to Python's threads
+    argv = sys.argv[1:] if argv is None else list(argv)
+    chosen = next((argument for argument in argv if not argument.startswith("-")), None)
+    try:
+        args = build_parser(chosen).parse_args(argv)
+    except SystemExit as stop:  # --help, --version, bad usage
+        return stop.code if isinstance(stop.code, int) else 2
+    try:
+        return int(args.run(args))
+    except BrokenPipeError:  # `npformer fill ... | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the interpreter ends, which flushes it
+        return 1
+    except (ValueError, OSError) as error:
+        if args.debug:
+            raise
+        print(f"npformer {args.command}: {one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        if args.debug:
+            raise
+        print(f"npformer {args.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message without line breaks; "file: reason" for those of the system."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,142 @@
+"""`npformer pretrain`: from text to a trained encoder in a run folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+# Options that are fields of RunConfig. Without a default here: what is not given is the preset's.
+FIELDS: dict[str, tuple[Any, str]] = {
+    "steps": (int, "number of updates"),
+    "minutes": (float, "train about this long: turned into --steps after a short timing"),
+    "seed": (int, "of weights, order, masks and dropout (0)"),
+    "layers": (int, "encoder layers"),
+    "d_model": (int, "width"),
+    "heads": (int, "attention heads"),
+    "d_ff": (int, "width of the feed-forward blocks (4 times d-model)"),
+    "norm": (str, "pre or post"),
+    "positions": (str, "rotary, learned or sinusoidal"),
+    "rotary_base": (float, "of the rotary positions"),
+    "activation": (str, "gelu, gelu_tanh, relu or silu"),
+    "dropout": (float, "share of the activations dropped"),
+    "vocab_size": (int, "pieces of the tokenizer; an error if the text does not support as many"),
+    "seq_len": (int, "tokens in a sequence"),
+    "batch_size": (int, "sequences in a batch"),
+    "accumulate": (int, "batches in an update"),
+    "mask_rate": (float, "share of the tokens to predict in training"),
+    "optimizer": (str, "adamw, adam or sgd"),
+    "lr": (float, "highest learning rate"),
+    "schedule": (str, "cosine, linear or constant"),
+    "warmup": (float, "share of the steps in which the rate rises"),
+    "weight_decay": (float, "of weights, not of biases and norms"),
+    "momentum": (float, "of sgd"),
+    "beta1": (float, "of adam and adamw"),
+    "beta2": (float, "of adam and adamw"),
+    "clip": (float, "largest norm of the gradient; 0: no clipping"),
+    "lanes": (int, "gradient vectors that threads can work on at once (2)"),
+    "eval_every": (int, "steps between looks at the held-out loss"),
+    "checkpoint_every": (int, "steps between checkpoints"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "text", nargs="*", metavar="TEXT", help="files, folders, patterns, or - for standard input"
+    )
+    parser.add_argument("--preset", help="tiny, small or base (small)")
+    parser.add_argument("--out", metavar="FOLDER", help="folder of the run, new or empty (runs/pretrain-N)")
+    parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads to work on the lanes (one a core)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    recipe = parser.add_argument_group("recipe, where not the preset's")
+    for name, (kind, what) in FIELDS.items():
+        option = f"--{name.replace('_', '-')}"
+        recipe.add_argument(option, dest=name, type=kind, metavar=_METAVAR[kind], help=what)
+    recipe.add_argument("--cased", action="store_true", default=None, help="keep capitals and accents")
+
+
+_METAVAR = {int: "N", float: "X", str: "NAME"}
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or go on training; print the result."""
+    from ..training import Interruption, TrainingStopped, create_run, fit, open_run
+
+    if args.threads is not None and args.threads < 1:
+        raise ValueError(f"threads: expected at least 1, got {args.threads}")
+    if args.resume is None:
+        folder, prepared, about = _prepare(args)
+        run = create_run(folder, prepared, **about)
+        c = run.config
+        _say(
+            f"{int(run.train.mask.sum()):,} tokens to train on, {run.tokenizer.vocab_size:,} pieces, "
+            f"{c.steps:,} steps, in {run.folder}"
+        )
+    else:
+        _refuse_others(args)
+        run = open_run(args.resume)
+    again = f"npformer pretrain --resume {shlex.quote(str(run.folder))}"
+    try:
+        result = fit(run, threads=args.threads, quiet=args.quiet)
+    except TrainingStopped as error:
+        if args.debug:
+            raise
+        _say(f"npformer pretrain: {error}")
+        return 1
+    except Interruption as error:
+        _say(f"{error}\ngo on with: {again}")
+        return 130
+    except KeyboardInterrupt:  # during the evaluation at the end
+        _say(f"interrupted; finish with: {again}")
+        return 130
+    _report(run, result, as_json=args.json)
+    return 0
+
+
+def _prepare(args: argparse.Namespace) -> tuple[Path, Any, dict[str, Any]]:
+    """Everything that can be refused, in the order of what it costs to find out; nothing is written."""
+    from ..text import default_corpus, read_corpus
+    from ..training import DEFAULT, free_folder, prepare, preset, require_free, with_settled_steps
+    from ..training.threads import available_cores
+
+    given = {name: value for name in (*FIELDS, "cased") if (value := getattr(args, name)) is not None}
+    name = args.preset or DEFAULT
+    config = preset(name, **given)
+    folder = Path(args.out) if args.out is not None else free_folder()
+    require_free(folder)
+    if not args.text and not args.quiet:
+        _say("reading the documentation inside this Python")
+    documents = read_corpus(args.text) if args.text else default_corpus()
+    prepared = prepare(documents, config, exact_vocab="vocab_size" in given)
+    for line in prepared.warnings:
+        _say(f"warning: {line}")
+    prepared = with_settled_steps(prepared, available_cores() if args.threads is None else args.threads)
+    return folder, prepared, {"preset": name, "text": args.text, "documents": prepared.sources[:1000]}
+
+
+def _refuse_others(args: argparse.Namespace) -> None:
+    for name in ("text", "preset", "out", *FIELDS, "cased"):
+        if getattr(args, name) not in (None, []):
+            option = "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
+            raise ValueError(f"--resume: everything is in the run, so {option} cannot be given with it")
+
+
+def _report(run: Any, result: dict[str, Any], as_json: bool) -> None:
+    from ..training import example_sentence, table
+
+    sentence = example_sentence(run.held_out, run.tokenizer)
+    command = f"npformer fill {shlex.quote(str(run.folder))} {shlex.quote(sentence)}"
+    if as_json:
+        print(json.dumps({"run": str(run.folder), **result, "fill": command}, indent=2))
+    else:
+        print(f"{table(result)}\n\nrun folder: {run.folder}\ntry it:     {command}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

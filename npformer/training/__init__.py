@@ -1,0 +1,53 @@
+"""Training: the loop, lanes over threads, checkpoints, metrics, evaluation beside baselines.
+
+prepared = with_settled_steps(prepare(read_corpus("poems/"), preset("tiny", steps=500)), threads=2)
+run = create_run("runs/poems", prepared)
+result = fit(run)                            # again with open_run("runs/poems") after an interruption
+"""
+
+from .checkpoints import Checkpoint, load_checkpoint, load_newest, save_checkpoint
+from .config import RunConfig
+from .evaluate import evaluate, fixed_corruptions
+from .example import example_sentence
+from .fill import Prediction, fill, load_model
+from .loop import fit
+from .pace import with_settled_steps
+from .prepare import Prepared, prepare
+from .presets import DEFAULT, PRESETS, preset
+from .result import compare, table
+from .run import Run, create_run, free_folder, open_run, require_free
+from .signals import Interruption
+from .step import gradient
+from .trainer import Trainer, TrainingStopped
+
+__all__ = [
+    "DEFAULT",
+    "PRESETS",
+    "Checkpoint",
+    "Interruption",
+    "Prediction",
+    "Prepared",
+    "Run",
+    "RunConfig",
+    "Trainer",
+    "TrainingStopped",
+    "compare",
+    "create_run",
+    "evaluate",
+    "example_sentence",
+    "fill",
+    "fit",
+    "fixed_corruptions",
+    "free_folder",
+    "gradient",
+    "load_checkpoint",
+    "load_model",
+    "load_newest",
+    "open_run",
+    "prepare",
+    "preset",
+    "require_free",
+    "save_checkpoint",
+    "table",
+    "with_settled_steps",
+]

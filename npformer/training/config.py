@@ -1,0 +1,231 @@
+"""The configuration of a pre-training run: every choice in one place, checked when it is made."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from ..models import Encoder, EncoderConfig
+from ..objectives import MaskedLM
+from ..optim import SGD, Adam, AdamW, Schedule, constant, cosine, decays, linear, make_segments
+from ..text import WordPieceTokenizer
+from . import draws
+
+SCHEDULES = ("cosine", "linear", "constant")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a pre-training run is; together with the data, its every bit follows from this.
+
+    Parameters
+    ----------
+    seed : int
+    steps : int, optional
+        How many; None where `minutes` says how long.
+    minutes : float, optional
+        Turned into a number of steps before the first.
+    layers, d_model, heads, d_ff : int
+        Of the encoder; d_ff None = 4 · d_model.
+    norm, positions, activation, dropout, rotary_base
+        See `EncoderConfig`.
+    vocab_size, cased
+        Of the tokenizer; the run's vocabulary is smaller where the text supports no more.
+    seq_len, batch_size, accumulate : int
+        Tokens in a sequence; sequences in a step: batch_size · accumulate.
+    mask_rate : float
+        Share of the tokens that are targets in training. (Evaluation has its own, 15 %.)
+    optimizer : {"adamw", "adam", "sgd"}
+    lr : float
+        The highest rate.
+    schedule : {"cosine", "linear", "constant"}
+    warmup : float
+        Share of the steps in which the rate rises.
+    weight_decay, momentum, beta1, beta2 : float
+        `momentum` is SGD's; the betas are Adam's and AdamW's.
+    clip : float
+        Largest norm of the gradient; 0 = no clipping.
+    lanes : int
+        See step.py.
+    eval_every, checkpoint_every : int, optional
+        In steps; None: a tenth of the run, and for checkpoints 500 steps at most.
+    dtype : {"float32", "float64"}
+
+    Raises
+    ------
+    ValueError
+        Naming the field, what was expected and what came.
+
+    Examples
+    --------
+    >>> RunConfig(steps=-3)
+    Traceback (most recent call last):
+    ...
+    ValueError: steps: expected a whole number of at least 1, got -3
+    """
+
+    seed: int = 0
+    steps: int | None = None
+    minutes: float | None = None
+    layers: int = 4
+    d_model: int = 128
+    heads: int = 4
+    d_ff: int | None = None
+    norm: str = "pre"
+    positions: str = "rotary"
+    rotary_base: float = 1000.0
+    activation: str = "gelu"
+    dropout: float = 0.0
+    vocab_size: int = 4000
+    cased: bool = False
+    seq_len: int = 64
+    batch_size: int = 16
+    accumulate: int = 1
+    mask_rate: float = 0.3
+    optimizer: str = "adamw"
+    lr: float = 3e-3
+    schedule: str = "cosine"
+    warmup: float = 0.05
+    weight_decay: float = 0.01
+    momentum: float = 0.9
+    beta1: float = 0.9
+    beta2: float = 0.98
+    clip: float = 1.0
+    lanes: int = 2
+    eval_every: int | None = None
+    checkpoint_every: int | None = None
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.steps is None and self.minutes is None:
+            raise ValueError("steps: expected a number of steps, or minutes, got neither")
+        least = {"seed": 0, "seq_len": 8, "vocab_size": 10}
+        whole = ("seed", "steps", "layers", "d_model", "heads", "d_ff", "vocab_size", "seq_len", "batch_size")
+        for name in (*whole, "accumulate", "lanes", "eval_every", "checkpoint_every"):
+            value, low = getattr(self, name), least.get(name, 1)
+            if value is None and name in ("steps", "d_ff", "eval_every", "checkpoint_every"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                raise ValueError(f"{name}: expected a whole number of at least {low}, got {value}")
+        ranges: tuple[tuple[str, float, float, bool], ...] = (
+            ("minutes", 0.0, math.inf, True),
+            ("rotary_base", 1.0, math.inf, True),
+            ("dropout", 0.0, 1.0, False),
+            ("mask_rate", 0.0, 1.0, True),
+            ("lr", 0.0, math.inf, True),
+            ("warmup", 0.0, 1.0, False),
+            ("weight_decay", 0.0, math.inf, False),
+            ("momentum", 0.0, 1.0, False),
+            ("beta1", 0.0, 1.0, False),
+            ("beta2", 0.0, 1.0, False),
+            ("clip", 0.0, math.inf, False),
+        )
+        for name, lower, high, open_low in ranges:
+            value = getattr(self, name)
+            if value is None and name == "minutes":
+                continue
+            inside = isinstance(value, (int, float)) and lower <= value < high  # never NaN
+            if not inside or (open_low and value == lower):
+                above = f"above {lower:g}" if open_low else f"of at least {lower:g}"
+                below = f" and below {high:g}" if high < math.inf else ""
+                raise ValueError(f"{name}: expected a finite number {above}{below}, got {value}")
+        for name, allowed in (
+            ("norm", ("pre", "post")),
+            ("positions", ("rotary", "learned", "sinusoidal")),
+            ("optimizer", ("adamw", "adam", "sgd")),
+            ("schedule", SCHEDULES),
+            ("dtype", ("float32", "float64")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if self.d_model % self.heads:
+            raise ValueError(f"heads: expected a divisor of d_model = {self.d_model}, got {self.heads}")
+        self.encoder(self.vocab_size)  # what is left to check is the model's own
+
+    @property
+    def sequences_per_step(self) -> int:
+        """Sequences that one update is made from."""
+        return self.batch_size * self.accumulate
+
+    def encoder(self, vocab_size: int) -> EncoderConfig:
+        """Return the configuration of the model, for the vocabulary that the text supported."""
+        return EncoderConfig(
+            vocab_size=vocab_size,
+            d_model=self.d_model,
+            n_heads=self.heads,
+            d_ff=4 * self.d_model if self.d_ff is None else self.d_ff,
+            n_layers=self.layers,
+            max_positions=self.seq_len,
+            n_segments=0,
+            activation=self.activation,
+            norm=self.norm,
+            positions=self.positions,
+            rotary_base=self.rotary_base,
+            dropout=self.dropout,
+            scale_residual=True,
+        )
+
+    def with_steps(self, steps: int) -> RunConfig:
+        """Return the configuration of a run of this many steps, its intervals settled as well."""
+        tenth = max(1, steps // 10)
+        return replace(
+            self,
+            steps=steps,
+            eval_every=self.eval_every or tenth,
+            checkpoint_every=self.checkpoint_every or min(tenth, 500),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
+        """Return the configuration in `values`, refusing unknown fields by name."""
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ValueError(f"{unknown[0]}: not a field of a run's configuration")
+        return cls(**values)
+
+    def to_json(self) -> str:
+        """Return the fields as text."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+
+# What a configuration means, built.
+
+
+def build_model(config: RunConfig, vocab_size: int) -> Encoder:
+    """Return the encoder with its initial weights, which follow from the seed."""
+    rng = draws.generator(config.seed, draws.WEIGHTS)
+    return Encoder(config.encoder(vocab_size), rng, dtype=config.dtype)
+
+
+def build_objective(config: RunConfig, tokenizer: WordPieceTokenizer) -> MaskedLM:
+    """Return the objective of training."""
+    return MaskedLM(tokenizer.vocab_size, tokenizer.mask_id, tokenizer.special_ids, config.mask_rate)
+
+
+def build_optimizer(config: RunConfig, model: Encoder) -> SGD | Adam | AdamW:
+    """Return the optimizer of the model's parameters; biases and norms do not decay."""
+    flat, betas = model.params.flat, (config.beta1, config.beta2)
+    segments = make_segments(model.params.layout, decay=decays, weight_decay=config.weight_decay)
+    if config.optimizer == "sgd":
+        return SGD(flat, config.lr, momentum=config.momentum, segments=segments)
+    if config.optimizer == "adam":
+        return Adam(flat, config.lr, betas=betas, segments=segments)
+    return AdamW(flat, config.lr, betas=betas, segments=segments)
+
+
+def build_schedule(config: RunConfig) -> Schedule:
+    """Return the learning rate of each step, counted from 0."""
+    assert config.steps is not None
+    warmup = round(config.warmup * config.steps)
+    if config.schedule == "constant":
+        return constant(config.lr, warmup_steps=warmup)
+    decay = linear if config.schedule == "linear" else cosine
+    return decay(config.lr, config.steps, warmup_steps=warmup)

@@ -1,0 +1,83 @@
+"""Where a loss or a gradient first stopped being finite."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..nn import SequenceRandom
+from .step import MICRO_TOKENS, micro_batches
+
+
+class NotFinite(NamedTuple):
+    """The first place, in the order of computation, where something was not finite."""
+
+    where: str
+    sequences: tuple[int, int] | None  # the micro-batch that showed it, [start, stop); None: the whole batch
+
+
+def find_not_finite(
+    model: Any,
+    objective: Any,
+    batch: Any,
+    generators: Sequence[np.random.Generator] | None = None,
+    micro_tokens: int = MICRO_TOKENS,
+) -> NotFinite:
+    """Compute a batch's loss and gradient again and name the first block with a NaN or an infinity.
+
+    Parameters
+    ----------
+    model, objective, batch, generators, micro_tokens
+        As in `step.gradient`; the generators fresh, so that dropout falls on the same elements.
+
+    Returns
+    -------
+    NotFinite
+        A block of the forward in the order of computation, else the loss, else the parameter whose
+        gradient comes first in the backward. A parameter that is not finite itself is named with its block.
+    """
+    B, T = batch.ids.shape
+    bad = [name for name, value in model.params.items() if not np.isfinite(value).all()]
+    grads = model.params.zeros_like()
+    with np.errstate(all="ignore"):
+        for a, b in micro_batches(0, B, T, micro_tokens):
+            part = batch.rows(a, b)
+            if part.n_targets == 0:
+                continue
+            rng = None if generators is None else SequenceRandom(copy.deepcopy(generators[a:b]))
+            hidden, cache = model.forward(
+                part.ids,
+                segment_ids=part.segment_ids,
+                mask=part.mask,
+                at=part.at,
+                collect=model.collectable,
+                keep=False,
+                rng=rng,
+            )
+            for name in model.collectable:
+                if not np.isfinite(cache.collected[name]).all():
+                    return NotFinite(f"the output of {name}{_and_parameter(name, bad)}", (a, b))
+            if not np.isfinite(hidden).all():
+                return NotFinite(f"the output of encoder.norm{_and_parameter('encoder.norm', bad)}", (a, b))
+            logits, _ = model.mlm_head.forward(model.params, hidden, False)
+            if not np.isfinite(logits).all():
+                return NotFinite(f"the logits{_and_parameter('mlm', bad)}", (a, b))
+        # The forward is sound, so only now is a backward worth its time.
+        for a, b in micro_batches(0, B, T, micro_tokens):
+            rng = None if generators is None else SequenceRandom(generators[a:b])
+            normalizer = max(batch.n_targets, 1)
+            metrics = objective.loss_and_grad(model, batch.rows(a, b), grads, normalizer=normalizer, rng=rng)
+            if not np.isfinite(metrics.loss_sum):
+                return NotFinite("the loss", (a, b))
+            for name in reversed(list(grads)):  # parameters lie in the order of the forward
+                if not np.isfinite(grads[name]).all():
+                    return NotFinite(f"the gradient of {name}", (a, b))
+    return NotFinite(f"parameter {bad[0]}", None) if bad else NotFinite("the sum of the gradients", None)
+
+
+def _and_parameter(block: str, bad: Sequence[str]) -> str:
+    within = [name for name in bad if name.startswith(block)]
+    return f" (parameter {within[0]} is not finite)" if within else ""

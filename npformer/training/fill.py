@@ -1,0 +1,99 @@
+"""What a trained model would put in the place of [MASK]."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..functional import softmax
+from ..models import from_pretrained
+from ..text import WordPieceTokenizer
+
+MASK = "[MASK]"
+
+
+class Prediction(NamedTuple):
+    """A piece of the vocabulary for one mask."""
+
+    piece: str
+    probability: float
+
+
+def load_model(folder: str | os.PathLike[str]) -> tuple[Any, WordPieceTokenizer]:
+    """Read the model of a finished run, or of a model folder, with its tokenizer.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is none, or the run has not finished.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    if (folder / "metrics.jsonl").is_file():  # a run
+        if not (folder / "model" / "config.json").is_file():
+            raise ValueError(f"{folder}: the run has not finished; npformer pretrain --resume {folder}")
+        folder = folder / "model"
+    model = from_pretrained(folder)
+    about = folder / "tokenizer.json"
+    lowercase = json.loads(about.read_text(encoding="utf-8"))["lowercase"] if about.is_file() else True
+    tokenizer = WordPieceTokenizer.from_file(folder / "vocab.txt", lowercase=lowercase)
+    if tokenizer.vocab_size != model.config.vocab_size:
+        raise ValueError(
+            f"{folder}: vocab.txt has {tokenizer.vocab_size} pieces, the model {model.config.vocab_size}"
+        )
+    return model, tokenizer
+
+
+def fill(model: Any, tokenizer: WordPieceTokenizer, text: str, k: int = 5) -> list[list[Prediction]]:
+    """Predict the masked pieces of `text`.
+
+    Parameters
+    ----------
+    model : Encoder
+        With a masked-LM head.
+    tokenizer : WordPieceTokenizer
+    text : str
+        With at least one [MASK]; every one stands for one piece.
+    k : int
+        Predictions for each mask.
+
+    Returns
+    -------
+    list of list of Prediction
+        For each mask, from left to right, the `k` most probable pieces, the best first.
+
+    Raises
+    ------
+    ValueError
+        If there is no mask, the text is too long for the model, or `k` is below 1.
+    """
+    if k < 1:
+        raise ValueError(f"k: expected at least 1, got {k}")
+    if MASK not in text:
+        raise ValueError(f"no {MASK} in the text: {shorten(text)!r}")
+    ids = np.array([tokenizer.encode(text).ids])
+    longest = model.config.max_positions
+    if ids.shape[1] > longest:
+        raise ValueError(
+            f"the text has {ids.shape[1]} tokens, the model reads at most {longest}: {shorten(text)!r}"
+        )
+    at = np.flatnonzero(ids[0] == tokenizer.mask_id)
+    hidden, _ = model.forward(ids, at=at, keep=False)
+    logits, _ = model.mlm_head.forward(model.params, hidden, False)
+    p, _ = softmax(logits)
+    best = np.argsort(-p, axis=-1, kind="stable")[:, :k]
+    return [
+        [Prediction(tokenizer.vocab[i], float(row[i])) for i in of_mask.tolist()]
+        for row, of_mask in zip(p, best, strict=True)
+    ]
+
+
+def shorten(text: str, width: int = 60) -> str:
+    """Return the beginning of `text`, for a message."""
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 3] + "..."

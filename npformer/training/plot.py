@@ -1,0 +1,60 @@
+"""The loss curve of a run as a picture."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .metrics import read_metrics
+
+MISSING = "no loss.png: the picture needs matplotlib, pip install 'npformer[plot]'"
+
+
+def plot_losses(folder: str | os.PathLike[str], result: dict[str, Any]) -> str | None:
+    """Write `folder`/loss.png from metrics.jsonl.
+
+    Parameters
+    ----------
+    folder : path
+        Of the run.
+    result : dict
+        Its "models" appear as levels.
+
+    Returns
+    -------
+    str or None
+        A line on what is missing, where matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure
+    except ImportError:
+        return MISSING
+    lines = read_metrics(Path(folder) / "metrics.jsonl")
+    train = [(line["step"], line["loss"]) for line in lines if "loss" in line]
+    held_out = [(line["step"], line["held_out_loss"]) for line in lines if "held_out_loss" in line]
+    # Not pyplot, which keeps state and may look for a display.
+    figure = matplotlib.figure.Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    steps, losses = np.array(train).T
+    axes.plot(steps, losses, color="0.85", linewidth=0.7)
+    axes.plot(steps, smooth(losses), color="C0", label="training")
+    if held_out:
+        axes.plot(*np.array(held_out).T, "o-", color="C1", markersize=4, label="held out, at 15 %")
+    for score, style in zip(result["models"][:-1], (":", "--"), strict=False):
+        axes.axhline(score["nats"], color="0.4", linestyle=style, label=score["name"])
+    axes.set(xlabel="step", ylabel="loss, nats per masked token")
+    axes.legend()
+    figure.savefig(Path(folder) / "loss.png", dpi=120)
+    return None
+
+
+def smooth(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the running mean over about a fiftieth of the values, shorter at the start."""
+    width = max(1, len(values) // 50)
+    sums = np.cumsum(np.concatenate([[0.0], values]))
+    stops = np.arange(1, len(values) + 1)
+    starts = np.maximum(stops - width, 0)
+    return np.asarray((sums[stops] - sums[starts]) / (stops - starts))

@@ -1,0 +1,178 @@
+"""The folder of a run.
+
+    config.json      the configuration, and what the run was made from
+    vocab.txt        the tokenizer
+    data.npz         the packed training and held-out ids: resuming needs neither the text nor standard input
+    metrics.jsonl    a line for each step and each evaluation; without a clock, so equal runs have equal files
+    timing.jsonl     the clock
+    checkpoints/     see checkpoints.py
+    model/, result.json, loss.png    when the run has finished
+
+The folder is filled under a temporary name and then given its own: a run folder is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..text import Packed, WordPieceTokenizer
+from .config import RunConfig
+from .prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Run:
+    """An existing run folder and what it was made from."""
+
+    folder: Path
+    config: RunConfig
+    tokenizer: WordPieceTokenizer
+    train: Packed
+    held_out: Packed
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """What the finished run achieved; None before it has finished."""
+        path = self.folder / "result.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def free_folder(parent: str | os.PathLike[str] = "runs", name: str = "pretrain") -> Path:
+    """Return `parent`/`name`-N with the smallest N that is larger than every one there."""
+    parent = Path(parent)
+    taken = [path.name.rpartition("-")[2] for path in parent.glob(f"{name}-*")]
+    return parent / f"{name}-{max([int(n) for n in taken if n.isdecimal()], default=0) + 1}"
+
+
+def require_free(folder: str | os.PathLike[str]) -> None:
+    """Raise OSError or ValueError unless `folder` does not exist or is an empty folder, in a place for it."""
+    folder = Path(folder)
+    if folder.name in ("", ".."):
+        raise ValueError(f"{folder}: expected the name of a new folder")
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise FileExistsError(f"{folder}: the folder is not empty; choose another, or --resume a run")
+    elif os.path.lexists(folder):
+        raise FileExistsError(f"{folder}: a file of this name exists")
+    for parent in folder.absolute().parents:
+        if parent.exists():
+            if not parent.is_dir():
+                raise NotADirectoryError(f"{parent}: not a folder")
+            if not os.access(parent, os.W_OK):
+                raise PermissionError(f"{parent}: no permission to write here")
+            break
+
+
+def create_run(folder: str | os.PathLike[str], prepared: Prepared, **about: Any) -> Run:
+    """Make the folder of a run that is about to begin.
+
+    Parameters
+    ----------
+    folder : path
+        Must not exist, or be empty.
+    prepared : Prepared
+        Its configuration must have a number of steps.
+    **about
+        Recorded in config.json beside the configuration.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; nothing stays behind.
+    """
+    folder = Path(folder)
+    require_free(folder)
+    if prepared.config.steps is None:
+        raise ValueError("create_run: prepared.config.steps: expected a number of steps, got None")
+    config = prepared.config.with_steps(prepared.config.steps)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir()
+        prepared.tokenizer.save(temporary / "vocab.txt")
+        np.savez(
+            temporary / "data.npz",
+            train_ids=prepared.train.ids,
+            train_mask=prepared.train.mask,
+            held_out_ids=prepared.held_out.ids,
+            held_out_mask=prepared.held_out.mask,
+        )
+        values = {"run": "pretrain", "config": config.to_dict(), "numpy": np.__version__, **about}
+        (temporary / "config.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        (temporary / "metrics.jsonl").touch()
+        (temporary / "timing.jsonl").touch()
+        (temporary / "checkpoints").mkdir()
+        if folder.is_dir():
+            folder.rmdir()  # empty, as `require_free` made sure
+        os.rename(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return Run(folder, config, prepared.tokenizer, prepared.train, prepared.held_out)
+
+
+def open_run(folder: str | os.PathLike[str]) -> Run:
+    """Read the folder of a run.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If it is not the folder of a run, or one of its files is damaged.
+    """
+    folder = Path(folder)
+    path = folder / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder}: expected the folder of a run, found no config.json in it")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["run"] != "pretrain":
+            raise KeyError("run")
+        config = RunConfig.from_dict(values["config"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not the configuration of a pre-training run ({error})") from None
+    tokenizer = WordPieceTokenizer.from_file(folder / "vocab.txt", lowercase=not config.cased)
+    path = folder / "data.npz"
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            train = Packed(data["train_ids"], data["train_mask"])
+            held_out = Packed(data["held_out_ids"], data["held_out_mask"])
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: the run's data is missing") from None
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: damaged ({error})") from None
+    return Run(folder, config, tokenizer, train, held_out)
+
+
+@contextlib.contextmanager
+def sole_use(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Keep a second process from training the same run, until this one ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with open(Path(folder) / ".lock", "wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BlockingIOError(f"{folder}: another process is training this run") from None
+        yield
