@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,12 +25,12 @@ def reduced(losses: Array, reduction: str, divisor: float) -> Array:
     return losses if reduction == "none" else np.asarray(losses.sum() / divisor)
 
 
-def as_loss_dout(op: str, dout: npt.ArrayLike, out_shape: tuple[int, ...], like: Array) -> Array:
+def as_loss_dout(op: str, dout: npt.ArrayLike, out_shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Return `dout` as an array of the output's shape.
 
-    A Python number takes the precision of `like`: `loss_backward(1.0, cache)` is how every backward pass
+    A Python number takes `dtype`, that of the output: `loss_backward(1.0, cache)` is how every backward pass
     begins, and must not make float32 gradients float64.
     """
     if isinstance(dout, (int, float)) and not isinstance(dout, np.generic):
-        dout = np.asarray(dout, dtype=like.real.dtype)
+        dout = np.asarray(dout, dtype=dtype)
     return as_dout(op, dout, out_shape)

@@ -126,7 +126,7 @@ def binary_cross_entropy_with_logits_backward(
     array([-5.00000000e-01, -4.24835426e-18, -3.80797078e-01])
     """
     p_minus_y, w, divisor, out_shape = cache
-    dout = as_loss_dout("binary_cross_entropy_with_logits", dout, out_shape, like=p_minus_y)
+    dout = as_loss_dout("binary_cross_entropy_with_logits", dout, out_shape, p_minus_y.dtype)
 
     dloss = dout / divisor  # 1
     if w is not None:

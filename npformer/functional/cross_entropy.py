@@ -156,7 +156,7 @@ def cross_entropy_backward(dout: npt.ArrayLike, cache: CrossEntropyCache) -> Arr
     array([-4.24835426e-18,  4.24835426e-18])
     """
     exp_d, s, top, target, counted, eps, divisor, shape, out_shape = cache
-    dout = as_loss_dout("cross_entropy", dout, out_shape, like=exp_d)
+    dout = as_loss_dout("cross_entropy", dout, out_shape, exp_d.dtype)
     row = np.arange(len(exp_d))
 
     dloss = np.where(counted, dout.reshape(-1) / divisor, 0)  # 1

@@ -3,11 +3,14 @@
     q̂ = q / |q|,   k̂ = k / |k|              rows of length 1
     S   = q̂ k̂ᵀ / τ                          (N, N), cosine similarities over the temperature
     out = mean over i of -log softmax(S_i)_i    cross entropy with the targets on the diagonal
+
+1 / τ multiplies the rounding errors of the cosines as it does the cosines. So float32 is computed in
+float64 inside, and rounded once at the end.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +28,7 @@ class InfoNceCache(NamedTuple):
     one_over_q: Array  # (N, 1), 1 / |q|, 0 where |q| = 0
     one_over_k: Array  # (N, 1)
     temperature: float
+    dtype: np.dtype[Any]  # of queries, keys and out together
     loss: CrossEntropyCache
 
 
@@ -79,11 +83,13 @@ def info_nce(
     if tau == 0:
         bad_value("info_nce", "temperature", "a number > 0", tau)
 
-    q_hat, one_over_q = _normalised(q)
-    k_hat, one_over_k = _normalised(k)
+    dtype = np.result_type(q, k)
+    wide = np.result_type(dtype, np.float64)
+    q_hat, one_over_q = _normalised(q.astype(wide, copy=False))
+    k_hat, one_over_k = _normalised(k.astype(wide, copy=False))
     S = q_hat @ k_hat.T / tau
     out, loss = cross_entropy(S, np.arange(len(S)))
-    return out, InfoNceCache(q_hat, k_hat, one_over_q, one_over_k, tau, loss)
+    return out.astype(dtype), InfoNceCache(q_hat, k_hat, one_over_q, one_over_k, tau, dtype, loss)
 
 
 def _normalised(x: Array) -> tuple[Array, Array]:
@@ -134,8 +140,8 @@ def info_nce_backward(
     array([[0.    , 0.1511],
            [0.0161, 0.    ]])
     """
-    q_hat, k_hat, one_over_q, one_over_k, tau, loss = cache
-    dout = as_loss_dout("info_nce", dout, (), like=q_hat)
+    q_hat, k_hat, one_over_q, one_over_k, tau, dtype, loss = cache
+    dout = as_loss_dout("info_nce", dout, (), dtype)
 
     dS = cross_entropy_backward(dout, loss)  # 1
     dq_hat = dS @ k_hat / tau  # 2
@@ -146,4 +152,5 @@ def info_nce_backward(
         intermediates["dS"] = dS
         intermediates["dq_hat"] = dq_hat
         intermediates["dk_hat"] = dk_hat
-    return dq, dk
+    narrow = np.result_type(dtype, dout)
+    return dq.astype(narrow), dk.astype(narrow)

@@ -93,7 +93,7 @@ def mse_loss_backward(dout: npt.ArrayLike, cache: MseLossCache) -> tuple[Array, 
     (array([ 1., -2.]), array([-1.,  2.]))
     """
     d, divisor, out_shape = cache
-    dout = as_loss_dout("mse_loss", dout, out_shape, like=d)
+    dout = as_loss_dout("mse_loss", dout, out_shape, d.dtype)
 
     dloss = dout / divisor  # 1
     dd = dloss * 2 * d  # 2
