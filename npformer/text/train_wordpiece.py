@@ -160,7 +160,7 @@ def _merge(
             continue
         left, right = best
         merged = left + right.removeprefix(PREFIX)
-        if merged not in known:  # two pairs can spell the same piece
+        if merged not in known:  # a vocabulary must not hold it twice, should two pairs ever spell it
             known.add(merged)
             vocab.append(merged)
         risen: set[tuple[str, str]] = set()

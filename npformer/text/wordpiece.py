@@ -258,7 +258,7 @@ class WordPieceTokenizer:
             if i in skipped:
                 continue
             piece = self.vocab[i]
-            text += piece[len(PREFIX) :] if _continues(piece) else " " + piece
+            text += piece[len(PREFIX) :] if piece.startswith(PREFIX) else " " + piece
         text = text.removeprefix(" ")
         for pattern, replacement in _TIDY:
             text = pattern.sub(replacement, text)
@@ -266,10 +266,6 @@ class WordPieceTokenizer:
 
     def __repr__(self) -> str:
         return f"WordPieceTokenizer({self.vocab_size} pieces, {'un' if self.lowercase else ''}cased)"
-
-
-def _continues(piece: str) -> bool:
-    return piece.startswith(PREFIX) and len(piece) > len(PREFIX)
 
 
 def _longest_first(n_first: int, n_second: int, room: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from npformer.text import WordPieceTokenizer
+from npformer.text import Document, WordPieceTokenizer, default_corpus
 
 ENGLISH = """\
 The tokenizer cuts words into pieces; it isn't hard, is it? Longer words need more pieces.
@@ -31,6 +31,12 @@ def bert_vocab() -> Path:
 @pytest.fixture(scope="session")
 def bert(bert_vocab: Path) -> WordPieceTokenizer:
     return WordPieceTokenizer.from_file(bert_vocab)
+
+
+@pytest.fixture(scope="session")
+def python_docs() -> list[Document]:
+    """The default corpus, read once."""
+    return default_corpus()
 
 
 @pytest.fixture(scope="session")

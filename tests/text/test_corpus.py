@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npformer.text import CorpusError, Document, read_corpus
@@ -130,6 +130,7 @@ def test_a_device_is_refused_not_read_for_ever() -> None:
         read_corpus(["/dev/zero"])
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | st.text(max_size=30).map(str.encode))
 def test_bytes_are_decoded_or_refused(data: bytes) -> None:
     try:

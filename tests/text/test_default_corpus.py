@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from npformer.text import CorpusError, default_corpus
+from npformer.text import CorpusError, Document, default_corpus
 from npformer.text.default_corpus import _docstrings, _modules
 from npformer.text.sentences import paragraphs
 
 
-def test_real_text_the_same_each_time() -> None:
+def test_real_text_the_same_each_time(python_docs: list[Document]) -> None:
     documents = default_corpus()
-    assert documents == default_corpus()
+    assert documents == python_docs
     assert len(documents) > 100
     assert sum(len(document.text) for document in documents) > 500_000
     names = [document.name for document in documents]
@@ -25,8 +25,8 @@ def test_real_text_the_same_each_time() -> None:
     assert "python:argparse.py" in names
 
 
-def test_no_paragraph_twice() -> None:
-    found = [paragraph for document in default_corpus() for paragraph in paragraphs(document.text)]
+def test_no_paragraph_twice(python_docs: list[Document]) -> None:
+    found = [paragraph for document in python_docs for paragraph in paragraphs(document.text)]
     keys = [" ".join(paragraph.casefold().split()) for paragraph in found]
     assert len(set(keys)) == len(keys)
 

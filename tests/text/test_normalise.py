@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npformer.text.normalise import is_cjk, is_punctuation, normalise, split_words
@@ -47,6 +47,7 @@ def test_a_character_of_a_later_unicode_is_kept() -> None:
     assert split_words(f"a {unassigned}") == ["a", unassigned]
 
 
+@settings(deadline=None)
 @given(ANY_TEXT, st.booleans())
 def test_total_and_idempotent(text: str, lowercase: bool) -> None:
     once = normalise(text, lowercase)
@@ -56,6 +57,7 @@ def test_total_and_idempotent(text: str, lowercase: bool) -> None:
         assert not any(unicodedata.category(char) == "Mn" for char in once)
 
 
+@settings(deadline=None)
 @given(ANY_TEXT, st.booleans())
 def test_words_lose_blanks_alone(text: str, lowercase: bool) -> None:
     words = split_words(text, lowercase)
@@ -64,6 +66,7 @@ def test_words_lose_blanks_alone(text: str, lowercase: bool) -> None:
     assert all(word and not any(c.isspace() for c in word) for word in words)
 
 
+@settings(deadline=None)
 @given(ANY_TEXT, ANY_TEXT)
 def test_white_space_parts(a: str, b: str) -> None:
     assert split_words(f"{a}\n{b}") == split_words(a) + split_words(b)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npformer.text.sentences import lines, paragraphs, sentences
@@ -13,6 +13,7 @@ from npformer.text.sentences import lines, paragraphs, sentences
 TEXT = st.text(st.sampled_from("ab A.!?…。」)\"' \t\n\r\x0c\u2028"), max_size=80)
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_slices_put_together_are_the_text(text: str) -> None:
     for cut in (paragraphs, lines, sentences):

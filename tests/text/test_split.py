@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npformer.text import CorpusError, Document, default_corpus, read_corpus, split_corpus
+from npformer.text import CorpusError, Document, read_corpus, split_corpus
 from npformer.text.split import _blocks
 
 
@@ -28,6 +28,7 @@ def numbered(n: int, name: str = "x") -> Document:
 TEXTS = st.lists(st.text(st.sampled_from("ab. \n\n\r\x0c\u2028\x1c"), max_size=60), max_size=6)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.floats(0.01, 0.99), st.integers(0, 5))
 def test_no_shared_line_and_none_invented(texts: list[str], held_out: float, seed: int) -> None:
     documents = [Document(str(i), text) for i, text in enumerate(texts)]
@@ -46,6 +47,7 @@ def test_no_shared_line_and_none_invented(texts: list[str], held_out: float, see
             assert line.strip() in by_name[document.name]
 
 
+@settings(deadline=None)
 @given(st.integers(2, 200), st.floats(0.02, 0.5), st.integers(0, 3))
 def test_different_lines_all_stay_and_the_share_is_kept(n: int, held_out: float, seed: int) -> None:
     documents = [numbered(n)]
@@ -145,8 +147,7 @@ def test_shakespeare(shared_data: Path) -> None:
     assert len(held) > 10  # from many places of the one file
 
 
-def test_default_corpus() -> None:
-    documents = default_corpus()
-    train, held = split_corpus(documents)
+def test_default_corpus(python_docs: list[Document]) -> None:
+    train, held = split_corpus(python_docs)
     assert not line_set(train) & line_set(held)
-    assert 0.07 * size(documents) < size(held) < 0.12 * size(documents)
+    assert 0.07 * size(python_docs) < size(held) < 0.12 * size(python_docs)

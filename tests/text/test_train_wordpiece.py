@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npformer.text import CorpusError, WordPieceTokenizer, default_corpus
+from npformer.text import CorpusError, Document, WordPieceTokenizer
 from npformer.text.train_wordpiece import SPECIAL_TOKENS, count_words, train_vocabulary
 
 
@@ -122,9 +122,17 @@ def test_cased() -> None:
     assert not WordPieceTokenizer.train(["The The the"], 100, lowercase=False, shrink=True).lowercase
 
 
+def test_any_size_up_to_the_most_is_to_be_had(english: str) -> None:
+    texts = [english, "words 中文 with other 字 letters: αβγ αβγ αβ γβ привет привет 0123456789"]
+    most = len(train_vocabulary(texts, 10_000, shrink=True))
+    for vocab_size in range(6, most + 1):
+        vocab = train_vocabulary(texts, vocab_size)
+        assert len(vocab) == len(set(vocab)) == vocab_size
+
+
 def chinese() -> str:
-    """800 characters, the first far more frequent than the last, and an English word."""
-    return "".join(chr(0x4E00 + i) * (1 + 2000 // (i + 2)) for i in range(800)) + " model" * 50
+    """800 characters, the last far more frequent than the first, and an English word."""
+    return "".join(chr(0x4E00 + 799 - i) * (1 + 2000 // (i + 2)) for i in range(800)) + " model" * 50
 
 
 def test_a_large_alphabet_leaves_room_for_merges() -> None:
@@ -133,8 +141,8 @@ def test_a_large_alphabet_leaves_room_for_merges() -> None:
     assert len(vocab) == 205
     assert "model" in vocab
     assert 140 <= len(single) <= 200
-    assert chr(0x4E00) in vocab  # the frequent ones
-    assert chr(0x4E00 + 799) not in vocab
+    assert chr(0x4E00 + 799) in vocab  # the frequent ones
+    assert chr(0x4E00) not in vocab
 
 
 def test_characters_left_out_come_back_when_merges_run_out() -> None:
@@ -143,17 +151,21 @@ def test_characters_left_out_come_back_when_merges_run_out() -> None:
     assert len(set(vocab)) == 700
     assert sum("\u4e00" <= piece[0] <= "\u9fff" for piece in vocab) > 650
     assert len(train_vocabulary([chinese()], 10_000, shrink=True)) == 5 + 800 + 5 + 4
+    rare = "".join(chr(0x4E00 + i) for i in range(30)) * 3 + " zq zq"
+    assert "zq" in train_vocabulary([rare], 38)  # z and q come back before the merge they allow
 
 
 def test_limit_alphabet() -> None:
     vocab = train_vocabulary(["aaa aab abc"] * 3, 8, limit_alphabet=2)
     assert vocab[5:] == ["##a", "##b", "a"]
-    tokenizer = WordPieceTokenizer.train(["aa ab ac"] * 3, 10, limit_alphabet=2, shrink=True)
-    assert tokenizer.vocab[5:9] == ["##a", "##b", "a", "aa"]
+    vocab = train_vocabulary(["aa ab ac"] * 3, 20, limit_alphabet=2, shrink=True)
+    assert vocab[5:] == ["##a", "##b", "a", "aa", "ab"]
+    with pytest.raises(CorpusError, match="10 pieces at most"):
+        train_vocabulary(["aa ab ac"] * 3, 20, limit_alphabet=2)
 
 
-def test_the_default_corpus_in_seconds() -> None:
-    texts = [document.text for document in default_corpus()]
+def test_the_default_corpus_in_seconds(python_docs: list[Document]) -> None:
+    texts = [document.text for document in python_docs]
     start = time.perf_counter()
     vocab = train_vocabulary(texts, 4000)
     assert time.perf_counter() - start < 20  # about one
