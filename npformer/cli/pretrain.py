@@ -23,6 +23,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "rotary_base": (float, "of the rotary positions"),
     "activation": (str, "gelu, gelu_tanh, relu or silu"),
     "dropout": (float, "share of the activations dropped"),
+    "init_std": (float, "standard deviation of the initial weights"),
     "vocab_size": (int, "pieces of the tokenizer; an error if the text does not support as many"),
     "seq_len": (int, "tokens in a sequence"),
     "batch_size": (int, "sequences in a batch"),

@@ -30,8 +30,9 @@ class RunConfig:
         Turned into a number of steps before the first.
     layers, d_model, heads, d_ff : int
         Of the encoder; d_ff None = 4 · d_model.
-    norm, positions, activation, dropout, rotary_base
-        See `EncoderConfig`.
+    norm, positions, activation, dropout, rotary_base, init_std
+        See `EncoderConfig`. (BERT's 0.02 suits a width of 768; a narrow model that begins so small spends
+        a third of a short run on the plateau of unigram loss, docs/pretraining.md.)
     vocab_size, cased
         Of the tokenizer; the run's vocabulary is smaller where the text supports no more.
     seq_len, batch_size, accumulate : int
@@ -76,9 +77,10 @@ class RunConfig:
     d_ff: int | None = None
     norm: str = "pre"
     positions: str = "rotary"
-    rotary_base: float = 1000.0
-    activation: str = "gelu"
+    rotary_base: float = 100.0
+    activation: str = "gelu_tanh"
     dropout: float = 0.0
+    init_std: float = 0.06
     vocab_size: int = 4000
     cased: bool = False
     seq_len: int = 64
@@ -113,6 +115,7 @@ class RunConfig:
         ranges: tuple[tuple[str, float, float, bool], ...] = (
             ("minutes", 0.0, math.inf, True),
             ("rotary_base", 1.0, math.inf, True),
+            ("init_std", 0.0, math.inf, True),
             ("dropout", 0.0, 1.0, False),
             ("mask_rate", 0.0, 1.0, True),
             ("lr", 0.0, math.inf, True),
@@ -165,6 +168,7 @@ class RunConfig:
             positions=self.positions,
             rotary_base=self.rotary_base,
             dropout=self.dropout,
+            init_std=self.init_std,
             scale_residual=True,
         )
 
