@@ -1,22 +1,7 @@
-"""Derivatives by numbers: a wide central stencil whose step is chosen by itself, and the complex step.
+"""Derivatives by numbers of functions of arrays: the 9-point stencil of `slope.py`, and the complex step.
 
-Along one entry, the change of the output dotted with the cotangent is a function of one number,
-
-    s(t) = Σ dout · (f(x + t·e) - f(x))                        s(0) = 0
-
-and the wanted gradient is s'(0). The 9-point central stencil of step h,
-
-    g(h) = (4/5 D₁ - 1/5 D₂ + 4/105 D₃ - 1/280 D₄) / h         D_k = s(k·h) - s(-k·h)
-
-has an error of order h⁸ (truncation) + rounding / h. A good h depends on how fast f bends, which
-nobody knows beforehand: so h starts at 3.5e-2 and is halved, and of all the h tried the one with the
-smallest |g(h) - g(h/2)| is taken; that difference is the error estimate. g(h/2) needs four new values of
-f, since D₁ and D₂ of h are D₂ and D₄ of h/2; and as soon as the difference is rounding, halving stops.
-
-The even part of the same values tells a kink from a smooth point. Where s has the slope r to the right
-and l to the left, E_k = s(k·h) + s(-k·h) starts with (r - l)·k·h; where s is smooth it has only even powers:
-
-    jump(h) = (14/5 E₁ - 7/5 E₂ + 2/5 E₃ - 1/20 E₄) / h  =  (r - l) + order h⁷
+The OUTPUTS are differenced and the differences dotted with the cotangent, entry by entry. Every call gets
+fresh copies of all inputs, and every output is copied.
 """
 
 from __future__ import annotations
@@ -30,37 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .slope import EPS, Slope, slope
+
 Array = npt.NDArray[Any]
-
-ODD = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
-EVEN = (14 / 5, -7 / 5, 2 / 5, -1 / 20)
-
-FIRST_STEP = 9 / 256  # 3.5e-2 with four significant bits, so that k·h and (almost always) x + k·h are exact
-EPS = float(np.finfo(np.float64).eps)
-HALVINGS = 5  # always granted; more only where the result is still poor
-MOST_HALVINGS = 20  # down to 3e-8: a narrower step would measure rounding
-CONVERGED = 3e-13  # |g(h) - g(h/2)| of the scale: g(h/2) is then far better than that
-POOR = 1e-11
-NO_JUMP = 1e-8
-ROUNDING = 8.0  # how much more than one rounding of every output is still rounding: sums of a few products
-
-
-class Slope(NamedTuple):
-    """The derivative of a function of one number at 0."""
-
-    value: float
-    error: float  # estimate of |value - true|
-    jump: float  # right slope - left slope; 0.0 where the function is smooth
-
-    @property
-    def left(self) -> float:
-        """The slope to the left."""
-        return self.value - self.jump / 2
-
-    @property
-    def right(self) -> float:
-        """The slope to the right."""
-        return self.value + self.jump / 2
 
 
 class Derivative(NamedTuple):
@@ -69,126 +26,6 @@ class Derivative(NamedTuple):
     gradient: Array
     error: Array  # per entry
     jump: Array  # per entry, right slope - left slope; 0.0 where the function is smooth
-
-
-class _Rung(NamedTuple):
-    """What comparing the stencils of steps h and h/2 gave."""
-
-    h: float
-    value: float  # g(h/2)
-    difference: float  # |g(h) - g(h/2)|, at least the rounding to expect
-    rounding: float
-    jump: float  # of h/2
-    kinked: bool  # is the jump more than truncation and rounding?
-
-
-def slope(s: Callable[[float], float], noise: float, scale: float = 0.0, at: float = 0.0) -> Slope:
-    """Differentiate `s` at 0, where s(0) = 0, choosing the step.
-
-    Parameters
-    ----------
-    s : callable
-        Of one float; a value that is not finite counts as out of reach.
-    noise : float
-        Rounding error to expect in one value of `s`.
-    scale : float
-        A slope this large is usual here; errors are judged against the larger of it and the result.
-    at : float
-        The entry that `s` changes. Where it is large, its own rounding counts as well, and the step may grow
-        up to a part of it.
-
-    Returns
-    -------
-    Slope
-
-    Examples
-    --------
-    >>> round(slope(lambda t: math.exp(t) - 1, noise=1e-16).value, 12)
-    1.0
-    >>> kink = slope(lambda t: max(t, 0.0), noise=1e-16)
-    >>> kink.left, kink.right
-    (0.0, 1.0)
-    """
-    seen: dict[float, float] = {}
-
-    def value_at(t: float) -> float:
-        if t not in seen:
-            seen[t] = s(t)
-        return seen[t]
-
-    def rung(h: float) -> _Rung:
-        wide, _ = _odd_and_even(value_at, h)
-        value, jump = _odd_and_even(value_at, h / 2)
-        rounding = (noise + EPS * abs(at) * max(scale, abs(value))) / h
-        difference = max(abs(wide - value), rounding)
-        if not (math.isfinite(difference) and math.isfinite(jump)):
-            return _Rung(h, math.nan, math.inf, 0.0, 0.0, False)
-        allowed = max(NO_JUMP * max(scale, abs(value), abs(jump)), 64 * rounding, 16 * difference)
-        return _Rung(h, value, difference, rounding, jump, abs(jump) > allowed)
-
-    def good_to(part: float) -> bool:
-        return any(not r.kinked and r.difference <= part * max(scale, abs(r.value)) for r in rungs)
-
-    rungs: list[_Rung] = []  # from the widest step to the narrowest
-    rising = 0  # how often in a row a narrower step was worse, as it is when rounding rules
-    h, narrowest = FIRST_STEP, FIRST_STEP / 2**MOST_HALVINGS
-    while h >= narrowest:
-        new = rung(h)
-        rising = rising + 1 if rungs and rungs[-1].difference < new.difference < 1e-3 * abs(new.value) else 0
-        rungs.append(new)
-        if good_to(CONVERGED) or (not new.kinked and new.difference <= ROUNDING * new.rounding):
-            break
-        if len(rungs) >= HALVINGS and (good_to(POOR) or rising > 1):
-            break
-        if len(rungs) >= HALVINGS and all(r.kinked for r in rungs):  # a kink: look whether it stays one
-            rungs.append(rung(narrowest))
-            if _same_jump(rungs[-1], new):
-                break
-            rungs.pop()
-        h /= 2
-
-    h = 2 * FIRST_STEP
-    while 4 * h <= abs(at) and not rungs[0].kinked and not good_to(CONVERGED):
-        new = rung(h)
-        rungs.insert(0, new)
-        if new.difference > 2 * rungs[1].difference:
-            break
-        h *= 2
-    return _choose(rungs)
-
-
-def _odd_and_even(s: Callable[[float], float], h: float) -> tuple[float, float]:
-    """g(h) and jump(h) of the module's docstring."""
-    odd = even = 0.0
-    for k in (1, 2, 3, 4):
-        right, left = s(k * h), s(-k * h)
-        odd += ODD[k - 1] * (right - left)
-        even += EVEN[k - 1] * (right + left)
-    return odd / h, even / h
-
-
-def _same_jump(a: _Rung, b: _Rung) -> bool:
-    return a.kinked and b.kinked and abs(a.jump - b.jump) <= 0.01 * max(abs(a.jump), abs(b.jump))
-
-
-def _choose(rungs: list[_Rung]) -> Slope:
-    """The best of the rungs, which stand from the widest step to the narrowest.
-
-    Of many differences one may be small by luck. Rounding grows as 1/h, so that a narrower rung's difference
-    times its step bounds it: the error of a rung is at least that over its own step.
-    """
-    last = rungs[-1]
-    if len(rungs) > 1 and _same_jump(last, rungs[-2]):
-        best = min((r for r in rungs if _same_jump(r, last)), key=lambda r: r.difference)
-        return Slope(best.value, best.difference, best.jump)
-    chosen, error, rounding = last, math.inf, 0.0
-    for r in reversed(rungs):
-        if r.kinked or not math.isfinite(r.difference):
-            continue
-        rounding = max(rounding, r.difference * r.h)
-        if rounding / r.h < error:
-            chosen, error = r, rounding / r.h
-    return Slope(chosen.value, error, 0.0)
 
 
 def stencil_gradient(
@@ -419,11 +256,18 @@ def widened(inputs: Mapping[str, Any], name: str) -> dict[str, Any]:
     return wide
 
 
-def fresh(value: Any) -> Any:
-    """A copy of one input that shares nothing with it: arrays, Generators, containers of them."""
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    return copy.deepcopy(value)
+def fresh(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Copies of the inputs that share nothing with them; Generators start again from the same state."""
+    memo: dict[int, Any] = {}  # one Generator given twice stays one Generator
+    return {key: _copy(value, memo) for key, value in inputs.items()}
+
+
+def _copy(value: Any, memo: dict[int, Any]) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return value.copy(order="K")
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return copy.deepcopy(value, memo)
 
 
 def _widen(value: Any) -> Any:
@@ -434,7 +278,7 @@ def _widen(value: Any) -> Any:
 
 def _output(f: Callable[..., npt.ArrayLike], inputs: Mapping[str, Any], dout: Array) -> Array:
     """f(**copies of inputs) as an array that nothing else refers to, of the cotangent's shape."""
-    out = np.array(f(**{key: fresh(value) for key, value in inputs.items()}))
+    out = np.array(f(**fresh(inputs)))
     if out.shape != dout.shape:
         raise ValueError(f"cotangent: expected the output's shape {out.shape}, got shape {dout.shape}")
     return out if out.dtype.kind in "fc" else out.astype(np.float64)

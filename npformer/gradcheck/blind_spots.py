@@ -1,0 +1,127 @@
+"""What a point cannot show: read off the arrays alone.
+
+A gradient check passes or fails at one point with one cotangent. Some points let mistakes through: gamma = 1
+hides a forgotten gamma, a square weight a transpose, ids without repeats an overwriting scatter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .verdicts import BlindSpot
+
+Array = npt.NDArray[Any]
+
+ZERO = 1e-14  # of the largest gradient
+
+
+def of_inputs(inputs: Mapping[str, Any]) -> list[BlindSpot]:
+    """What the inputs of a check hide.
+
+    Parameters
+    ----------
+    inputs : mapping of str to anything
+
+    Returns
+    -------
+    list of BlindSpot
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> point = {"gamma": np.ones(3), "w": np.eye(2), "ids": np.array([0, 2])}
+    >>> [spot.identifier for spot in of_inputs(point)]
+    ['constant-input', 'equal-sizes', 'ids-without-repeats']
+    """
+    spots: list[BlindSpot] = []
+    for name, x in inputs.items():
+        if not isinstance(x, np.ndarray):
+            continue
+        if x.dtype.kind == "f":
+            spots += _of_floats(name, x)
+        elif x.dtype.kind in "iu" and x.size and np.unique(x).size == x.size:
+            sentence = (
+                f"{name} has no value twice: a gradient that overwrites in place of adding up would pass."
+            )
+            spots.append(BlindSpot("ids-without-repeats", sentence, f"repeat a value in {name}", name))
+        elif x.dtype.kind == "b" and x.size and x.all() == x.any():
+            sentence = f"{name} is {bool(x.flat[0])} everywhere: a gradient that ignores it may pass."
+            spots.append(BlindSpot("constant-mask", sentence, f"mix True and False in {name}", name))
+    return spots
+
+
+def _of_floats(name: str, x: Array) -> list[BlindSpot]:
+    spots: list[BlindSpot] = []
+    if x.size > 1 and not x.any():
+        sentence = f"{name} is zero everywhere: any factor of {name} in a gradient is invisible."
+        spots.append(BlindSpot("zero-input", sentence, f"draw {name} at random", name))
+    elif x.size > 1 and (x == x.flat[0]).all():
+        value = float(x.flat[0])
+        hidden = f"a forgotten factor {name}, or one in the wrong place, would pass"
+        if value != 1:
+            hidden = f"a factor {name} taken at the wrong index would pass"
+        sentence = f"{name} is {value:g} everywhere: {hidden}."
+        spots.append(
+            BlindSpot("constant-input", sentence, f"draw {name} at random, e.g. between 0.5 and 1.5", name)
+        )
+    if 1 in x.shape:
+        sentence = f"{name} has shape {x.shape}: a sum, mean or softmax over an axis of size 1 shows nothing."
+        spots.append(BlindSpot("size-1-axis", sentence, "make every axis longer than 1", name))
+    sizes = [n for n in x.shape if n > 1]
+    if len(set(sizes)) < len(sizes):
+        sentence = f"{name} has shape {x.shape}: a transpose, or a sum over the wrong axis, keeps the shape."
+        spots.append(BlindSpot("equal-sizes", sentence, "make all sizes different", name))
+    return spots
+
+
+def of_gradients(gradients: Mapping[str, Array], noise: float) -> list[BlindSpot]:
+    """What true gradients that are zero hide.
+
+    Parameters
+    ----------
+    gradients : mapping of str to ndarray
+        The numeric ones.
+    noise : float
+        Norm of dout · out: the rounding of a zero is below a few eps of it.
+
+    Returns
+    -------
+    list of BlindSpot
+    """
+    scale = max((float(np.max(np.abs(g), initial=0.0)) for g in gradients.values()), default=0.0)
+    spots = []
+    for name, gradient in gradients.items():
+        if gradient.size and np.max(np.abs(gradient)) <= max(ZERO * scale, 1e-13 * noise):
+            sentence = (
+                f"The true gradient of {name} is zero here: any factor in it could be wrong, or missing."
+            )
+            remedy = f"choose a point where {name} matters (if there is one)"
+            spots.append(BlindSpot("zero-gradient", sentence, remedy, name))
+    return spots
+
+
+def of_call(out: Array, dout: Array) -> list[BlindSpot]:
+    """What the output and the cotangent hide; both joined to one array.
+
+    Returns
+    -------
+    list of BlindSpot
+    """
+    spots = []
+    if dout.size > 1 and (dout == dout.flat[0]).all():
+        sentence = (
+            f"dout is {float(dout.flat[0]):g} everywhere: terms that sum to zero over a row "
+            "(softmax, layer norm) vanish, and a missing upstream factor would pass."
+        )
+        spots.append(BlindSpot("constant-cotangent", sentence, "draw dout at random"))
+    if not np.isfinite(out).all():
+        count = int(np.sum(~np.isfinite(out)))
+        sentence = (
+            f"{count} of {out.size} outputs are not finite: nothing that flows through them was checked."
+        )
+        spots.append(BlindSpot("non-finite-output", sentence, "choose a point where all outputs are finite"))
+    return spots

@@ -1,0 +1,228 @@
+"""`check`: a forward, its hand-written backward and a point; out comes a verdict for every input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import blind_spots
+from .call import Observation, Problem, joined, make_problem, observe, parts
+from .derivative import fresh
+from .judge import judge
+from .reference import reference
+from .report import Report
+from .verdicts import Evidence, Expert, Finding, Reference, Result, Verdict
+
+Array = npt.NDArray[Any]
+
+
+def check(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    inputs: Mapping[str, Any] | Sequence[Any],
+    *,
+    op: str | None = None,
+    wrt: str | Iterable[str] | None = None,
+    rng: np.random.Generator | None = None,
+    dout: Any = None,
+    strict: bool = False,
+    experts: Sequence[Expert] = (),
+) -> Report:
+    """Check a hand-written backward against numeric derivatives, every entry of every differentiable input.
+
+    Parameters
+    ----------
+    forward : callable
+        ``forward(*inputs)`` returns ``(out, cache)``, or ``out`` alone, where `out` is an array or a tuple of
+        arrays.
+    backward : callable
+        ``backward(dout, cache)``, or ``backward(dout, *inputs)`` where the forward returns no cache (a tuple
+        of two counts as output and cache unless the backward cannot be called with two arguments). Returns
+        the gradients of the differentiable inputs in their order, as a bare array where there is one, or as
+        a mapping by name.
+    inputs : sequence or mapping of str to anything
+        The point. Real floating-point arrays are differentiated; everything else (integers, booleans,
+        Generators, None, settings) is passed on. A sequence gets its names from the forward's signature; a
+        mapping is passed by keyword where the signature allows it. Every evaluation gets fresh copies,
+        Generators included.
+    op : str, optional
+        A name for the report.
+    wrt : str or iterable of str, optional
+        The inputs to check (default: all differentiable ones). A Python float named here counts as one.
+    rng : numpy.random.Generator, optional
+        Draws the cotangent, standard normal; seeded with 0 by default.
+    dout : array_like or tuple of them, optional
+        The cotangent itself.
+    strict : bool
+        Fail when the point has a blind spot.
+    experts : sequence of callables
+        Each gets the Evidence of a failed input and returns hypotheses about its cause.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is nothing to differentiate, or `wrt` or `dout` do not fit. What forward and backward raise
+        at the point itself comes through.
+
+    Notes
+    -----
+    float32 inputs are judged at float32's accuracy, against derivatives taken in float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> def forward(x, w):
+    ...     return x @ w, (x, w)
+    >>> def backward(dout, cache):
+    ...     x, w = cache
+    ...     return dout @ w.T, x.T @ dout
+    >>> rng = np.random.default_rng(0)
+    >>> report = check(forward, backward, [rng.standard_normal((3, 4)), rng.standard_normal((4, 2))])
+    >>> report.passed, report["w"].verdict.name
+    (True, 'OK')
+    """
+    problem = make_problem(forward, backward, inputs, wrt)
+    seen = observe(problem, dout, rng if rng is not None else np.random.default_rng(0))
+    if not seen.steady:
+        results = [_unjudged(name, problem, seen) for name in problem.wrt]
+        return Report(op, tuple(results), tuple(blind_spots.of_inputs(problem.inputs)), strict)
+
+    f, cotangent, inputs_wide = _function(problem, seen)
+    out = joined(seen.out)
+    noise = float(np.sqrt(np.sum(np.square(np.where(np.isfinite(out), out, 0) * cotangent))))
+    references = {name: reference(f, inputs_wide, name, cotangent) for name in problem.wrt}
+    scale_all = max(_largest(r.gradient) for r in references.values())
+    results = [
+        judge(
+            name,
+            problem.inputs[name],
+            seen.given[name],
+            references[name],
+            scale_all=scale_all,
+            noise=noise,
+            dout_single=all(part.dtype.itemsize < 8 for part in parts(seen.dout)),
+            observed=[*seen.findings[name], *_float32_output(problem, out)],
+        )
+        for name in problem.wrt
+    ]
+    if experts:
+        results = [_with_hypotheses(result, problem, seen, references, op, experts) for result in results]
+    spots = [
+        *blind_spots.of_inputs(problem.inputs),
+        *blind_spots.of_gradients({name: r.gradient for name, r in references.items()}, noise),
+        *blind_spots.of_call(out, joined(seen.dout)),
+    ]
+    return Report(op, tuple(results), tuple(spots), strict)
+
+
+def _function(problem: Problem, seen: Observation) -> tuple[Callable[..., Array], Array, dict[str, Any]]:
+    """The forward as a function of inputs by name, giving one array; its cotangent and its inputs.
+
+    Outputs that are not finite at the point (the scores of masked keys) are left out: set to zero. Where the
+    code fails away from the point it is outside its domain: NaN, and the stencil takes a narrower step.
+    """
+    finite = np.isfinite(joined(seen.out))
+    cotangent = np.where(finite, joined(seen.dout), 0).astype(np.float64)
+    settled = False
+
+    def f(**inputs: Any) -> Array:
+        try:
+            out = joined(problem.evaluate(inputs)[0])
+        except Exception:
+            if not settled or any(isinstance(x, np.ndarray) and x.dtype.kind == "c" for x in inputs.values()):
+                raise
+            return np.full(finite.shape, np.nan)
+        return np.where(finite, out, 0)
+
+    wide = {name: _wide(value) for name, value in problem.inputs.items()}
+    try:
+        f(**fresh(wide))
+    except Exception:
+        if all(value is wide[name] for name, value in problem.inputs.items()):
+            raise
+        return _narrow(f, problem), cotangent, wide
+    settled = True
+    return f, cotangent, wide
+
+
+def _narrow(f: Callable[..., Array], problem: Problem) -> Callable[..., Array]:
+    """`f` for code that takes float32 alone."""
+    dtypes = {name: x.dtype for name, x in problem.inputs.items() if isinstance(x, np.ndarray)}
+
+    def narrow(**inputs: Any) -> Array:
+        return f(**{name: x.astype(dtypes[name]) if name in dtypes else x for name, x in inputs.items()})
+
+    return narrow
+
+
+def _wide(value: Any) -> Any:
+    narrow = isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype.itemsize < 8
+    return value.astype(np.float64) if narrow else value
+
+
+def _float32_output(problem: Problem, out: Array) -> list[Finding]:
+    """Did a forward of float64 inputs give nothing but float32 numbers?"""
+    floats = [x for x in problem.inputs.values() if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    if any(x.dtype.itemsize < 8 for x in floats) or all(_fits_float32(x) for x in floats):
+        return []
+    if not (out.dtype.kind == "f" and out.any() and np.isfinite(out).all() and _fits_float32(out)):
+        return []
+    if (out == np.rint(out)).all():  # counts, signs: exact in any precision
+        return []
+    sentence = "The inputs are float64, yet float32 can hold every output: float32 inside the forward."
+    return [Finding(Verdict.PRECISION, sentence)]
+
+
+def _fits_float32(x: Array) -> bool:
+    with np.errstate(over="ignore"):
+        return bool(np.array_equal(x, x.astype(np.float32), equal_nan=True))
+
+
+def _unjudged(name: str, problem: Problem, seen: Observation) -> Result:
+    findings = tuple(sorted(seen.findings[name], key=lambda finding: finding.verdict.rank))
+    shape = problem.inputs[name].shape
+    return Result(name, findings[0].verdict, False, findings, shape, given=seen.given[name])
+
+
+def _with_hypotheses(
+    result: Result,
+    problem: Problem,
+    seen: Observation,
+    references: Mapping[str, Reference],
+    op: str | None,
+    experts: Sequence[Expert],
+) -> Result:
+    if result.passed:
+        return result
+    evidence = Evidence(
+        op=op,
+        name=result.name,
+        verdict=result.verdict,
+        given=result.given,
+        numeric=result.numeric,
+        numeric_error=result.numeric_error,
+        inputs=fresh(problem.inputs),
+        out=seen.out,
+        dout=seen.dout,
+        all_given=dict(seen.given),
+        all_numeric={name: r.gradient for name, r in references.items()},
+        forward=problem.forward,
+        backward=problem.backward,
+    )
+    found = [hypothesis for expert in experts for hypothesis in expert(evidence)]
+    return replace(result, hypotheses=tuple(sorted(found, key=lambda hypothesis: -hypothesis.share)))
+
+
+def _largest(x: Array) -> float:
+    finite = x[np.isfinite(x)]
+    largest = float(np.max(np.abs(finite), initial=0.0))
+    return largest if math.isfinite(largest) else 0.0

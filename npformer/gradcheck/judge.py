@@ -1,0 +1,208 @@
+"""One given gradient against its reference: which verdict, and where the worst entry is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .verdicts import TOO_ROUGH, TOO_ROUGH_FLOAT32, Finding, Reference, Result, Verdict, Worst, tolerances
+
+Array = npt.NDArray[Any]
+
+KINK_SLACK = 1e-5  # one-sided slopes are known to a few digits only
+FLOAT32_ERROR = 1e-6  # of the scale: what rounding to float32 somewhere inside does at most
+EXACT = 1e-13
+
+
+def judge(
+    name: str,
+    x: Array,
+    given: Array | None,
+    reference: Reference,
+    *,
+    scale_all: float,
+    noise: float,
+    dout_single: bool,
+    observed: Sequence[Finding] = (),
+) -> Result:
+    """Compare one given gradient with its reference.
+
+    Parameters
+    ----------
+    name : str
+    x : ndarray
+        The input, as it was given.
+    given : ndarray or None
+        The gradient to judge; None where none was returned.
+    reference : Reference
+    scale_all : float
+        The largest |numeric| over all inputs.
+    noise : float
+        Norm of dout · out.
+    dout_single : bool
+        Was the cotangent float32 or smaller? Only then must the gradient of a float32 input be float32.
+    observed : sequence of Finding
+        What was seen while calling.
+
+    Returns
+    -------
+    Result
+    """
+    numeric = reference.gradient
+    findings = list(observed)
+
+    def result(**more: Any) -> Result:
+        ordered = tuple(sorted(findings, key=lambda finding: finding.verdict.rank))
+        verdict = ordered[0].verdict if ordered else Verdict.OK
+        if not ordered:
+            ordered = (
+                Finding(Verdict.OK, f"All {numeric.size} entries agree with the {reference.method}.", True),
+            )
+        return Result(
+            name, verdict, all(f.passed for f in ordered), ordered, x.shape, reference.method,
+            given=given, numeric=numeric, numeric_error=reference.error, **more,
+        )  # fmt: skip
+
+    if given is None:
+        if not any(finding.verdict is Verdict.SHAPE for finding in findings):
+            findings.append(Finding(Verdict.SHAPE, f"No gradient was returned for {name}."))
+        return result()
+    if given.shape != x.shape:
+        sentence = f"The gradient of {name} has shape {given.shape}, the input {x.shape}."
+        findings.append(Finding(Verdict.SHAPE, sentence))
+        return result()
+    findings += _dtype(name, x, given, dout_single)
+    if given.dtype.kind not in "fiub":
+        return result()
+
+    a = given.astype(np.float64)
+    known = np.isfinite(numeric)
+    if (known & ~np.isfinite(a)).any():
+        bad = known & ~np.isfinite(a)
+        sentence = (
+            f"{_count(bad)} of the gradient of {name} not finite where the numeric one is, "
+            f"first at {_first(bad)}."
+        )
+        findings.append(Finding(Verdict.NONFINITE, sentence))
+    scale = max(float(np.max(np.abs(numeric[known]), initial=0.0)), 1e-3 * scale_all)
+    allowed = tolerances(reference, x, scale, scale_all, noise)
+    judged = known & np.isfinite(a)
+    difference = np.where(judged, np.abs(np.where(judged, a, 0) - np.where(judged, numeric, 0)), 0.0)
+    at_kinks = judged & reference.kinks
+    wrong = judged & ~reference.kinks & ~(difference <= allowed)
+
+    slack = KINK_SLACK * np.maximum(scale, np.maximum(np.abs(reference.low), np.abs(reference.high)))
+    outside = np.maximum(
+        reference.low - slack - a, a - reference.high - slack, where=at_kinks, out=np.zeros(a.shape)
+    )
+    outside = np.maximum(outside, 0)
+    if at_kinks.any():
+        findings.append(_kink(name, at_kinks, outside, reference, a))
+    relative = np.where(reference.kinks, outside, difference) / (scale or 1.0)
+    error, tolerance, worst = 0.0, 0.0, None
+    if judged.any():
+        # The worst entry is the one furthest beyond what is allowed there.
+        excess = np.where(judged, relative / np.maximum(allowed / (scale or 1.0), 1e-300), -1.0)
+        where = _index(np.unravel_index(int(np.argmax(excess)), a.shape))
+        error, tolerance = float(relative[where]), float(allowed[where] / (scale or 1.0))
+        worst = Worst(where, float(a[where]), float(numeric[where]), error)
+
+    single = x.dtype.itemsize < 8
+    if not single and _holds_float32(given) and EXACT < float(np.max(relative, initial=0.0)) <= FLOAT32_ERROR:
+        what = f"is {given.dtype}" if given.dtype.itemsize < 8 else "holds only numbers that float32 can hold"
+        sentence = f"The gradient of {name} {what}, and is off by {error:.1e} of its scale."
+        findings.append(Finding(Verdict.PRECISION, sentence))
+    elif not single and wrong.any() and _rounded(a, numeric, relative, judged):
+        sentence = (
+            f"The gradient of {name} is off by {error:.1e} of its scale all over, as float32 inside does."
+        )
+        findings.append(Finding(Verdict.PRECISION, sentence))
+    elif wrong.any() and worst is not None:
+        sentence = (
+            f"{_count(wrong)} of {wrong.size} differ from the {reference.method}; worst at {worst.index}: "
+            f"given {worst.given:.6g}, numeric {worst.numeric:.6g}, off by {error:.1e} of the scale where "
+            f"{tolerance:.1e} is allowed."
+        )
+        findings.append(Finding(Verdict.WRONG, sentence))
+    else:
+        findings += _rough(name, reference, known, scale, single, noise)
+    return result(error=error, tolerance=tolerance, worst=worst)
+
+
+def _dtype(name: str, x: Array, given: Array, dout_single: bool) -> list[Finding]:
+    widened = x.dtype.itemsize < given.dtype.itemsize and dout_single
+    if given.dtype.kind == "f" and not widened:
+        return []
+    sentence = f"The gradient of {name} is {given.dtype}, the input {x.dtype}."
+    return [Finding(Verdict.DTYPE, sentence)]
+
+
+def _kink(name: str, at_kinks: Array, outside: Array, reference: Reference, a: Array) -> Finding:
+    if (outside > 0).any():
+        where = _index(np.unravel_index(int(np.argmax(outside)), outside.shape))
+        sentence = (
+            f"The slope of {name} at {where} runs from {reference.low[where]:.6g} to "
+            f"{reference.high[where]:.6g}, the given value {a[where]:.6g} lies outside."
+        )
+        return Finding(Verdict.KINK, sentence)
+    where = _first(at_kinks)
+    sentence = (
+        f"{_count(at_kinks)} of {name} on a kink, first {where}: slopes from {reference.low[where]:.6g} to "
+        f"{reference.high[where]:.6g}, given {a[where]:.6g}, which is between."
+    )
+    return Finding(Verdict.KINK, sentence, passed=True)
+
+
+def _rough(
+    name: str, reference: Reference, known: Array, scale: float, single: bool, noise: float
+) -> list[Finding]:
+    if not known.all():
+        sentence = (
+            f"The numeric derivative of {name} is not finite in {_count(~known)}, first at {_first(~known)}."
+        )
+        return [Finding(Verdict.CANNOT_TELL, sentence)]
+    # An error of the size of rounding is no obstacle: a gradient that is exactly zero has nothing else.
+    enough = (TOO_ROUGH_FLOAT32 if single else TOO_ROUGH) * scale + 1e-12 * noise
+    rough = ~reference.kinks & ~(reference.error <= enough)
+    if reference.method == "complex step" or not rough.any():
+        return []
+    where = _index(np.unravel_index(int(np.argmax(np.where(rough, reference.error, 0))), rough.shape))
+    sentence = (
+        f"The numeric derivative of {name} is good to {reference.error[where]:.1e} only at {where}: "
+        "the function is not smooth there, or noisy."
+    )
+    return [Finding(Verdict.CANNOT_TELL, sentence)]
+
+
+def _holds_float32(a: Array) -> bool:
+    """Is every number one that float32 can hold, and at least one of them not a round one?"""
+    if a.dtype.kind != "f" or not (a != 0).any():
+        return False
+    with np.errstate(over="ignore"):
+        return a.dtype.itemsize < 8 or bool(np.array_equal(a, a.astype(np.float32), equal_nan=True))
+
+
+def _rounded(a: Array, numeric: Array, relative: Array, judged: Array) -> bool:
+    """Does the error look like float32's rounding: small, relative to each entry, of either sign?"""
+    entries = judged & (numeric != 0)
+    if entries.sum() < 4 or float(np.max(relative)) > FLOAT32_ERROR:
+        return False
+    off = (a[entries] - numeric[entries]) / numeric[entries]
+    typical = float(np.median(np.abs(off)))
+    return 1e-9 <= typical <= 1e-6 and bool((off > 0).any() and (off < 0).any())
+
+
+def _count(which: Array) -> str:
+    n = int(np.sum(which))
+    return f"{n} entr{'y' if n == 1 else 'ies'}"
+
+
+def _first(which: Array) -> tuple[int, ...]:
+    return _index(np.argwhere(which)[0])
+
+
+def _index(where: Any) -> tuple[int, ...]:
+    return tuple(int(i) for i in where)
