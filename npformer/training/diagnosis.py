@@ -64,7 +64,7 @@ def find_not_finite(
                 return NotFinite(f"the output of encoder.norm{_and_parameter('encoder.norm', bad)}", (a, b))
             logits, _ = model.mlm_head.forward(model.params, hidden, False)
             if not np.isfinite(logits).all():
-                return NotFinite(f"the logits{_and_parameter('mlm', bad)}", (a, b))
+                return NotFinite(f"the logits{_and_parameter('mlm', bad, 'embeddings.token')}", (a, b))
         # The forward is sound, so only now is a backward worth its time.
         for a, b in micro_batches(0, B, T, micro_tokens):
             rng = None if generators is None else SequenceRandom(generators[a:b])
@@ -78,6 +78,7 @@ def find_not_finite(
     return NotFinite(f"parameter {bad[0]}", None) if bad else NotFinite("the sum of the gradients", None)
 
 
-def _and_parameter(block: str, bad: Sequence[str]) -> str:
-    within = [name for name in bad if name.startswith(block)]
+def _and_parameter(block: str, bad: Sequence[str], also: str = "") -> str:
+    """Name the first of the `bad` parameters that the block uses: its own, its norm's, a tied one."""
+    within = [name for name in bad if name.startswith((f"{block}.", f"{block}_norm.")) or name == also]
     return f" (parameter {within[0]} is not finite)" if within else ""

@@ -1,0 +1,231 @@
+"""`npformer pretrain` as a person meets it: what it refuses, what it says, what it leaves behind."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from npformer.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "npformer"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+SMALL = shlex.split(
+    "--layers 1 --d-model 8 --heads 2 --seq-len 12 --batch-size 4 --steps 6 --eval-every 3"
+    " --checkpoint-every 2"
+)
+WORDS = "the cat sat on a mat and saw one dog run over green hills while rain fell from grey clouds"
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with a text file; standard error is no terminal."""
+    draw = random.Random(0)
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "text.txt"
+    path.write_text("".join(" ".join(draw.choices(WORDS.split(), k=7)) + f" {i}.\n" for i in range(120)))
+    return path
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def run(*arguments: str, **options):
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        **options,
+    )
+
+
+def test_from_text_to_predictions(corpus, capsys):
+    assert main(["pretrain", "text.txt", *SMALL]) == 0
+    shown = capsys.readouterr()
+    table, _, rest = shown.out.partition("\n\n")
+    rows = table.splitlines()
+    assert [row[:7] for row in rows[:5]] == ["held-ou", "most fr", "trigram", "encoder", "margin "]
+    assert len({row.split()[-1] for row in rows[1:4]}) == 1  # the same positions
+    folder, command = rest.splitlines()
+    assert folder == "run folder: runs/pretrain-1"
+    assert "little text" in shown.err
+    assert "step 6/6" in shown.err
+
+    words = shlex.split(command.removeprefix("try it:"))
+    assert words[:3] == ["npformer", "fill", "runs/pretrain-1"]
+    assert words[3].count("[MASK]") == 1
+    assert main(words[1:]) == 0
+    predictions = capsys.readouterr().out.splitlines()
+    assert len(predictions) == 5
+    assert all(" %  " in line for line in predictions)
+
+    assert main(["pretrain", "text.txt", *SMALL, "--quiet"]) == 0
+    assert "run folder: runs/pretrain-2" in capsys.readouterr().out
+    first, second = (Path("runs", f"pretrain-{i}", "metrics.jsonl").read_bytes() for i in (1, 2))
+    assert first == second
+
+
+def test_json(corpus, capsys):
+    assert main(["pretrain", "text.txt", *SMALL, "--json", "--out", "here", "--threads", "1"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["run"] == "here"
+    assert [model["name"] for model in result["models"]][-1] == "encoder"
+    assert json.loads(Path("here/result.json").read_text())["margin"] == result["margin"]
+
+
+BAD = {
+    "missing file": (["none.txt"], "none.txt: no such file or folder"),
+    "empty file": (["empty.txt"], "empty.txt: the file is empty"),
+    "binary file": (["binary.txt"], "binary.txt: a binary file"),
+    "not UTF-8": (["latin.txt"], "latin.txt: not UTF-8: byte 0xe9 at offset 3"),
+    "folder without text": (["folder"], "folder: the folder has no text"),
+    "pattern without a match": (["no*.md"], "no*.md: no file matches"),
+    "one line": (["line.txt"], "too little text"),
+    "vocabulary": (["text.txt", "--vocab-size", "5000"], "pieces"),
+    "tiny vocabulary": (["text.txt", "--vocab-size", "7"], "vocab_size: expected"),
+    "negative steps": (["text.txt", "--steps", "-3"], "steps: expected a whole number of at least 1, got -3"),
+    "steps in words": (["text.txt", "--steps", "many"], "argument --steps: invalid int value: 'many'"),
+    "no steps": (["text.txt", "--steps", "0"], "steps: expected"),
+    "minutes": (["text.txt", "--minutes", "-1"], "minutes: expected"),
+    "rate": (["text.txt", "--lr", "nan"], "lr: expected a finite number above 0, got nan"),
+    "infinite rate": (["text.txt", "--lr", "inf"], "lr: expected a finite number above 0, got inf"),
+    "heads": (["text.txt", "--heads", "3"], "heads: expected a divisor of d_model = 8, got 3"),
+    "threads": (["text.txt", "--threads", "0"], "threads: expected at least 1, got 0"),
+    "norm": (["text.txt", "--norm", "batch"], "norm: expected one of pre, post, got 'batch'"),
+    "preset": (["text.txt", "--preset", "huge"], "preset: expected one of tiny, small, base, got 'huge'"),
+    "option": (["text.txt", "--learning-rate", "1"], "unrecognized arguments: --learning-rate 1"),
+    "taken": (["text.txt", "--out", "folder"], "folder: the folder is not empty"),
+    "file for a folder": (["text.txt", "--out", "text.txt"], "text.txt: a file of this name exists"),
+    "no run": (["--resume", "folder"], "folder: expected the folder of a run"),
+    "no folder": (["--resume", "none"], "none: expected the folder of a run"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_and_leaves_nothing(corpus, capfd, name):
+    Path("empty.txt").write_bytes(b"")
+    Path("binary.txt").write_bytes(bytes(range(256)) * 10)
+    Path("latin.txt").write_bytes(b"caf\xe9 au lait\n")
+    Path("line.txt").write_text("word\n")
+    Path("folder").mkdir()
+    Path("folder/picture.png").write_bytes(b"png")
+    before = files(corpus.parent)
+    arguments, message = BAD[name]
+    common = [] if "--resume" in arguments else list(SMALL)
+    for option in arguments:
+        if option in common:
+            at = common.index(option)
+            del common[at : at + 2]
+    assert main(["pretrain", *arguments, *common]) == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    lines = shown.err.splitlines()
+    assert len(lines) == 1, shown.err
+    assert message in lines[0]
+    assert lines[0].startswith("npformer")
+    assert files(corpus.parent) == before
+
+
+def test_debug_shows_the_traceback(corpus):
+    with pytest.raises(ValueError, match="steps: expected"):
+        main(["pretrain", "text.txt", "--steps", "-3", "--debug"])
+
+
+def test_standard_input(corpus, capsys, monkeypatch):
+    class Stdin:
+        buffer = io.BytesIO(corpus.read_bytes())
+
+    monkeypatch.setattr(sys, "stdin", Stdin)
+    assert main(["pretrain", "-", *SMALL, "--out", "run", "--quiet"]) == 0
+    assert "run folder: run" in capsys.readouterr().out
+    monkeypatch.setattr(Stdin, "buffer", io.BytesIO(b""))
+    assert main(["pretrain", "-", *SMALL, "--out", "run2"]) == 2
+    assert capsys.readouterr().err == "npformer pretrain: <stdin>: standard input is empty\n"
+
+
+def test_chinese_text_and_capitals(corpus, capsys):
+    draw = random.Random(1)
+    signs = "天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏"  # noqa: RUF001
+    Path("zh.txt").write_text("".join("".join(draw.choices(signs, k=12)) + "。\n" for _ in range(100)))
+    assert main(["pretrain", "zh.txt", *SMALL, "--out", "zh", "--quiet", "--cased"]) == 0
+    command = capsys.readouterr().out.splitlines()[-1].removeprefix("try it:")
+    assert main(shlex.split(command)[1:]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_interrupted_resumed_without_the_text(corpus):
+    calm = run("pretrain", "text.txt", *SMALL, "--steps", "150", "--out", "calm", "--threads", "1", "--quiet")
+    assert calm.returncode == 0, calm.stderr
+    shutil.copy(corpus, "moved.txt")
+    arguments = ["pretrain", "moved.txt", *SMALL, "--steps", "150", "--out", "my run", "--threads", "2"]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    metrics = Path("my run/metrics.jsonl")
+    while process.poll() is None and not (metrics.exists() and metrics.stat().st_size):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert "saved in my run/checkpoints/step-" in err
+    again = err.splitlines()[-1].removeprefix("go on with: ")
+    assert again == "npformer pretrain --resume 'my run'"
+    Path("moved.txt").unlink()
+    assert run("fill", "my run", "the [MASK]").returncode == 2  # not finished
+    finished = run(*shlex.split(again)[1:])
+    assert finished.returncode == 0, finished.stderr
+    assert "going on after step" in finished.stderr
+    for name in ("metrics.jsonl", "result.json"):
+        assert Path("my run", name).read_bytes() == Path("calm", name).read_bytes()
+
+
+def test_resume_takes_no_recipe(corpus, capsys):
+    assert main(["pretrain", "text.txt", *SMALL, "--out", "run", "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["pretrain", "--resume", "run", "--lr", "0.1"]) == 2
+    assert "--lr cannot be given with it" in capsys.readouterr().err
+    assert main(["pretrain", "--resume", "run", "text.txt"]) == 2
+    assert "TEXT cannot be given with it" in capsys.readouterr().err
+    assert main(["pretrain", "--resume", "run"]) == 0  # finished: the table again
+    assert "run folder: run" in capsys.readouterr().out
+
+
+def test_a_loss_that_is_not_finite_is_status_1(corpus, capsys):
+    arguments = shlex.split("--lr 1e38 --optimizer sgd --clip 0 --warmup 0 --out run")
+    assert main(["pretrain", "text.txt", *SMALL, *arguments, "--quiet"]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("npformer pretrain: step ")
+    assert "first not finite: " in last
+
+
+def test_blas_gets_one_thread_before_numpy_loads(corpus):
+    program = (
+        "import os, sys\n"
+        "import npformer.cli\n"
+        "assert 'numpy' not in sys.modules\n"
+        "npformer.cli.main(['pretrain', 'none.txt'])\n"
+        "assert 'numpy' in sys.modules\n"
+        "print(*(os.environ.get(name) for name in npformer.cli.BLAS_VARIABLES))\n"
+    )
+    environment = {k: v for k, v in ENVIRONMENT.items() if not k.endswith("_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1 1 1\n"

@@ -1,0 +1,93 @@
+"""Run folders: there whole or not at all, and refused where they would do harm."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from npformer.text import Document
+from npformer.training import RunConfig, create_run, free_folder, open_run, prepare, require_free
+from npformer.training import run as module
+
+
+def test_what_is_created_is_opened(make_run):
+    run = make_run(cased=True)
+    again = open_run(run.folder)
+    assert again.config == run.config
+    assert again.config.eval_every == 4
+    assert again.tokenizer.vocab == run.tokenizer.vocab
+    assert not again.tokenizer.lowercase
+    for part, other in ((run.train, again.train), (run.held_out, again.held_out)):
+        assert np.array_equal(part.ids, other.ids)
+        assert np.array_equal(part.mask, other.mask)
+    assert json.loads((run.folder / "config.json").read_text())["config"]["steps"] == 12
+    assert run.result is None
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path, make_run, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module.np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        make_run("nested/run")
+    assert not list((tmp_path / "nested").iterdir())
+
+
+def test_an_empty_folder_is_used_and_others_are_refused(tmp_path: Path, make_run):
+    (tmp_path / "empty").mkdir()
+    assert make_run("empty").folder == tmp_path / "empty"
+    with pytest.raises(FileExistsError, match="the folder is not empty"):
+        require_free(tmp_path / "empty")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileExistsError, match="a file of this name exists"):
+        require_free(tmp_path / "file")
+    with pytest.raises(NotADirectoryError, match="file: not a folder"):
+        require_free(tmp_path / "file" / "run")
+    with pytest.raises(ValueError, match="expected the name of a new folder"):
+        require_free(".")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission(tmp_path: Path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(PermissionError, match="no permission"):
+        require_free(tmp_path / "locked" / "run")
+
+
+def test_the_next_free_folder(tmp_path: Path):
+    assert free_folder(tmp_path) == tmp_path / "pretrain-1"
+    for name in ("pretrain-2", "pretrain-10", "pretrain-old"):
+        (tmp_path / name).mkdir()
+    assert free_folder(tmp_path) == tmp_path / "pretrain-11"
+
+
+def test_folders_that_are_no_run(tmp_path: Path, make_run):
+    with pytest.raises(FileNotFoundError, match="found no config.json"):
+        open_run(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ValueError, match="not the configuration of a pre-training run"):
+        open_run(tmp_path)
+    (tmp_path / "config.json").write_text('{"architecture": "encoder"}')
+    with pytest.raises(ValueError, match="not the configuration of a pre-training run"):
+        open_run(tmp_path)
+    run = make_run()
+    data = run.folder / "data.npz"
+    data.write_bytes(data.read_bytes()[:2000])
+    with pytest.raises(ValueError, match="data.npz: damaged"):
+        open_run(run.folder)
+    data.unlink()
+    with pytest.raises(FileNotFoundError, match="the run's data is missing"):
+        open_run(run.folder)
+
+
+def test_a_run_without_a_number_of_steps_is_not_begun(tmp_path: Path, text: str):
+    prepared = prepare([Document("text", text)], RunConfig(minutes=1.0, vocab_size=60))
+    with pytest.raises(ValueError, match="expected a number of steps"):
+        create_run(tmp_path / "run", prepared)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,78 @@
+"""One BLAS thread: by the environment, by threadpoolctl, or else with a warning."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from npformer import cli
+from npformer.training import threads
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def several(monkeypatch):
+    monkeypatch.setattr(threads, "available_cores", lambda: 4)
+    for name in threads.BLAS_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_the_command_knows_the_same_variables():
+    assert cli.BLAS_VARIABLES == threads.BLAS_VARIABLES
+
+
+def test_no_warning_where_the_environment_says_one(several):
+    for name in threads.BLAS_VARIABLES:
+        several.setenv(name, "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with threads.one_blas_thread():
+            pass
+
+
+def test_a_warning_without_threadpoolctl(several):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name == "threadpoolctl":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    several.setattr(builtins, "__import__", without)
+    with pytest.warns(RuntimeWarning, match="set OPENBLAS_NUM_THREADS=1, or install threadpoolctl"):  # noqa: SIM117
+        with threads.one_blas_thread():
+            pass
+
+
+@pytest.mark.extra
+def test_both_pools_are_limited_by_threadpoolctl():
+    pytest.importorskip("threadpoolctl", reason="threadpoolctl: not installed")
+    if threads.available_cores() == 1:
+        pytest.skip("one core: BLAS has one thread anyway")
+    environment = {k: v for k, v in os.environ.items() if k not in threads.BLAS_VARIABLES}
+    program = (
+        "import threadpoolctl, numpy\n"
+        "from npformer.training.threads import one_blas_thread\n"
+        "pools = lambda: [i for i in threadpoolctl.threadpool_info() if i['user_api'] == 'blas']\n"
+        "counts = lambda: [i['num_threads'] for i in pools()]\n"
+        "before = counts()\n"
+        "with one_blas_thread():\n"
+        "    inside = counts()\n"
+        "print(max(before) > 1, len(inside) >= 1, set(inside) == {1}, max(counts()) > 1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["True"] * 4

@@ -1,0 +1,83 @@
+"""Minutes into steps, and that the timing leaves no trace; the picture; the table."""
+
+from __future__ import annotations
+
+import builtins
+
+import numpy as np
+import pytest
+
+from npformer.text import Document
+from npformer.training import RunConfig, Trainer, fit, prepare, with_settled_steps
+from npformer.training import pace as pace_module
+from npformer.training.plot import MISSING, plot_losses, smooth
+
+SIZE = {"layers": 1, "d_model": 8, "heads": 2, "vocab_size": 60, "seq_len": 12, "batch_size": 5}
+
+
+@pytest.fixture
+def prepared(text):
+    return prepare([Document("text", text)], RunConfig(minutes=0.5, **SIZE))
+
+
+def test_minutes_become_steps(prepared, monkeypatch):
+    monkeypatch.setattr(pace_module, "seconds_per_step", lambda prepared, threads: 0.01)
+    settled = with_settled_steps(prepared, threads=1)
+    assert settled.config.steps == int(30 * 0.96 / 0.01)
+    assert settled.config.minutes == 0.5
+    assert settled.config.eval_every == settled.config.steps // 10
+
+
+def test_the_timing_does_not_change_a_bit(prepared):
+    def weights() -> np.ndarray:
+        trainer = Trainer(prepared.config.with_steps(5), prepared.tokenizer, prepared.train)
+        for step in range(3):
+            trainer.update(step)
+        return trainer.model.params.flat
+
+    before = weights()
+    assert 0 < pace_module.seconds_per_step(prepared, threads=2, seconds=0.05) < 5
+    assert np.array_equal(weights(), before)
+
+
+def test_restoring_refuses_another_model(prepared):
+    trainer = Trainer(prepared.config.with_steps(5), prepared.tokenizer, prepared.train)
+    params, optimizer = trainer.state()
+    other = dict(params)
+    other.pop("mlm.bias")
+    with pytest.raises(ValueError, match="mlm.bias"):
+        trainer.restore(other, optimizer)
+    with pytest.raises(ValueError, match="mlm.bias: expected"):
+        trainer.restore({**params, "mlm.bias": np.zeros(3, np.float32)}, optimizer)
+
+
+def test_smooth_is_a_running_mean():
+    values = np.arange(200.0)
+    smoothed = smooth(values)
+    assert smoothed[0] == 0
+    assert smoothed[150] == np.mean(values[147:151])
+
+
+@pytest.mark.extra
+def test_the_picture(make_run):
+    pytest.importorskip("matplotlib", reason="matplotlib: not installed")
+    run = make_run()
+    fit(run, threads=1, quiet=True)
+    assert (run.folder / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_matplotlib_a_line_says_what_to_install(make_run, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.partition(".")[0] == "matplotlib":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    run = make_run()
+    monkeypatch.setattr(builtins, "__import__", without)
+    said: list[str] = []
+    fit(run, threads=1, quiet=True, say=said.append)
+    assert said == [MISSING]
+    assert plot_losses(run.folder, run.result or {}) == MISSING
+    assert not (run.folder / "loss.png").exists()
