@@ -32,7 +32,8 @@ from workload import SIZES  # noqa: E402
 WARM_UP = 3
 REST = 0.2  # seconds between steps: the threads of the peer before spin for a while before they sleep
 BUSY = 0.1  # cores
-SAME_LOSS = (2e-6, 2e-4)  # relative, at the first step and after the updates of the warm-up
+SAME_LOSS = 5e-6  # relative, at the first step and after the updates of the warm-up
+SAME_WEIGHTS = 2e-5  # relative, their norm after the last step, which shows a decay left out
 
 DESCRIPTIONS = {
     "npformer": "npformer",
@@ -50,7 +51,7 @@ class Child:
         self.seconds: list[float] = []
         self.losses: list[float] = []
         self.others: list[float] = []  # seconds of processor time that other processes took meanwhile
-        self.peak_mb = 0.0
+        self.peak_mb = self.norm_of_weights = 0.0
         environment = dict(os.environ)
         # These two choose another BLAS kernel than the one people get.
         for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
@@ -77,8 +78,9 @@ class Child:
         self.others.append(answer["others"])
 
     def stop(self) -> None:
-        """End the process and learn its peak memory."""
-        self.peak_mb = self._ask(stop=True)["peak_mb"]
+        """End the process and learn its peak memory and where its weights have got to."""
+        answer = self._ask(stop=True)
+        self.peak_mb, self.norm_of_weights = answer["peak_mb"], answer["norm_of_weights"]
         self.process.wait()
 
     def _ask(self, **request: object) -> dict[str, Any]:
@@ -118,18 +120,23 @@ def difference(a: float, b: float) -> float:
     return abs(a - b) / abs(b)
 
 
-def check_losses(children: list[Child]) -> list[str]:
-    """Sentences on peers whose losses are not the first peer's; empty if all do the same work."""
+def check_work(children: list[Child]) -> list[str]:
+    """Sentences on peers whose losses or weights are not the first peer's; empty if all do the same work."""
     complaints = []
     for child in children[1:]:
-        for step, tolerance in zip((0, WARM_UP), SAME_LOSS, strict=True):
-            off = difference(child.losses[step], children[0].losses[step])
-            if not off <= tolerance:
+        for step in (0, WARM_UP):
+            if not difference(child.losses[step], children[0].losses[step]) <= SAME_LOSS:
                 ours, theirs = child.losses[step], children[0].losses[step]
                 complaints.append(
                     f"{child.name}: not the same work: loss {ours:.7f} at step {step}, "
                     f"where {children[0].name} has {theirs:.7f}"
                 )
+        ours, theirs = child.norm_of_weights, children[0].norm_of_weights
+        if not difference(ours, theirs) <= SAME_WEIGHTS:
+            complaints.append(
+                f"{child.name}: not the same work: weights of norm {ours:.6f} after the last step, "
+                f"where {children[0].name}'s have {theirs:.6f}"
+            )
     return complaints
 
 
@@ -146,6 +153,7 @@ def summary(child: Child, reference: Child) -> dict[str, Any]:
         "peak_mb": child.peak_mb,
         "first_loss": child.losses[0],
         "loss_after_updates": child.losses[WARM_UP],
+        "norm_of_weights": child.norm_of_weights,
         "seconds": seconds,
         **child.about,
     }
@@ -187,7 +195,7 @@ def main(argv: list[str] | None = None) -> int:
     by_name = {child.name: child for child in children}
     reference = next((by_name[name] for name in ("torch-tail", "torch") if name in by_name), children[0])
     figures = {child.name: summary(child, reference) for child in children}
-    complaints = check_losses(children)
+    complaints = check_work(children)
     machine = f"{processor()}, {os.cpu_count()} cores visible, Python {platform.python_version()}"
 
     if arguments.json:

@@ -11,7 +11,7 @@ from workload import Batch, Sizes
 
 from npformer.models import Encoder, EncoderConfig
 from npformer.objectives import MaskedLM, MaskedLMBatch
-from npformer.optim import AdamW, clip_by_global_norm, make_segments
+from npformer.optim import AdamW, clip_by_global_norm, global_norm, make_segments
 from npformer.training.step import gradient
 
 
@@ -70,6 +70,10 @@ class Peer:
         clip_by_global_norm(grad, workload.MAX_NORM)
         self.optimizer.step(grad)
         return metrics.loss
+
+    def norm_of_weights(self) -> float:
+        """The Euclidean norm of all weights."""
+        return global_norm(self.model.params.flat)
 
 
 def blas_in_use() -> dict[str, str]:

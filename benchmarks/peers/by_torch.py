@@ -58,6 +58,10 @@ class Peer:
         self.optimizer.step()
         return loss.item()
 
+    def norm_of_weights(self) -> float:
+        """The Euclidean norm of all weights."""
+        return sum(float(w.detach().double().square().sum()) for w in self.parameters) ** 0.5
+
     def logits(self, ids: torch.Tensor, segment_ids: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
         p, s = self.p, self.s
         x = F.embedding(ids, p["embeddings.token"]) + p["embeddings.position"]

@@ -2,7 +2,8 @@
 
 Started by ../training_step.py. One JSON object a line: in comes {"step": number}, out goes
 {"seconds", "loss", "others"}, the last of them the processor time of other processes; the first line out says
-what the peer is, or {"missing": what}; the answer to {"stop": true} is the peak memory.
+what the peer is, or {"missing": what}; the answer to {"stop": true} is the peak memory and the
+norm of the weights.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ def main(peer: str, sizes: str, threads: int) -> None:
         loss = worker.step(batch)
         seconds = time.perf_counter() - start
         answer(seconds=seconds, loss=loss, others=cpu_of_others() - others)
+    norm = worker.norm_of_weights()
     unit = 1 if sys.platform == "darwin" else 1024
-    answer(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
+    answer(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, norm_of_weights=norm)
 
 
 def cpu_of_others() -> float:
