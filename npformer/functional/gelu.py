@@ -82,8 +82,8 @@ def _gelu_exact(x: Array) -> tuple[Array, GeluCache]:
 
 def _gelu_tanh(x: Array) -> tuple[Array, GeluCache]:
     # Beyond ±SATURATED σ(2u) is 0 or 1 and its derivative 0, so nothing is lost by computing u from a
-    # clipped x, and x³ cannot overflow. Clipped by the real part, so that complex numbers keep theirs.
-    z = np.where(x.real > SATURATED, SATURATED, np.where(x.real < -SATURATED, -SATURATED, x))
+    # clipped x, and x³ cannot overflow. (NumPy clips complex numbers by their real part.)
+    z = np.clip(x, -SATURATED, SATURATED)
     zz = z * z
     u = ROOT_2_OVER_PI * z * (1 + CUBIC * zz)
     du = ROOT_2_OVER_PI * (1 + 3 * CUBIC * zz)

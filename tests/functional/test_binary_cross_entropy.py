@@ -79,6 +79,13 @@ def test_the_tails_keep_their_digits(close_in_ulps):
         close_in_ulps(bce_backward(np.ones(4, dtype), cache), [-tail, tail, 1, -1], 2)
 
 
+def test_a_target_just_below_one_keeps_its_digits(close_in_ulps):
+    short = 2.0**-50  # x - x·y would be good to some 13 % here
+    out, cache = bce([100.0], [1 - short], reduction="sum")
+    close_in_ulps(out, 100 * short, 2)
+    close_in_ulps(bce_backward(1.0, cache), [short], 2)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
 def test_huge_logits_do_not_overflow(dtype):
     big = 1e38 if dtype == np.float32 else 1e300

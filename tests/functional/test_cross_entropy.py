@@ -103,6 +103,15 @@ def test_an_ignored_row_changes_nothing(one_rng):
     np.testing.assert_array_equal(dlogits[1], 0)
 
 
+def test_any_class_may_be_the_ignored_one(one_rng):
+    logits = one_rng.standard_normal((4, 5))
+    out, cache = cross_entropy(logits, [1, 2, 4, 2], ignore_index=2)
+    expected, expected_cache = cross_entropy(logits, [1, -100, 4, -100])
+    np.testing.assert_array_equal(out, expected)
+    dlogits = cross_entropy_backward(1.0, cache)
+    np.testing.assert_array_equal(dlogits, cross_entropy_backward(1.0, expected_cache))
+
+
 @pytest.mark.parametrize(
     ("dtype", "top", "loss", "p"),
     [
@@ -138,7 +147,7 @@ def test_masked_classes(one_rng):
 def test_a_row_of_minus_infinities(dtype):
     logits = np.array([[-np.inf, -np.inf], [1, 2]], dtype)
     with np.errstate(all="raise"):
-        out, cache = cross_entropy(logits, [0, 0], reduction="none")
+        out, cache = cross_entropy(logits, [1, 0], reduction="none")
         dlogits = cross_entropy_backward(np.ones(2, dtype), cache)
     assert out.real[0] == np.inf
     np.testing.assert_array_equal(dlogits[0], 0)
