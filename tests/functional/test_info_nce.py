@@ -64,6 +64,16 @@ def test_intermediates(one_rng):
     np.testing.assert_allclose(seen["dS"] @ cache.k_hat / 0.05, seen["dq_hat"], rtol=1e-15)
 
 
+def test_a_small_temperature_does_not_multiply_float32_rounding(rng):
+    narrow = {name: x.astype(np.float32) for name, x in point(rng).items()}
+    wide = {name: x.astype(np.float64) for name, x in narrow.items()}
+    out, cache = info_nce(**narrow, temperature=0.01)
+    exact, exact_cache = info_nce(**wide, temperature=0.01)
+    np.testing.assert_allclose(out, exact, rtol=1.2e-7)
+    for g, e in zip(info_nce_backward(1.0, cache), info_nce_backward(1.0, exact_cache), strict=True):
+        np.testing.assert_allclose(g, e, rtol=1.2e-7, atol=1e-30)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows_of_zeros_are_similar_to_nothing(dtype, one_rng):
     q, k = (x.astype(dtype) for x in point(one_rng).values())
