@@ -22,6 +22,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "positions": (str, "rotary, learned or sinusoidal"),
     "rotary_base": (float, "of the rotary positions"),
     "activation": (str, "gelu, gelu_tanh, relu or silu"),
+    "init_std": (float, "standard deviation of the initial weights"),
     "dropout": (float, "share of the activations dropped"),
     "init_std": (float, "standard deviation of the initial weights"),
     "vocab_size": (int, "pieces of the tokenizer; an error if the text does not support as many"),
@@ -111,7 +112,7 @@ def _prepare(args: argparse.Namespace) -> tuple[Path, Any, dict[str, Any]]:
     config = preset(name, **given)
     folder = Path(args.out) if args.out is not None else free_folder()
     require_free(folder)
-    if not args.text and not args.quiet:
+    if not args.text and sys.stderr.isatty():  # it takes a few seconds
         _say("reading the documentation inside this Python")
     documents = read_corpus(args.text) if args.text else default_corpus()
     prepared = prepare(documents, config, exact_vocab="vocab_size" in given)

@@ -122,8 +122,10 @@ def _train(
                 )
                 if done % eval_every == 0 or done == steps:
                     held_out = evaluate(trainer.model, trainer.objective, look, executor)
-                    metrics.write(step=done, held_out_loss=held_out.loss, held_out_accuracy=held_out.accuracy)
-                    progress.held_out = held_out.loss
+                    if held_out.n_targets:
+                        of_look = {"held_out_loss": held_out.loss, "held_out_accuracy": held_out.accuracy}
+                        metrics.write(step=done, **of_look)
+                        progress.held_out = held_out.loss
                 timing.write(step=done, seconds=round(time.monotonic() - began, 4), since=progress.start)
                 progress.update(done, result.loss)
                 if done % checkpoint_every == 0 or done == steps or stop.made:

@@ -44,7 +44,8 @@ def plot_losses(folder: str | os.PathLike[str], result: dict[str, Any]) -> str |
     if held_out:
         axes.plot(*np.array(held_out).T, "o-", color="C1", markersize=4, label="held out, at 15 %")
     for score, style in zip(result["models"][:-1], (":", "--"), strict=False):
-        axes.axhline(score["nats"], color="0.4", linestyle=style, label=score["name"])
+        if score["nats"] is not None:
+            axes.axhline(score["nats"], color="0.4", linestyle=style, label=score["name"])
     axes.set(xlabel="step", ylabel="loss, nats per masked token")
     axes.legend()
     figure.savefig(Path(folder) / "loss.png", dpi=120)

@@ -23,7 +23,8 @@ def compare(
     -------
     dict
         "models": for each its "name", "nats", "accuracy" and "positions", the encoder's last; "margin": by
-        how much the encoder beats the trigram; "steps"; "passes".
+        how much the encoder beats the trigram; "steps"; "passes". Where the held-out part is too small for a
+        single position, figures and margin are None.
     """
     # All passes below one another, and where in them the targets are.
     ids = np.concatenate([batch.ids for batch in batches])
@@ -39,14 +40,18 @@ def compare(
     encoder = evaluate(model, objective, batches, executor)
     models.append(_score("encoder", encoder.loss, encoder.accuracy, encoder.n_targets))
     trigram = models[1]
-    margin = {
-        "nats": trigram["nats"] - encoder.loss,
-        "accuracy": encoder.accuracy - trigram["accuracy"],
-    }
+    margin = None
+    if at.size:
+        margin = {
+            "nats": trigram["nats"] - encoder.loss,
+            "accuracy": encoder.accuracy - trigram["accuracy"],
+        }
     return {"steps": run.config.steps, "passes": len(batches), "models": models, "margin": margin}
 
 
 def _score(name: str, nats: float, accuracy: float, positions: int) -> dict[str, Any]:
+    if not positions:  # a mean over nothing
+        return {"name": name, "nats": None, "accuracy": None, "positions": 0}
     return {"name": name, "nats": nats, "accuracy": accuracy, "positions": int(positions)}
 
 
@@ -64,6 +69,8 @@ def table(result: dict[str, Any]) -> str:
     encoder                       3.300     42.0 %      12,000
     margin over the trigram       0.600      8.0 points
     """
+    if result["margin"] is None:
+        return "the held-out part of the text is too small to be predicted"
     rows = [f"{'held-out masked tokens':<27}{'nats':>8}{'accuracy':>11}{'positions':>12}"]
     for name, nats, accuracy, positions in ([*m.values()] for m in result["models"]):
         rows.append(f"{name:<27}{nats:>8.3f}{100 * accuracy:>9.1f} %{positions:>12,}")

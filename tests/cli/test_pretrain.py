@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -17,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from npformer.cli import main
+from npformer.cli.pretrain import FIELDS
+from npformer.training import RunConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "npformer"]
@@ -78,6 +81,11 @@ def test_from_text_to_predictions(corpus, capsys):
     assert "run folder: runs/pretrain-2" in capsys.readouterr().out
     first, second = (Path("runs", f"pretrain-{i}", "metrics.jsonl").read_bytes() for i in (1, 2))
     assert first == second
+
+
+def test_every_choice_of_a_recipe_is_an_option():
+    choices = {field.name for field in dataclasses.fields(RunConfig)}
+    assert choices == {*FIELDS, "cased", "dtype"}  # dtype is for tests of the arithmetic
 
 
 def test_json(corpus, capsys):
