@@ -35,12 +35,16 @@ def bad_type(op: str, argument: str, expected: str, got: object) -> NoReturn:
     raise TypeError(f"{op}: {argument}: expected {expected}, got {got}")
 
 
-def as_float(op: str, argument: str, x: npt.ArrayLike) -> Array:
-    """Return `x` as a float32, float64 or complex128 array; integers and booleans become float64."""
+def _as_array(op: str, argument: str, x: npt.ArrayLike) -> Array:
     try:
-        array = np.asarray(x)
+        return np.asarray(x)
     except ValueError:  # a ragged list
         bad_value(op, argument, "an array", "a ragged sequence")
+
+
+def as_float(op: str, argument: str, x: npt.ArrayLike) -> Array:
+    """Return `x` as a float32, float64 or complex128 array; integers and booleans become float64."""
+    array = _as_array(op, argument, x)
     if array.dtype in FLOATS:
         return array
     if array.dtype.kind in "iub":
@@ -56,7 +60,7 @@ def promote(*arrays: Array, also: Array | None = None) -> tuple[Array, ...]:
 
 def as_ids(op: str, argument: str, ids: npt.ArrayLike, upper: int, also: int | None = None) -> Array:
     """Return `ids` as an integer array with every entry in [0, upper), or equal to `also`."""
-    array = np.asarray(ids)
+    array = _as_array(op, argument, ids)
     if array.dtype.kind not in "iu":
         if array.size:
             bad_type(op, argument, "integers", f"dtype {array.dtype}")
@@ -73,7 +77,7 @@ def as_ids(op: str, argument: str, ids: npt.ArrayLike, upper: int, also: int | N
 
 def as_mask(op: str, argument: str, mask: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
     """Return `mask` as a boolean array that broadcasts to `shape` (True = may be attended to)."""
-    array = np.asarray(mask)
+    array = _as_array(op, argument, mask)
     if array.dtype != np.bool_:
         bad_type(op, argument, "booleans (True = may be attended to)", f"dtype {array.dtype}")
     require_broadcastable(op, argument, array, shape)
@@ -116,6 +120,14 @@ def require_number(op: str, argument: str, x: float, low: float, high: float = m
     return value
 
 
+def require_positive(op: str, argument: str, x: float) -> float:
+    """Return `x` as a Python float; raise unless it is a finite number > 0."""
+    value = require_number(op, argument, x, low=0.0)
+    if value == 0:
+        bad_value(op, argument, "a number > 0", value)
+    return value
+
+
 def require_size(op: str, argument: str, n: int) -> int:
     """Return `n` as an int; raise unless it is an integer >= 0."""
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
@@ -123,6 +135,13 @@ def require_size(op: str, argument: str, n: int) -> int:
     if n < 0:
         bad_value(op, argument, "an integer >= 0", n)
     return int(n)
+
+
+def require_random(op: str, rng: Random | None) -> Random:
+    """Return `rng`; raise unless it has the method `random`."""
+    if rng is None or not callable(getattr(rng, "random", None)):
+        bad_type(op, "rng", "a numpy.random.Generator", type(rng).__name__)
+    return rng
 
 
 def as_dout(op: str, dout: npt.ArrayLike, shape: tuple[int, ...]) -> Array:

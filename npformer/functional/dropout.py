@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._arguments import Array, Random, as_dout, as_float, bad_type, require_number
+from ._arguments import Array, Random, as_dout, as_float, require_number, require_random
 
 
 class DropoutCache(NamedTuple):
@@ -101,9 +101,7 @@ def dropout_backward(dout: npt.ArrayLike, cache: DropoutCache) -> Array:
 
 def draw_keep(op: str, shape: tuple[int, ...], p: float, rng: Random | None) -> Array:
     """Return what is kept (bool, of `shape`), from one draw of float32; attention draws alike."""
-    if not callable(getattr(rng, "random", None)):
-        bad_type(op, "rng", "a numpy.random.Generator", type(rng).__name__)
-    u: Array = rng.random(shape, dtype=np.float32)  # type: ignore[union-attr]
+    u: Array = require_random(op, rng).random(shape, dtype=np.float32)
     return u >= p
 
 

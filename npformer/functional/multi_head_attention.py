@@ -21,8 +21,12 @@ from ._arguments import (
     as_float,
     as_ids,
     as_mask,
+    bad_type,
     bad_value,
     require_broadcastable,
+    require_number,
+    require_positive,
+    require_random,
     require_shape,
     require_size,
 )
@@ -147,6 +151,15 @@ def multi_head_attention(
         mask = as_mask(op, "mask", mask, (*lead, h, T, S))
     if (positions_q is None) != (positions_kv is None):
         bad_value(op, "positions_q, positions_kv", "both or neither", "one of them")
+    if positions_q is not None and positions_kv is not None:
+        positions_q = _as_positions(op, "positions_q", positions_q, (*lead, T))
+        positions_kv = _as_positions(op, "positions_kv", positions_kv, (*lead, S))
+        rotary_base = require_positive(op, "rotary_base", rotary_base)
+        if w_q.shape[1] // h % 2:
+            bad_value(op, "w_q", "an even d_k, to be rotated in pairs", f"d_k = {w_q.shape[1] // h}")
+    dropout_p = require_number(op, "dropout_p", dropout_p, low=0.0, high=1.0)
+    if dropout_p:
+        require_random(op, rng)
     if at is not None:
         at = as_ids(op, "at", at, math.prod((*lead, T)))
         if at.ndim != 1:
@@ -158,8 +171,8 @@ def multi_head_attention(
     Q, K, V = split_heads(Q, h), split_heads(K, h_kv), split_heads(V, h_kv)  # 2: (..., h, T, d_k) ...
     q_rotary = k_rotary = None
     if positions_q is not None and positions_kv is not None:  # 3
-        Q, q_rotary = rotary(Q, _for_heads(op, "positions_q", positions_q, (*lead, T)), rotary_base)
-        K, k_rotary = rotary(K, _for_heads(op, "positions_kv", positions_kv, (*lead, S)), rotary_base)
+        Q, q_rotary = rotary(Q, positions_q, rotary_base)
+        K, k_rotary = rotary(K, positions_kv, rotary_base)
     O, attention_cache = scaled_dot_product_attention(  # 4: (..., h, T, d_v)
         Q, K, V, mask=mask, causal=causal, query_offset=query_offset, dropout_p=dropout_p, rng=rng
     )
@@ -224,7 +237,7 @@ def multi_head_attention_backward(
     dout = as_dout("multi_head_attention", dout, cache.out_shape)
 
     djoined, dw_o, db_o = linear_backward(dout, cache.o)  # 7
-    O_shape = cache.attention.out.shape  # (..., h, T, d_v)
+    O_shape = (*cache.attention.q.shape[:-1], cache.attention.v.shape[-1])  # (..., h, T, d_v)
     if cache.at is not None:  # 6
         djoined = embedding_backward(djoined, cache.at)
     dO = split_heads(djoined.reshape(*O_shape[:-3], O_shape[-2], O_shape[-3] * O_shape[-1]), O_shape[-3])  # 5
@@ -253,9 +266,11 @@ def join_heads(x: Array) -> Array:
     return x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])
 
 
-def _for_heads(op: str, argument: str, positions: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
-    """Return positions (T,) or (..., T) with an axis of length 1 for the heads."""
+def _as_positions(op: str, argument: str, positions: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return the positions, (T,) or (..., T), with an axis of length 1 for the heads."""
     positions = as_float(op, argument, positions)
+    if positions.dtype.kind == "c":
+        bad_type(op, argument, "real numbers", f"dtype {positions.dtype}")
     require_broadcastable(op, argument, positions, shape)
     return np.expand_dims(positions, -2) if positions.ndim > 1 else positions
 
@@ -276,8 +291,6 @@ def _require_fitting(
     for name, w, x in (("w_q", w_q, x_q), ("w_k", w_k, x_kv), ("w_v", w_v, x_kv)):
         if w.ndim != 2 or w.shape[0] != x.shape[-1]:
             bad_value(op, name, f"shape ({x.shape[-1]}, ...)", f"shape {w.shape}")
-    if w_o.ndim != 2:
-        bad_value(op, "w_o", "shape (h * d_v, d_out)", f"shape {w_o.shape}")
     if w_q.shape[1] == 0 or w_q.shape[1] % h:
         bad_value(op, "w_q", f"a number of columns that n_heads = {h} divides", w_q.shape[1])
     d_k = w_q.shape[1] // h
@@ -288,7 +301,8 @@ def _require_fitting(
     if w_v.shape[1] == 0 or w_v.shape[1] % h_kv:
         bad_value(op, "w_v", f"a number of columns that h_kv = {h_kv} (from w_k) divides", w_v.shape[1])
     d_v = w_v.shape[1] // h_kv
-    require_shape(op, "w_o", w_o, (h * d_v, w_o.shape[1]), "(h * d_v, d_out)")
+    if w_o.ndim != 2 or w_o.shape[0] != h * d_v:
+        bad_value(op, "w_o", f"shape ({h * d_v}, d_out) = (h * d_v, d_out)", f"shape {w_o.shape}")
     for name, b, w in zip(("b_q", "b_k", "b_v", "b_o"), biases, weights, strict=True):
         if b is not None:
             require_shape(op, name, b, w.shape[1:])

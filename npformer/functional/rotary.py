@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._arguments import Array, as_dout, as_float, bad_type, bad_value, require_broadcastable, require_number
+from ._arguments import Array, as_dout, as_float, bad_type, bad_value, require_broadcastable, require_positive
 
 
 class RotaryCache(NamedTuple):
@@ -80,9 +80,7 @@ def rotary(
     if positions.dtype.kind == "c":
         bad_type("rotary", "positions", "real numbers", f"dtype {positions.dtype}")
     require_broadcastable("rotary", "positions", positions, x.shape[:-1])
-    base = require_number("rotary", "base", base, low=0.0)
-    if base == 0:
-        bad_value("rotary", "base", "a positive number", base)
+    base = require_positive("rotary", "base", base)
 
     d = x.shape[-1]
     theta = base ** (-np.arange(0, d, 2) / d)

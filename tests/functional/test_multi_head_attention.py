@@ -1,0 +1,387 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from npformer.functional import (
+    linear,
+    multi_head_attention,
+    multi_head_attention_backward,
+    rotary,
+    scaled_dot_product_attention,
+)
+from npformer.functional.multi_head_attention import split_heads
+
+B, H, T, S = 2, 4, 3, 5
+NAMES = ("x_q", "x_kv", "w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o")
+
+
+def inputs(rng, d_model=6, d_kv=7, d_k=2, d_v=3, d_out=5, h_kv=H, lead=(B,), is_self=False):
+    """A generic point by name, of pairwise different sizes."""
+    d_kv = d_model if is_self else d_kv
+    shapes = {
+        "x_q": (*lead, T, d_model),
+        "x_kv": (*lead, S, d_kv),
+        "w_q": (d_model, H * d_k),
+        "w_k": (d_kv, h_kv * d_k),
+        "w_v": (d_kv, h_kv * d_v),
+        "w_o": (H * d_v, d_out),
+        "b_q": (H * d_k,),
+        "b_k": (h_kv * d_k,),
+        "b_v": (h_kv * d_v,),
+        "b_o": (d_out,),
+    }
+    given = {
+        name: rng.standard_normal(shape) / (np.sqrt(shape[0]) if name[0] == "w" else 1)
+        for name, shape in shapes.items()
+    }
+    if is_self:
+        del given["x_kv"]
+    return given
+
+
+def padding(lead=(B,), keys=S):
+    """The last key of the first sequence is padding, and its second query sees nothing."""
+    mask = np.ones((*lead, 1, T, keys), bool)
+    mask[0, ..., -1] = False
+    mask[0, ..., 1, :] = False
+    return mask
+
+
+def prove(proof, inputs, rng, held=(), **options):
+    """The proof; inputs named in `held` are held constant, absent ones are None. Dropout is drawn alike."""
+    constant = {name: inputs[name] for name in held}
+    varied = {name: x for name, x in inputs.items() if name not in held}
+
+    def forward(**given):
+        given = {**dict.fromkeys(NAMES), **constant, **given}
+        # what is held constant must not widen the float32 run
+        given = {
+            name: x if x is None else x.astype(given["x_q"].dtype, copy=False) for name, x in given.items()
+        }
+        return multi_head_attention(**given, n_heads=H, rng=np.random.default_rng(11), **options)
+
+    def backward(dout, cache):
+        gradients = dict(zip(NAMES, multi_head_attention_backward(dout, cache), strict=True))
+        assert {name for name, g in gradients.items() if g is not None} == set(inputs)
+        return tuple(gradients[name] for name in varied)
+
+    return proof(forward, backward, varied, rng)
+
+
+# Without rotation the key bias has no gradient, and no error relative to one: it has a test of its own below.
+KEY_BIAS = ("b_k",)
+
+
+def test_proof_of_cross_attention(proof, rng):
+    prove(proof, inputs(rng), rng, KEY_BIAS, mask=padding(), dropout_p=0.3).holds()
+
+
+def test_proof_of_self_attention(proof, rng):
+    prove(proof, inputs(rng, is_self=True), rng, KEY_BIAS, causal=True, dropout_p=0.3).holds()
+
+
+def test_proof_with_rotary_positions(proof, rng):
+    """Here the key bias does have a gradient."""
+    given = inputs(rng, is_self=True)
+    options = {"positions_q": np.arange(T), "positions_kv": np.arange(T), "rotary_base": 10.0}
+    prove(proof, given, rng, mask=padding(keys=T), **options).holds()
+
+
+def test_proof_with_positions_of_each_sequence(proof, one_rng):
+    options = {
+        "positions_q": np.array([[4, 5, 6], [0, 2.5, 1]]),
+        "positions_kv": np.arange(B * S).reshape(B, S),
+        "rotary_base": 20.0,
+    }
+    prove(proof, inputs(one_rng, h_kv=2), one_rng, dropout_p=0.2, **options).holds()
+
+
+@pytest.mark.parametrize("at", [[4, 0, 5], [1], [2, 2, 0, 2], []])
+def test_proof_at_some_positions(proof, one_rng, at):
+    p = prove(proof, inputs(one_rng, is_self=True), one_rng, KEY_BIAS, causal=True, dropout_p=0.2, at=at)
+    assert p.out.shape == (len(at), 5)
+    if at:
+        p.holds()
+    else:
+        assert not any(g.any() for g in p.gradients().values())
+
+
+@pytest.mark.parametrize("h_kv", [1, 2])
+def test_proof_with_shared_keys_and_values(proof, one_rng, h_kv):
+    prove(proof, inputs(one_rng, h_kv=h_kv), one_rng, KEY_BIAS, mask=padding(), dropout_p=0.3).holds()
+
+
+@pytest.mark.parametrize("lead", [(), (2, 3)])
+def test_proof_for_other_leading_axes(proof, one_rng, lead):
+    prove(proof, inputs(one_rng, lead=lead), one_rng, KEY_BIAS, causal=True, query_offset=2).holds()
+
+
+@pytest.mark.parametrize("absent", [("b_q", "b_k", "b_v", "b_o"), ("b_k",), ("b_q", "b_o")])
+def test_proof_without_biases(proof, one_rng, absent):
+    given = {name: x for name, x in inputs(one_rng).items() if name not in absent}
+    prove(proof, given, one_rng, set(KEY_BIAS) - set(absent)).holds()
+
+
+def test_proof_where_all_sizes_are_equal(proof, one_rng):
+    given = {name: one_rng.standard_normal((4,) * (2 if name[0] == "w" else 1)) / 2 for name in NAMES[2:]}
+    given = {"x_q": one_rng.standard_normal((4, 4, 4)), "x_kv": one_rng.standard_normal((4, 4, 4)), **given}
+    prove(proof, given, one_rng, KEY_BIAS).holds()
+
+
+def test_the_key_bias_has_no_gradient(rng):
+    """It shifts all scores of a query alike. Rotated, it no longer does."""
+    given = inputs(rng, h_kv=2)
+    out, cache = multi_head_attention(**given, n_heads=H, mask=padding(), dropout_p=0.3, rng=rng)
+    gradients = multi_head_attention_backward(rng.standard_normal(out.shape), cache)
+    db_k = gradients[NAMES.index("b_k")]
+    assert np.abs(db_k).max() <= 1e-14 * max(np.abs(g).max() for g in gradients)
+    positions = {"positions_q": np.arange(T), "positions_kv": np.arange(S)}
+    out, cache = multi_head_attention(**given, n_heads=H, **positions)
+    db_k = multi_head_attention_backward(rng.standard_normal(out.shape), cache)[NAMES.index("b_k")]
+    assert np.abs(db_k).max() > 1e-3
+
+
+def test_a_wrong_backward_is_seen(proof, one_rng):
+    given = inputs(one_rng, d_model=6, d_k=3, d_v=3, d_out=6, is_self=True)
+    p = prove(proof, given, one_rng, KEY_BIAS, causal=True)
+    right = p.backward
+    names = list(p.inputs)
+
+    def swapped(dout, cache):
+        g = dict(zip(names, right(dout, cache), strict=True))
+        return tuple({**g, "w_q": g["w_k"], "w_k": g["w_q"]}.values())
+
+    def values_path_missing(dout, cache):
+        own = cache._replace(v=cache.v._replace(weight=0 * cache.v.weight))
+        return right(dout, own)
+
+    def heads_joined_without_the_transpose(dout, cache):
+        g = list(right(dout, cache))
+        O = cache.o.x.reshape(B, T, H, 3).swapaxes(1, 2)  # (B, h, T, d_v)
+        g[names.index("w_o")] = O.reshape(-1, cache.o.weight.shape[0]).T @ dout.reshape(-1, dout.shape[-1])
+        return tuple(g)
+
+    def keys_projected_untransposed(dout, cache):
+        wrong = cache.k._replace(weight=np.roll(cache.k.weight, 1, axis=0))
+        return right(dout, cache._replace(k=wrong))
+
+    for wrong in (
+        swapped,
+        values_path_missing,
+        heads_joined_without_the_transpose,
+        keys_projected_untransposed,
+    ):
+        p.sees(wrong)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_every_shape_agrees_with_head_by_head(data):
+    size = st.integers(1, 3)
+    b, t, s, h_kv, group, half, d_v, d_model, d_kv, d_out = (data.draw(size) for _ in range(10))
+    d_k, h = 2 * half, h_kv * group
+    rng = np.random.default_rng(data.draw(st.integers(0, 999)))
+    x_q, x_kv = rng.standard_normal((b, t, d_model)), rng.standard_normal((b, s, d_kv))
+    shapes = (d_model, h * d_k), (d_kv, h_kv * d_k), (d_kv, h_kv * d_v), (h * d_v, d_out)
+    w_q, w_k, w_v, w_o = (rng.standard_normal(shape) for shape in shapes)
+    mask = rng.random((b, data.draw(st.sampled_from([1, h])), t, s)) > 0.3
+    positions = data.draw(st.sampled_from([None, (np.arange(t), np.arange(s) + 3)]))
+    at = data.draw(st.none() | st.lists(st.integers(0, b * t - 1), max_size=4))
+    options = {} if positions is None else {"positions_q": positions[0], "positions_kv": positions[1]}
+    out, cache = multi_head_attention(x_q, x_kv, w_q, w_k, w_v, w_o, n_heads=h, mask=mask, at=at, **options)
+
+    heads = []
+    for i in range(h):
+        j = i // group
+        Q = x_q @ w_q[:, i * d_k : (i + 1) * d_k]
+        K = x_kv @ w_k[:, j * d_k : (j + 1) * d_k]
+        V = x_kv @ w_v[:, j * d_v : (j + 1) * d_v]
+        if positions is not None:
+            Q, K = rotary(Q, positions[0])[0], rotary(K, positions[1])[0]
+        own_mask = mask[:, i if mask.shape[1] == h else 0]
+        heads.append(scaled_dot_product_attention(Q, K, V, mask=own_mask)[0])
+    expected = linear(np.concatenate(heads, axis=-1), w_o)[0]
+    if at is not None:
+        expected = expected.reshape(b * t, d_out)[at]
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-12)
+    gradients = multi_head_attention_backward(rng.standard_normal(out.shape), cache)
+    for x, g in zip((x_q, x_kv, w_q, w_k, w_v, w_o), gradients, strict=False):
+        assert g.shape == x.shape
+        assert np.isfinite(g).all()
+    assert gradients[6:] == (None,) * 4
+
+
+def test_self_attention_is_cross_attention_to_itself(one_rng):
+    given = inputs(one_rng, is_self=True)
+    x = given["x_q"]
+    options = {"n_heads": H, "causal": True}
+    out, cache = multi_head_attention(x_kv=None, **given, **options)
+    cross, cross_cache = multi_head_attention(x_kv=x.copy(), **given, **options)
+    np.testing.assert_array_equal(out, cross)
+    dout = one_rng.standard_normal(out.shape)
+    dx, nothing, *rest = multi_head_attention_backward(dout, cache)
+    dx_q, dx_kv, *cross_rest = multi_head_attention_backward(dout, cross_cache)
+    assert nothing is None
+    np.testing.assert_array_equal(dx, dx_q + dx_kv)
+    for g, cross_g in zip(rest, cross_rest, strict=True):
+        np.testing.assert_array_equal(g, cross_g)
+
+
+def test_some_positions_are_those_positions_of_all(one_rng):
+    given = inputs(one_rng, is_self=True)
+    at = np.array([5, 1, 3])
+    all_of_it, cache = multi_head_attention(x_kv=None, **given, n_heads=H)
+    some, some_cache = multi_head_attention(x_kv=None, **given, n_heads=H, at=at)
+    np.testing.assert_allclose(some, all_of_it.reshape(B * T, -1)[at], rtol=0, atol=1e-15)
+    dout = np.zeros_like(all_of_it)
+    dout.reshape(B * T, -1)[at] = dsome = one_rng.standard_normal(some.shape)
+    for g, some_g in zip(
+        multi_head_attention_backward(dout, cache),
+        multi_head_attention_backward(dsome, some_cache),
+        strict=True,
+    ):
+        if g is not None:
+            np.testing.assert_allclose(some_g, g, rtol=0, atol=1e-13)
+
+
+def test_permuted_positions(one_rng):
+    """Without positions, attention does not know the order; with rotary positions it does."""
+    given = inputs(one_rng, is_self=True)
+    order = np.array([2, 0, 1])
+    moved = {**given, "x_q": given["x_q"][:, order]}
+    out = multi_head_attention(x_kv=None, **given, n_heads=H)[0]
+    np.testing.assert_allclose(
+        multi_head_attention(x_kv=None, **moved, n_heads=H)[0], out[:, order], rtol=0, atol=1e-14
+    )
+    here = {"positions_q": np.arange(T), "positions_kv": np.arange(T)}
+    out = multi_head_attention(x_kv=None, **given, n_heads=H, **here)[0]
+    assert np.abs(multi_head_attention(x_kv=None, **moved, n_heads=H, **here)[0] - out[:, order]).max() > 1e-3
+    there = {"positions_q": order, "positions_kv": order}
+    np.testing.assert_allclose(
+        multi_head_attention(x_kv=None, **moved, n_heads=H, **there)[0], out[:, order], rtol=0, atol=1e-14
+    )
+
+
+def test_a_masked_key_is_a_deleted_key(one_rng):
+    given = inputs(one_rng)
+    kept = np.array([True, True, False, True, False])
+    out, cache = multi_head_attention(**given, n_heads=H, mask=kept)
+    small, small_cache = multi_head_attention(**{**given, "x_kv": given["x_kv"][:, kept]}, n_heads=H)
+    np.testing.assert_allclose(out, small, rtol=0, atol=1e-14)
+    dout = one_rng.standard_normal(out.shape)
+    gradients = dict(zip(NAMES, multi_head_attention_backward(dout, cache), strict=True))
+    small_gradients = dict(zip(NAMES, multi_head_attention_backward(dout, small_cache), strict=True))
+    assert not gradients["x_kv"][:, ~kept].any()
+    gradients["x_kv"] = gradients["x_kv"][:, kept]
+    for name in NAMES:
+        np.testing.assert_allclose(gradients[name], small_gradients[name], rtol=0, atol=1e-13, err_msg=name)
+
+
+def test_the_future_leaves_the_past_alone_to_the_bit(one_rng):
+    given = inputs(one_rng, is_self=True)
+    out = multi_head_attention(x_kv=None, **given, n_heads=H, causal=True)[0]
+    given["x_q"] = given["x_q"].copy()
+    given["x_q"][:, 2] += one_rng.standard_normal(6)
+    changed = multi_head_attention(x_kv=None, **given, n_heads=H, causal=True)[0]
+    np.testing.assert_array_equal(changed[:, :2], out[:, :2])
+    assert not np.array_equal(changed[:, 2], out[:, 2])
+
+
+def test_rows_of_the_batch_do_not_mix(one_rng):
+    given = inputs(one_rng)
+    out = multi_head_attention(**given, n_heads=H)[0]
+    for name, moved in (("x_q", [0]), ("x_kv", [0])):
+        changed = {**given, name: given[name].copy()}
+        changed[name][0] += 1
+        other = multi_head_attention(**changed, n_heads=H)[0]
+        np.testing.assert_array_equal(np.delete(other, moved, axis=0), np.delete(out, moved, axis=0))
+        assert not np.array_equal(other[0], out[0])
+
+
+def test_a_row_with_nothing_to_attend_to_gives_the_output_bias(one_rng):
+    given = inputs(one_rng)
+    out, cache = multi_head_attention(**given, n_heads=H, mask=padding())
+    np.testing.assert_array_equal(out[0, 1], given["b_o"])
+    gradients = multi_head_attention_backward(np.ones_like(out), cache)
+    assert all(np.isfinite(g).all() for g in gradients)
+    assert not gradients[0][0, 1].any()
+
+
+def test_intermediates_are_the_gradients_of_the_steps(one_rng):
+    given = inputs(one_rng, h_kv=2)
+    positions = {"positions_q": np.arange(T), "positions_kv": np.arange(S)}
+    for options in ({}, positions):
+        out, cache = multi_head_attention(**given, n_heads=H, **options)
+        dout = one_rng.standard_normal(out.shape)
+        found: dict[str, np.ndarray] = {}
+        gradients = multi_head_attention_backward(dout, cache, found)
+        shapes = {"dO": (B, H, T, 3), "dP": (B, H, T, S), "dS": (B, H, T, S)}
+        shapes |= {"dQ": (B, H, T, 2), "dK": (B, 2, S, 2), "dV": (B, 2, S, 3)}
+        assert {name: x.shape for name, x in found.items()} == shapes
+        by_name = dict(zip(NAMES, gradients, strict=True))
+        for letter, x in (("q", "x_q"), ("k", "x_kv"), ("v", "x_kv")):
+            per_head = found[f"d{letter.upper()}"].swapaxes(1, 2)
+            joined = per_head.reshape(-1, per_head.shape[2] * per_head.shape[3])
+            rows = given[x].reshape(-1, given[x].shape[-1])
+            np.testing.assert_allclose(by_name[f"w_{letter}"], rows.T @ joined, rtol=0, atol=1e-13)
+        dO = (dout @ given["w_o"].T).reshape(B, T, H, 3).swapaxes(1, 2)
+        np.testing.assert_allclose(found["dO"], dO, rtol=0, atol=1e-14)
+        assert not any(np.shares_memory(x, g) for x in found.values() for g in gradients)
+
+
+def test_heads_are_never_copied(one_rng):
+    """Queries, keys and values reach the products as views, and so does the joined output."""
+    given = {name: x.astype(np.float32) for name, x in inputs(one_rng, is_self=True).items()}
+    _, cache = multi_head_attention(x_kv=None, **given, n_heads=H)
+    for x in (cache.attention.q, cache.attention.k, cache.attention.v, split_heads(cache.o.x, H)):
+        assert x.dtype == np.float32
+        assert x.swapaxes(1, 2).flags.c_contiguous
+
+
+def test_bad_input_is_named(one_rng):
+    right = inputs(one_rng, h_kv=2)
+    op = "^multi_head_attention"
+
+    def attend(n_heads=H, **changes):
+        options = {name: x for name, x in changes.items() if name not in NAMES}
+        arrays = {**right, **{name: x for name, x in changes.items() if name in NAMES}}
+        return multi_head_attention(**arrays, n_heads=n_heads, **options)
+
+    def refuses(message, kind=ValueError, **changes):
+        with pytest.raises(kind, match=rf"{op}: {message}"):
+            attend(**changes)
+
+    refuses(r"n_heads: expected an integer >= 1, got 0", n_heads=0)
+    refuses("n_heads: expected an integer", TypeError, n_heads=2.0)
+    refuses("w_q: expected a number of columns that n_heads = 3 divides, got 8", n_heads=3)
+    refuses(r"x_q: expected shape \(\.\.\., T, d_model\), got shape \(6,\)", x_q=np.ones(6))
+    refuses(r"x_kv: expected shape \(2, 'S', 'd_kv_model'\)", x_kv=np.ones((3, S, 7)))
+    refuses(r"w_q: expected shape \(6, \.\.\.\), got shape \(7, 8\)", w_q=np.ones((7, 8)))
+    refuses(r"w_k: expected shape \(7, \.\.\.\)", w_k=np.ones((6, 4)))
+    refuses(r"w_k: expected h_kv \* 2 columns", w_k=np.ones((7, 6)))
+    refuses(r"w_k: expected h_kv \* 2 columns", w_k=np.ones((7, 5)))
+    refuses(r"w_k: expected h_kv \* 2 columns", w_k=np.ones((7, 0)))
+    refuses(r"w_v: expected a number of columns that h_kv = 2 \(from w_k\) divides", w_v=np.ones((7, 5)))
+    refuses(
+        r"w_o: expected shape \(12, d_out\) = \(h \* d_v, d_out\), got shape \(5, 12\)", w_o=np.ones((5, 12))
+    )
+    refuses("w_o: expected shape", w_o=np.ones(12))
+    for name in NAMES[6:]:
+        refuses(rf"{name}: expected shape \(\d+,\), got shape \(99,\)", **{name: np.ones(99)})
+        refuses(rf"{name}: .* dtype float16", TypeError, **{name: np.ones(99, np.float16)})
+    refuses(r"mask: expected a shape that broadcasts to \(2, 4, 3, 5\)", mask=np.ones((B, S), bool))
+    refuses("mask: expected booleans", TypeError, mask=np.ones(S))
+    refuses("positions_q, positions_kv: expected both or neither", positions_q=np.arange(T))
+    refuses("positions_kv: expected a shape", positions_q=np.arange(T), positions_kv=np.arange(T + 1))
+    refuses(r"at: expected ids in \[0, 6\), got 6", at=[6])
+    refuses(r"at: expected shape \(n,\)", at=[[1]])
+    refuses("dropout_p: expected a finite number", dropout_p=2.0)
+    refuses("rng: expected", TypeError, dropout_p=0.5)
+    odd = {"w_q": np.ones((6, 12)), "w_k": np.ones((7, 6)), "b_q": None, "b_k": None}
+    refuses("w_q: expected .* even", positions_q=np.arange(T), positions_kv=np.arange(S), **odd)
+    refuses("rotary_base: expected a", positions_q=np.arange(T), positions_kv=np.arange(S), rotary_base=0)
+    with pytest.raises(ValueError, match=rf"{op}_backward: dout: expected shape \(2, 3, 5\)"):
+        multi_head_attention_backward(np.ones((2, 3, 4)), attend()[1])
