@@ -22,7 +22,6 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "positions": (str, "rotary, learned or sinusoidal"),
     "rotary_base": (float, "of the rotary positions"),
     "activation": (str, "gelu, gelu_tanh, relu or silu"),
-    "init_std": (float, "standard deviation of the initial weights"),
     "dropout": (float, "share of the activations dropped"),
     "init_std": (float, "standard deviation of the initial weights"),
     "vocab_size": (int, "pieces of the tokenizer; an error if the text does not support as many"),

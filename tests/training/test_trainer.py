@@ -40,6 +40,25 @@ def test_the_timing_does_not_change_a_bit(prepared):
     assert np.array_equal(weights(), before)
 
 
+def test_an_update_is_the_rate_times_the_clipped_gradient_of_the_whole_batch(prepared):
+    sgd = {"optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "clip": 0.3}
+    config = RunConfig(steps=4, warmup=0.5, dtype="float64", **sgd, **SIZE)
+    trainer = Trainer(config, prepared.tokenizer, prepared.train)
+    batch, chosen = trainer.batch(1)
+    assert len(chosen) == 5
+    before, grads = trainer.model.params.copy(), trainer.model.params.zeros_like()
+    expected = trainer.objective.loss_and_grad(trainer.model, batch, grads, normalizer=batch.n_targets)
+    norm = float(np.sqrt((grads.flat**2).sum()))
+    assert norm > 0.3
+    shown = trainer.update(1)
+    assert np.isclose(shown.loss, expected.loss, rtol=1e-12)
+    assert np.isclose(shown.accuracy, expected.accuracy, rtol=1e-12)
+    assert np.isclose(shown.grad_norm, norm, rtol=1e-12)
+    assert np.isclose(shown.lr, config.lr * 2 / 3, rtol=1e-12)
+    step = before.flat - trainer.model.params.flat
+    assert np.allclose(step, shown.lr * grads.flat * 0.3 / (norm + 1e-6), rtol=1e-9, atol=1e-16)
+
+
 def test_restoring_refuses_another_model(prepared):
     trainer = Trainer(prepared.config.with_steps(5), prepared.tokenizer, prepared.train)
     params, optimizer = trainer.state()
