@@ -37,11 +37,12 @@ class Problem:
     by_name: bool
     differentiable: tuple[str, ...]
     wrt: tuple[str, ...]  # of these, the ones to check
+    may_cache: bool  # can the backward be called as backward(dout, cache)?
 
     def evaluate(self, inputs: Mapping[str, Any]) -> tuple[Any, Any, bool]:
         """Call the forward with exactly these objects; (out, cache, whether there is a cache)."""
         result = self.forward(**inputs) if self.by_name else self.forward(*inputs.values())
-        if isinstance(result, tuple) and len(result) == 2 and _takes(self.backward, 2):
+        if isinstance(result, tuple) and len(result) == 2 and self.may_cache:
             return result[0], result[1], True
         return result, None, False
 
@@ -100,7 +101,7 @@ def make_problem(
         raise ValueError(
             f"check: inputs: expected at least one array of floating-point numbers, got {kinds or 'none'}"
         )
-    return Problem(forward, backward, named, by_name, differentiable, tuple(chosen))
+    return Problem(forward, backward, named, by_name, differentiable, tuple(chosen), _takes(backward, 2))
 
 
 def parts(out: Any) -> list[Array]:
@@ -129,13 +130,18 @@ class Observation:
 def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observation:
     """Run forward and backward twice and watch what they touch.
 
-    Run A: forward, backward, and the backward again with the same cache. Run B: all from the start.
+    Run A: forward, backward, and the backward again with the same cache. Run B: all from the start, and the
+    backward once more with another dout.
     """
     found: dict[str, list[Finding]] = {name: [] for name in problem.wrt}
 
     def find(verdict: Verdict, sentence: str, names: Iterable[str] = problem.wrt) -> None:
         for name in names:
             found[name].append(Finding(verdict, sentence))
+
+    def kept(gradients: Any) -> dict[str, Any]:
+        by_name = _named(gradients, problem)
+        return {name: None if isinstance(by_name, str) else _copied(by_name[name]) for name in problem.wrt}
 
     a = fresh(problem.inputs)
     out, cache, cached = problem.evaluate(a)
@@ -147,10 +153,11 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
         shapes = [p.shape for p in parts(out)], [p.shape for p in parts(dout)]
         raise ValueError(f"check: dout: expected the shape of the output {shapes[0]}, got {shapes[1]}")
     kept_dout = _copied(dout)
-    touched = _changed(a, problem.inputs)
-    for name in touched:
+    for name in _changed(a, problem.inputs):
         find(Verdict.INPUT_MUTATED, f"The forward changed its input {name} in place.", _about(name, problem))
 
+    if not cached:  # the backward gets the inputs themselves: as they were, and Generators not yet drawn from
+        a = fresh(problem.inputs)
     given_dout = _copied(kept_dout)
     before = fresh({name: value for name, value in a.items() if isinstance(value, np.ndarray)})
     raw = _named(problem.differentiate(given_dout, a, cache, cached), problem)
@@ -167,10 +174,14 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
         find(Verdict.INPUT_MUTATED, f"The backward changed the input {name} in place.", _about(name, problem))
     _find_shared(raw, a, given_dout, found)
 
-    second = _named(problem.differentiate(_copied(kept_dout), a, cache, cached), problem)
+    again_a = a if cached else fresh(problem.inputs)
+    second = kept(problem.differentiate(_copied(kept_dout), again_a, cache, cached))
     b = fresh(problem.inputs)
-    again, cache_b, cached_b = problem.evaluate(b)
-    anew = _named(problem.differentiate(_copied(kept_dout), b, cache_b, cached_b), problem)
+    again, cache_b, _ = problem.evaluate(b)
+    b = b if cached else fresh(problem.inputs)
+    anew = kept(problem.differentiate(_copied(kept_dout), b, cache_b, cached))
+    other_dout = _copied(tuple(1 - part for part in parts(kept_dout)))  # would show in a buffer used again
+    problem.differentiate(other_dout if isinstance(kept_dout, tuple) else other_dout[0], b, cache_b, cached)
     if not _same(again, kept_out):
         find(
             Verdict.NONDETERMINISTIC,
@@ -185,8 +196,7 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
                 f"A later call overwrote the gradient of {name}: a buffer used again.",
                 [name],
             )
-        repeated = second[name] if not isinstance(second, str) else None
-        fresh_one = anew[name] if not isinstance(anew, str) else None
+        repeated, fresh_one = second[name], anew[name]
         if not _same(repeated, given[name]):
             why = (
                 "though all from the start gives the same again: the first call used up or changed its cache"

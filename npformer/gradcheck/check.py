@@ -96,8 +96,9 @@ def check(
         results = [_unjudged(name, problem, seen) for name in problem.wrt]
         return Report(op, tuple(results), tuple(blind_spots.of_inputs(problem.inputs)), strict)
 
-    f, cotangent, inputs_wide = _function(problem, seen)
     out = joined(seen.out)
+    coarse = _float32_output(problem, out)
+    f, cotangent, inputs_wide = _function(problem, seen, coarse=bool(coarse))
     noise = float(np.sqrt(np.sum(np.square(np.where(np.isfinite(out), out, 0) * cotangent))))
     references = {name: reference(f, inputs_wide, name, cotangent) for name in problem.wrt}
     scale_all = max(_largest(r.gradient) for r in references.values())
@@ -110,7 +111,7 @@ def check(
             scale_all=scale_all,
             noise=noise,
             dout_single=all(part.dtype.itemsize < 8 for part in parts(seen.dout)),
-            observed=[*seen.findings[name], *_float32_output(problem, out)],
+            observed=[*seen.findings[name], *coarse],
         )
         for name in problem.wrt
     ]
@@ -124,7 +125,9 @@ def check(
     return Report(op, tuple(results), tuple(spots), strict)
 
 
-def _function(problem: Problem, seen: Observation) -> tuple[Callable[..., Array], Array, dict[str, Any]]:
+def _function(
+    problem: Problem, seen: Observation, coarse: bool
+) -> tuple[Callable[..., Array], Array, dict[str, Any]]:
     """The forward as a function of inputs by name, giving one array; its cotangent and its inputs.
 
     Outputs that are not finite at the point (the scores of masked keys) are left out: set to zero. Where the
@@ -141,6 +144,8 @@ def _function(problem: Problem, seen: Observation) -> tuple[Callable[..., Array]
             if not settled or any(isinstance(x, np.ndarray) and x.dtype.kind == "c" for x in inputs.values()):
                 raise
             return np.full(finite.shape, np.nan)
+        if coarse and out.dtype.kind == "f":  # says how far its digits can be trusted
+            out = out.astype(np.float32)
         return np.where(finite, out, 0)
 
     wide = {name: _wide(value) for name, value in problem.inputs.items()}

@@ -48,7 +48,7 @@ class Report:
     <BLANKLINE>
     input  shape  verdict  worst at    given   numeric    error  allowed  held against
     x      3x2    OK       (0, 0)    0.12573   0.12573  0.0e+00  1.0e-12  complex step
-    gamma  2      WRONG    (0)       0.23763  0.712891  6.7e-01  1.1e-12  complex step
+    gamma  2      WRONG    (0,)      0.23763  0.712891  6.7e-01  1.1e-12  complex step
     <BLANKLINE>
     gamma: 2 entries of 2 differ from the complex step; worst at (0,): given 0.23763, numeric 0.712891,
       off by 6.7e-01 of the scale where 1.1e-12 is allowed.
@@ -169,9 +169,8 @@ def _table(results: tuple[Result, ...]) -> list[str]:
         worst = result.worst
         numbers = ("", "", "", "", "")
         if worst is not None:
-            index = ", ".join(map(str, worst.index))
             numbers = (
-                f"({index})",
+                str(worst.index),
                 f"{worst.given:.6g}",
                 f"{worst.numeric:.6g}",
                 f"{result.error:.1e}",

@@ -242,7 +242,7 @@ def _every_entry(loss: Callable[[Mapping[str, Array]], Any], base: dict[str, Arr
             moved = x.astype(np.complex128)
             for where in np.ndindex(x.shape):
                 moved[where] += 1e-30j
-                value = np.asarray(loss({**base, name: moved.copy()}))
+                value = np.asarray(loss(_replaced(base, name, moved)))
                 moved[where] = x[where]
                 if value.dtype.kind != "c":
                     raise TypeError("the imaginary part was dropped")
@@ -251,7 +251,7 @@ def _every_entry(loss: Callable[[Mapping[str, Array]], Any], base: dict[str, Arr
         return _by_stencil(loss, base, name)
     direction = np.random.default_rng(0).standard_normal(x.shape)
     direction /= math.sqrt(float(np.sum(direction * direction))) or 1.0
-    along = directional_slope(lambda moved: float(loss({**base, name: moved})), x, direction)
+    along = directional_slope(lambda moved: float(loss(_replaced(base, name, moved))), x, direction)
     size = float(np.sqrt(np.sum(gradient * gradient)))
     if (
         along.jump
@@ -266,7 +266,9 @@ def _every_entry(loss: Callable[[Mapping[str, Array]], Any], base: dict[str, Arr
 
 
 def _by_stencil(loss: Callable[[Mapping[str, Array]], Any], base: dict[str, Array], name: str) -> Reference:
-    d = stencil_gradient(lambda x: np.asarray(loss({**base, name: x})), {"x": base[name]}, "x", np.ones(()))
+    d = stencil_gradient(
+        lambda x: np.asarray(loss(_replaced(base, name, x))), {"x": base[name]}, "x", np.ones(())
+    )
     return _with_kinks(d.gradient, d.error, d.jump)
 
 
@@ -280,16 +282,25 @@ def _along(
     rng: np.random.Generator,
 ) -> tuple[Array, Array | None, Reference]:
     """One number per direction: the point (for its dtype), the given slopes, the numeric ones."""
+
+    def at(moved: Array) -> float:
+        return float(loss(_replaced(base, name, moved)))
+
     value, error, jump, along = (np.zeros(directions) for _ in range(4))
     for i in range(directions):
         direction = rng.standard_normal(x.shape)
         direction /= math.sqrt(float(np.sum(direction * direction))) or 1.0
-        found = directional_slope(lambda moved: float(loss({**base, name: moved})), base[name], direction)
+        found = directional_slope(at, base[name], direction)
         value[i], error[i], jump[i] = found
-        if given is not None and given.shape == x.shape:
+        if given is not None and given.shape == x.shape and given.dtype.kind in "fiub":
             along[i] = float(np.sum(np.asarray(given, np.float64) * direction))
     point = np.full(directions, float(np.max(np.abs(x), initial=0.0))).astype(x.dtype)
-    return point, None if given is None else along, _with_kinks(value, error, jump)
+    return point, None if given is None else along.astype(given.dtype), _with_kinks(value, error, jump)
+
+
+def _replaced(base: Mapping[str, Array], name: str, x: Array) -> dict[str, Array]:
+    """Copies of all parameters, one of them replaced: the code may change them in place."""
+    return {key: (x if key == name else value).copy() for key, value in base.items()}
 
 
 def _with_kinks(value: Array, error: Array, jump: Array) -> Reference:

@@ -178,7 +178,7 @@ class Reference:
 BASE = {"complex step": 1e-12, "9-point stencil": 1e-11}
 LUCK = 10.0
 BASE_FLOAT32 = 2e-5
-TOO_ROUGH = 1e-6  # a reference with a larger error of the scale cannot tell
+TOO_ROUGH = 1e-7  # a reference with a larger error of the scale cannot tell
 TOO_ROUGH_FLOAT32 = 1e-4
 
 

@@ -1,0 +1,108 @@
+"""How forward and backward are called, and how their answers are read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npformer.gradcheck.call import joined, make_problem, observe, parts
+
+X = np.array([1.0, 2.0])
+
+
+def two(x, y):
+    return x + y, None
+
+
+def two_backward(dout, cache):
+    return dout.copy(), dout.copy()
+
+
+def test_names_come_from_the_signature():
+    assert list(make_problem(two, two_backward, [X, X], None).inputs) == ["x", "y"]
+    assert list(make_problem(lambda *args: two(*args), two_backward, (X, X), None).inputs) == [
+        "input0",
+        "input1",
+    ]
+
+
+def test_a_mapping_is_passed_by_name_where_that_works():
+    def keyword_only(x, *, scale, mask=None):
+        return x * scale, None
+
+    def backward(dout, cache):
+        return dout.copy()
+
+    by_name = make_problem(keyword_only, backward, {"scale": 2, "x": X}, None)
+    assert by_name.by_name
+    assert by_name.evaluate(by_name.inputs)[0].tolist() == [2, 4]
+    by_position = make_problem(two, two_backward, {"first": X, "second": X}, None)
+    assert not by_position.by_name
+    assert by_position.evaluate(by_position.inputs)[0].tolist() == [2, 4]
+
+
+def test_what_is_differentiable():
+    inputs = {
+        "x": X,
+        "n": np.arange(2),
+        "mask": X > 1,
+        "none": None,
+        "eps": 1e-5,
+        "half": X.astype(np.float16),
+    }
+    problem = make_problem(lambda **k: (k["x"], None), two_backward, inputs, None)
+    assert problem.differentiable == problem.wrt == ("x", "half")
+    assert make_problem(lambda **k: (k["x"], None), two_backward, inputs, "half").wrt == ("half",)
+
+
+def test_one_generator_given_twice_stays_one():
+    rng = np.random.default_rng(0)
+    problem = make_problem(
+        lambda x, a, b: (x * a.random() * b.random(), None), two_backward, [X, rng, rng], None
+    )
+    assert problem.inputs["a"] is problem.inputs["b"]
+    assert problem.inputs["a"] is not rng
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "cached"),
+    [
+        (lambda x: (x, x), lambda dout, cache: dout.copy(), True),
+        (lambda x: (x, x), lambda dout, cache, intermediates=None: dout.copy(), True),
+        (lambda x: x, lambda dout, x: dout.copy(), False),
+        (lambda x, y: (x, y), lambda dout, x, y: dout, False),  # two outputs: no two arguments would do
+        (lambda x: (x, x, x), lambda dout, x: dout[0].copy(), False),
+    ],
+)
+def test_cache_or_not(forward, backward, cached):
+    problem = make_problem(forward, backward, [X] * forward.__code__.co_argcount, None)
+    assert problem.evaluate(problem.inputs)[2] is cached
+
+
+def test_parts_and_joined():
+    out = (np.ones((2, 2)), 3.0)
+    assert [part.shape for part in parts(out)] == [(2, 2), ()]
+    assert joined(out).tolist() == [1, 1, 1, 1, 3]
+    x = np.ones(2)
+    assert not np.shares_memory(joined(x), x)
+
+
+def test_the_observation_is_copied_and_leaves_the_problem_alone():
+    held = []
+
+    def forward(x):
+        held.append(x)
+        return x, x
+
+    problem = make_problem(forward, lambda dout, x: 1 * dout, [X], None)
+    seen = observe(problem, None, np.random.default_rng(0))
+    for x in held:
+        x[:] = 99
+    assert seen.out.tolist() == problem.inputs["x"].tolist() == [1, 2]
+    assert seen.findings == {"x": []}
+    assert seen.steady
+
+
+def test_dout_has_the_outputs_dtype():
+    problem = make_problem(lambda x: (x, None), lambda d, c: 1 * d, [X.astype(np.float32)], None)
+    assert observe(problem, None, np.random.default_rng(0)).dout.dtype == np.float32

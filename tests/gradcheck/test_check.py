@@ -1,0 +1,509 @@
+"""`check` end to end: every misbehaviour has its own verdict, every way of calling is understood."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npformer.gradcheck import Hypothesis, Verdict, check
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((3, 4)), RNG.standard_normal((3, 4))
+
+
+def product(x, y):
+    return x * y, (x, y)
+
+
+def product_backward(dout, cache):
+    x, y = cache
+    return dout * y, dout * x
+
+
+def verdicts(report):
+    return {result.name: result.verdict.name for result in report.results}
+
+
+# --- verdicts --------------------------------------------------------------------------------------
+
+
+def test_ok():
+    report = check(product, product_backward, [X, Y])
+    assert verdicts(report) == {"x": "OK", "y": "OK"}
+    assert report.passed
+    assert report["x"].method == "complex step"
+    assert "12 entries agree" in report["x"].sentence
+
+
+def test_wrong_says_where():
+    def backward(dout, cache):
+        dx, dy = product_backward(dout, cache)
+        dy[1, 2] += 0.5
+        return dx, dy
+
+    report = check(product, backward, [X, Y])
+    assert verdicts(report) == {"x": "OK", "y": "WRONG"}
+    assert not report.passed
+    worst = report["y"].worst
+    assert worst.index == (1, 2)
+    assert worst.given - worst.numeric == pytest.approx(0.5)
+    assert "1 entry of 12 differ" in report["y"].sentence
+
+
+@pytest.mark.parametrize("at_zero", [0.0, 0.5, 1.0])
+def test_a_correct_relu_at_0_is_a_kink_and_passes(at_zero):
+    def backward(dout, x):
+        return dout * np.where(x > 0, 1.0, np.where(x == 0, at_zero, 0.0))
+
+    x = np.array([-1.0, 0.0, 2.0, 0.0])
+    report = check(lambda x: (np.where(x.real > 0, x, 0), x), backward, [x])
+    assert report.verdict is Verdict.KINK
+    assert report.passed
+    assert "2 entries of x on a kink, first (1,)" in report["x"].sentence
+
+
+@pytest.mark.parametrize("at_zero", [-0.1, 1.001])
+def test_a_value_outside_the_slopes_fails_as_a_kink(at_zero):
+    def backward(dout, x):
+        return dout * np.where(x > 0, 1.0, np.where(x == 0, at_zero, 0.0))
+
+    report = check(lambda x: (np.maximum(x, 0), x), backward, [np.array([-1.0, 0.0, 2.0])])
+    assert report.verdict is Verdict.KINK
+    assert not report.passed
+    assert "lies outside" in report["x"].sentence
+
+
+def test_wrong_beside_a_kink_is_wrong():
+    report = check(lambda x: (np.maximum(x, 0), x), lambda d, x: d * (x >= -1), [np.array([-0.5, 0.0, 2.0])])
+    assert report.verdict is Verdict.WRONG
+
+
+def test_relu_near_0_is_no_kink():
+    x = np.array([1e-3, -1e-5, 1e-6])
+    report = check(lambda x: (np.maximum(x, 0), x), lambda d, x: d * (x > 0), [x])
+    assert report.verdict is Verdict.OK
+
+
+def test_forward_nondeterministic():
+    rng = np.random.default_rng(0)  # not an input: nobody can copy it
+
+    def forward(x):
+        keep = rng.random(x.shape) > 0.5
+        return x * keep, keep
+
+    report = check(forward, lambda dout, keep: dout * keep, [X])
+    assert verdicts(report) == {"x": "NONDETERMINISTIC"}
+    assert "The forward called twice" in report["x"].sentence
+
+
+def test_backward_nondeterministic():
+    rng = np.random.default_rng(0)
+    report = check(product, lambda dout, c: (dout * c[1], dout * (rng.random(X.shape) > 0.5)), [X, Y])
+    assert verdicts(report) == {"x": "OK", "y": "NONDETERMINISTIC"}
+    assert "randomness drawn in the backward" in report["y"].sentence
+
+
+def test_a_cache_that_is_used_up():
+    def forward(x):
+        return np.sin(x), {"cos": np.cos(x)}
+
+    def backward(dout, cache):
+        cache["cos"] *= dout
+        return cache["cos"].copy()
+
+    report = check(forward, backward, [X])
+    assert report.verdict is Verdict.NONDETERMINISTIC
+    assert "used up or changed its cache" in report["x"].sentence
+
+
+def test_a_state_between_calls():
+    total = np.zeros_like(X)
+
+    def backward(dout, cache):
+        total.__iadd__(dout * cache)  # gradients accumulate and are never cleared
+        return total.copy()
+
+    assert check(lambda x: (x * x / 2, x), backward, [X]).verdict is Verdict.NONDETERMINISTIC
+
+
+def test_a_generator_as_input_is_no_randomness():
+    def forward(x, rng):
+        keep = rng.random(x.shape) > 0.5
+        return x * keep, keep
+
+    report = check(forward, lambda dout, keep: dout * keep, [X, np.random.default_rng(3)])
+    assert report.passed
+
+
+def test_input_mutated_by_the_forward():
+    def forward(x, y):
+        y -= y.mean()
+        return x * y, (x, y)
+
+    def backward(dout, cache):
+        x, y = cache
+        return dout * y, dout * x - (dout * x).mean()
+
+    report = check(forward, backward, [X, Y])
+    assert verdicts(report) == {"x": "OK", "y": "INPUT_MUTATED"}
+    assert "The forward changed its input y" in report["y"].sentence
+
+
+def test_input_mutated_by_the_backward():
+    def backward(dout, cache):
+        x, y = cache
+        dx = dout * y
+        x *= dout
+        return dx, x.copy()
+
+    report = check(product, backward, [X, Y])
+    assert "The backward changed the input x" in report["x"].sentence
+    assert report["x"].verdict in (Verdict.INPUT_MUTATED, Verdict.NONDETERMINISTIC)
+
+
+def test_an_input_without_gradient_that_is_mutated():
+    def forward(table, ids):
+        out = table[ids]
+        ids += 1
+        return out, (table.shape, ids - 1)
+
+    def backward(dout, cache):
+        shape, ids = cache
+        d = np.zeros(shape)
+        np.add.at(d, ids, dout)
+        return d
+
+    report = check(forward, backward, [X, np.array([0, 2, 0])])
+    assert verdicts(report) == {"table": "INPUT_MUTATED"}
+
+
+def test_dout_mutated():
+    def backward(dout, x):
+        dout *= 2 * x
+        return dout.copy()
+
+    report = check(lambda x: (x * x, x), backward, [X])
+    assert verdicts(report) == {"x": "DOUT_MUTATED"}
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "what"),
+    [
+        (lambda x, y: (x + y, None), lambda d, c: (d, d.copy()), "dout"),
+        (lambda x, y: (x + y, None), lambda d, c: (d.copy(),) * 2, "the gradient of y"),
+        (
+            lambda x, y: ((x * x / 2).sum() + y.sum(), (x, y)),
+            lambda d, c: (c[0], 1 + 0 * c[1]),
+            "the input x",
+        ),
+    ],
+)
+def test_aliased(forward, backward, what):
+    dout = np.ones(()) if what == "the input x" else None
+    report = check(forward, backward, [X, Y], dout=dout)
+    assert report["x"].verdict is Verdict.ALIASED
+    assert f"shares its memory with {what}" in report["x"].sentence
+
+
+def test_a_buffer_that_is_used_again_is_aliased():
+    buffer = np.empty_like(X)
+
+    def backward(dout, x):
+        return np.multiply(dout, 2 * x, out=buffer)
+
+    report = check(lambda x: (x * x, x), backward, [X])
+    assert verdicts(report) == {"x": "ALIASED"}
+    assert "a buffer used again" in report["x"].sentence
+
+
+@pytest.mark.parametrize(
+    ("db", "words"),
+    [
+        (lambda d: d, "has shape (3, 4), the input (4,)"),
+        (lambda d: d.sum(axis=0, keepdims=True), "has shape (1, 4)"),
+        (lambda d: None, "No gradient was returned for b"),
+    ],
+)
+def test_shape(db, words):
+    report = check(lambda x, b: (x + b, None), lambda d, c: (d.copy(), db(d.copy())), [X, Y[0]])
+    assert verdicts(report) == {"x": "OK", "b": "SHAPE"}
+    assert words in report["b"].sentence
+
+
+def test_a_wrong_number_of_gradients():
+    report = check(product, lambda d, c: (d, d, d), [X, Y])
+    assert verdicts(report) == {"x": "SHAPE", "y": "SHAPE"}
+    assert "returned 3 gradients for 2 differentiable inputs (x, y)" in report["x"].sentence
+
+
+@pytest.mark.parametrize("dtype", [np.complex128, np.int64, object])
+def test_dtype(dtype):
+    report = check(
+        lambda x: (2 * x, None), lambda d, c: np.rint(2 * d).astype(dtype), [X], dout=np.rint(2 * Y)
+    )
+    assert report.verdict is Verdict.DTYPE
+
+
+def test_float32_that_is_widened_on_the_way():
+    x = X.astype(np.float32)
+    backward = lambda d, c: d * np.float64(2)  # noqa: E731
+    assert check(lambda x: (2 * x, None), backward, [x]).verdict is Verdict.DTYPE
+    assert check(lambda x: (np.float64(2) * x, None), backward, [x]).verdict is Verdict.OK
+
+
+def test_not_finite():
+    def forward(x):
+        return np.sqrt((x * x).sum(axis=-1)), x
+
+    def backward(dout, x):
+        with np.errstate(all="ignore"):
+            d = dout[:, None] * x / np.sqrt((x * x).sum(axis=-1, keepdims=True))
+        d[1, 0] = np.nan
+        d[2, 3] = np.inf
+        return d
+
+    report = check(forward, backward, [X])
+    assert report.verdict is Verdict.NONFINITE
+    assert "2 entries" in report["x"].sentence
+    assert "first at (1, 0)" in report["x"].sentence
+
+
+def test_cannot_tell_at_the_end_of_a_domain():
+    report = check(
+        lambda x: (np.sqrt(x), x), lambda d, x: d * 0.5 / np.sqrt(x + 1e-9), [np.array([0.0, 1.0])]
+    )
+    assert not report.passed
+    steps = check(lambda x: (np.floor(x) + x, None), lambda d, c: d.copy(), [np.array([1.0, 2.5])])
+    assert steps.verdict is Verdict.CANNOT_TELL
+
+
+def test_code_that_raises_away_from_the_point_is_out_of_its_domain():
+    def forward(p):
+        if np.any(p < 0):
+            raise ValueError("p: expected a probability")
+        return np.log(p), p
+
+    report = check(forward, lambda d, p: d / p, [np.array([0.01, 0.5])])
+    assert report.passed, str(report)
+
+
+# --- precision -------------------------------------------------------------------------------------
+
+
+def test_float32_inside_the_backward():
+    f32 = np.float32
+
+    def returned(dout, x):
+        return (dout * np.cos(x)).astype(f32)
+
+    def rounded_back(dout, x):
+        return (dout * np.cos(x)).astype(f32).astype(np.float64)
+
+    def in_the_middle(dout, x):
+        return dout * np.cos(x.astype(f32)).astype(np.float64)
+
+    for backward in (returned, rounded_back, in_the_middle):
+        report = check(lambda x: (np.sin(x), x), backward, [X])
+        assert report.verdict is Verdict.PRECISION, str(report)
+        assert not report.passed
+    assert check(lambda x: (np.sin(x), x), returned, [X.astype(f32)]).verdict is Verdict.OK
+
+
+def test_float32_inside_the_forward():
+    def all_of_it(x):
+        return np.sin(x.astype(np.float32)).astype(np.float64), x
+
+    def in_the_middle(x):
+        return 0.3 * np.sin(x.astype(np.float32)).astype(np.float64), 0.3
+
+    right = check(all_of_it, lambda d, x: d * np.cos(x), [X])
+    assert right.verdict is Verdict.PRECISION, str(right)
+    noisy = check(lambda x: (in_the_middle(x)[0], x), lambda d, x: 0.3 * d * np.cos(x), [X])
+    assert noisy.verdict is Verdict.PRECISION, str(noisy)
+
+
+def test_float32_is_judged_at_its_own_accuracy():
+    x = (X * 2).astype(np.float32)
+
+    def forward(x):
+        return np.exp(x), x
+
+    assert check(forward, lambda d, x: d * np.exp(x), [x]).passed
+    assert check(forward, lambda d, x: d * np.exp(x) * np.float32(1.0005), [x]).verdict is Verdict.WRONG
+
+
+def test_code_that_takes_float32_alone():
+    def forward(x):
+        assert x.dtype == np.float32
+        return x * x, x
+
+    report = check(forward, lambda d, x: 2 * d * x, [X.astype(np.float32)])
+    assert report.passed, str(report)
+    assert not check(forward, lambda d, x: d * x, [X.astype(np.float32)]).passed
+
+
+def test_numbers_that_float32_holds_by_nature_are_no_loss():
+    report = check(
+        lambda x, y: ((x * y).sum(), y), lambda d, y: d * y, {"x": X, "y": np.rint(4 * Y)}, wrt="x", dout=1.0
+    )
+    assert report.verdict is Verdict.OK
+
+
+# --- ways of calling -------------------------------------------------------------------------------
+
+
+def test_without_a_cache():
+    report = check(lambda x, y: x * y, lambda dout, x, y: (dout * y, dout * x), [X, Y])
+    assert report.passed
+    report = check(lambda x: np.sin(x), lambda dout, x: dout * np.cos(x), {"x": X})
+    assert report.passed
+
+
+def test_without_a_cache_by_name():
+    def forward(x, w, rng):
+        return (x * w) * (rng.random(x.shape) > 0.3)
+
+    def backward(dout, rng, w, x):  # in another order
+        masked = dout * (rng.random(x.shape) > 0.3)
+        return {"dw": masked * x, "dx": masked * w}
+
+    assert check(forward, backward, {"x": X, "w": Y, "rng": np.random.default_rng(0)}).passed
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda dx, dy: {"x": dx, "y": dy},
+        lambda dx, dy: {"dy": dy, "dx": dx},
+        lambda dx, dy: [dx, dy],
+        lambda dx, dy: (dx, None, dy, None),
+    ],
+)
+def test_ways_to_return_gradients(wrap):
+    report = check(product, lambda dout, c: wrap(*product_backward(dout, c)), {"x": X, "y": Y})
+    assert report.passed
+
+
+def test_wrt():
+    def backward(dout, cache):
+        return product_backward(dout, cache)[1]
+
+    report = check(product, backward, [X, Y], wrt="y")
+    assert verdicts(report) == {"y": "OK"}
+    broken_x = check(product, lambda d, c: (0 * d, d * c[0]), [X, Y], wrt=["y"])
+    assert broken_x.passed
+
+
+def test_wrt_a_python_float():
+    report = check(
+        lambda x, t: (x / t, (x, t)), lambda d, c: (-d * c[0] / c[1] ** 2).sum(), [X, 0.5], wrt="t"
+    )
+    assert report.passed, str(report)
+
+
+def test_several_outputs():
+    def forward(x):
+        return (np.sin(x), x.sum(axis=0)), x
+
+    def backward(dout, x):
+        return dout[0] * np.cos(x) + dout[1]
+
+    assert check(forward, backward, [X]).passed
+    assert not check(forward, lambda dout, x: dout[0] * np.cos(x), [X]).passed
+
+
+def test_outputs_that_are_not_finite_are_left_out_and_named():
+    mask = Y > 0
+
+    def forward(x):
+        return np.where(mask, 2 * x, -np.inf), None
+
+    report = check(forward, lambda dout, c: np.where(mask, 2 * dout, 0), [X])
+    assert report.passed, str(report)
+    assert "non-finite-output" in [spot.identifier for spot in report.blind_spots]
+
+
+def test_the_cotangent_is_drawn_from_rng_or_given():
+    seen = []
+
+    def backward(dout, x):
+        seen.append(dout.copy())
+        return 2 * dout * x
+
+    check(lambda x: (x * x, x), backward, [X], rng=np.random.default_rng(7))
+    assert np.array_equal(seen[0], np.random.default_rng(7).standard_normal(X.shape))
+    seen.clear()
+    check(lambda x: (x * x, x), backward, [X], dout=Y)
+    assert np.array_equal(seen[0], Y)
+    with pytest.raises(ValueError, match="dout: expected the shape of the output"):
+        check(lambda x: (x * x, x), backward, [X], dout=Y[0])
+
+
+def test_what_the_user_gave_is_untouched():
+    x, rng = X.copy(), np.random.default_rng(1)
+    state = rng.bit_generator.state
+
+    def forward(x, rng):
+        x += rng.random()
+        return 2 * x, None
+
+    check(forward, lambda d, c: 2 * d, [x, rng])
+    assert np.array_equal(x, X)
+    assert rng.bit_generator.state == state
+
+
+@pytest.mark.parametrize(
+    ("inputs", "kwargs", "error", "words"),
+    [
+        (np.ones(3), {}, TypeError, "expected a sequence or a mapping"),
+        ([np.arange(3)], {}, ValueError, "expected at least one array of floating-point numbers"),
+        ([X], {"wrt": "nope"}, ValueError, "got 'nope'"),
+        ([np.arange(3)], {"wrt": "x"}, TypeError, "array of int64"),
+    ],
+)
+def test_bad_arguments_are_named(inputs, kwargs, error, words):
+    with pytest.raises(error, match=words):
+        check(lambda x: (x, None), lambda d, c: d, inputs, **kwargs)
+
+
+def test_errors_of_the_code_itself_come_through():
+    with pytest.raises(ZeroDivisionError):
+        check(lambda x: (x, None), lambda d, c: 1 / 0, [X])
+
+
+def test_empty_and_scalar_inputs():
+    assert check(lambda x: (x * 1, None), lambda d, c: d * 1, [np.zeros((0, 3))]).passed
+    assert check(lambda x: (np.sin(x), x), lambda d, x: d * np.cos(x), [np.array(0.3)]).passed
+
+
+# --- strict, experts -------------------------------------------------------------------------------
+
+
+def test_strict_fails_on_a_blind_spot():
+    inputs = {"x": X, "y": np.ones_like(X)}
+    assert check(product, product_backward, inputs).passed
+    report = check(product, product_backward, inputs, strict=True)
+    assert not report.passed
+    assert report.verdict is Verdict.CANNOT_TELL
+    assert check(product, product_backward, [X, Y], strict=True).passed
+
+
+def test_experts_see_the_evidence_of_failures_alone_and_are_ranked():
+    seen = []
+
+    def expert(evidence):
+        seen.append(evidence)
+        return [
+            Hypothesis("guess", "Something is off.", "Perhaps this.", 0.1, "Look."),
+            Hypothesis("sign", "a = -n.", "A minus too many.", 1.0, "Drop it."),
+        ]
+
+    report = check(product, lambda d, c: (d * c[1], -d * c[0]), [X, Y], op="product", experts=[expert])
+    assert [evidence.name for evidence in seen] == ["y"]
+    assert np.allclose(seen[0].given, -seen[0].numeric)
+    assert seen[0].op == "product"
+    assert set(seen[0].all_given) == set(seen[0].all_numeric) == {"x", "y"}
+    assert np.array_equal(seen[0].inputs["x"], X)
+    assert [h.identifier for h in report["y"].hypotheses] == ["sign", "guess"]
+    assert "A minus too many." in str(report)
+    assert report["x"].hypotheses == ()

@@ -1,0 +1,83 @@
+"""The tolerance: from the reference's error and the scale of the tensor, never a constant."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npformer.gradcheck import Verdict
+from npformer.gradcheck.judge import judge
+from npformer.gradcheck.verdicts import Reference
+
+N = np.random.default_rng(0).standard_normal(6)
+
+
+def verdict(given, numeric=N, *, error=0.0, method="complex step", scale_all=1.0, x=None, noise=0.0):
+    numeric = np.asarray(numeric, dtype=np.float64)
+    reference = Reference(
+        method, numeric, np.full(numeric.shape, error), numeric, numeric, np.zeros(numeric.shape, bool)
+    )
+    x = np.zeros(numeric.shape) if x is None else x
+    return judge("x", x, given, reference, scale_all=scale_all, noise=noise, dout_single=False).verdict.name
+
+
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e12])
+def test_the_scale_is_the_tensors_own(size):
+    numeric = size * N
+    assert verdict(numeric * (1 + 1e-14), numeric, scale_all=size) == "OK"
+    assert verdict(numeric * 1.0005, numeric, scale_all=size) == "WRONG"
+    assert verdict(0 * numeric, numeric, scale_all=size) == "WRONG"
+
+
+def test_a_small_tensor_beside_a_large_one_is_not_judged_by_its_rounding():
+    assert verdict(N * 0 + 1e-17, N * 0, scale_all=1.0) == "OK"
+    assert verdict(N * 0 + 1e-17, N * 0, scale_all=1e-6) == "WRONG"
+    assert verdict(1e-6 * N * 1.0005, 1e-6 * N, scale_all=1.0) == "WRONG"
+
+
+def test_the_stencil_is_trusted_as_far_as_its_error():
+    off = N + 1e-9
+    assert verdict(off, method="9-point stencil", error=1e-13) == "WRONG"
+    assert verdict(off, method="9-point stencil", error=1e-9) == "OK"
+    assert verdict(N, method="9-point stencil", error=1e-3) == "CANNOT_TELL"
+    assert verdict(-N, method="9-point stencil", error=1e-3) == "WRONG"  # that much can be told
+    assert verdict(off, method="complex step", error=1e-9) == "WRONG"
+
+
+def test_float32_inputs():
+    x = N.astype(np.float32)
+    assert verdict(N.astype(np.float32), x=x) == "OK"
+    assert verdict((N * 1.0005).astype(np.float32), x=x) == "WRONG"
+
+
+def test_precision():
+    assert verdict(N.astype(np.float32)) == "PRECISION"
+    assert verdict(N.astype(np.float32).astype(np.float64)) == "PRECISION"
+    noisy = N * (1 + 6e-8 * np.random.default_rng(1).uniform(-1, 1, 6))
+    assert verdict(noisy) == "PRECISION"
+    assert verdict((1.1 * N).astype(np.float32)) == "WRONG"
+    assert verdict(N * (1 + 6e-8)) == "WRONG"  # a factor, not rounding
+    one = N.copy()
+    one[2] *= 1 + 6e-8
+    assert verdict(one) == "WRONG"
+
+
+def test_not_finite():
+    given = N.copy()
+    given[1] = np.nan
+    assert verdict(given) == "NONFINITE"
+    assert verdict(given, given) == "CANNOT_TELL"
+    assert verdict(N, given) == "CANNOT_TELL"
+
+
+def test_missing_and_misshapen():
+    assert verdict(None) == "SHAPE"
+    assert verdict(N[:, None]) == "SHAPE"
+
+
+def test_the_gravest_verdict_comes_first():
+    assert [v.name for v in sorted(Verdict, key=lambda v: v.rank)][0] == "NONDETERMINISTIC"
+    assert sorted(Verdict, key=lambda v: v.rank)[-1] is Verdict.OK
+    for v in Verdict:
+        assert v.words
+        assert v.words[0].islower()

@@ -1,0 +1,45 @@
+"""Which of the two derivatives becomes the reference, and the range of slopes at a kink."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npformer.gradcheck.reference import reference
+
+X = np.random.default_rng(0).standard_normal(5)
+DOUT = np.random.default_rng(1).standard_normal(5)
+
+
+def test_complex_step_where_it_agrees():
+    found = reference(lambda x: np.exp(x), {"x": X}, "x", DOUT)
+    assert found.method == "complex step"
+    assert np.max(np.abs(found.gradient - DOUT * np.exp(X))) <= 1e-15
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.array([complex(v).real ** 2 for v in x]) + 0 * x,  # runs, and drops the imaginary part
+        lambda x: np.array([v.real**2 for v in x]) + 0j * x.real,
+        lambda x: x**3 if np.iscomplexobj(x) else x**2,  # another branch
+        lambda x: np.where(np.arange(5) == 3, x.real, x) ** 2,  # wrong in one entry alone
+        lambda x: x * np.conj(x),
+    ],
+)
+def test_stencil_where_complex_code_does_something_else(f):
+    def real_for_real(x):
+        return f(x) if np.iscomplexobj(x) else np.asarray(f(x)).real
+
+    found = reference(real_for_real, {"x": X}, "x", DOUT)
+    assert found.method == "9-point stencil"
+
+
+def test_each_output_may_take_its_own_side_at_a_kink():
+    """At x = 0 of relu(x w), taking 0 everywhere is a right choice outside the two slopes of the sum."""
+    w, dout = np.array([1.0, -2.0]), np.array([3.0, -1.0])
+    found = reference(lambda x: np.maximum(x * w, 0), {"x": np.zeros(1)}, "x", dout)
+    # output 0: slopes 0 or 3; output 1 (slope -2 to the left): 2 or 0
+    assert found.kinks.tolist() == [True]
+    assert found.low == pytest.approx([0], abs=1e-5)
+    assert found.high == pytest.approx([5], abs=1e-5)

@@ -1,0 +1,89 @@
+"""What is printed, and the same for machines."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from npformer.gradcheck import GradientError, Hypothesis, Report, Verdict, check
+from npformer.gradcheck.verdicts import Finding, Result, Worst
+
+
+def result(name, verdict, **more):
+    passed = verdict in (Verdict.OK, Verdict.KINK)
+    return Result(name, verdict, passed, (Finding(verdict, f"About {name}.", passed),), (2, 3), **more)
+
+
+def test_verdict_of_the_whole():
+    ok, kink, wrong, shape = (
+        result(v.name.lower(), v) for v in (Verdict.OK, Verdict.KINK, Verdict.WRONG, Verdict.SHAPE)
+    )
+    assert Report(None, (ok,)).verdict is Verdict.OK
+    assert Report(None, (ok, kink)).verdict is Verdict.KINK
+    assert Report(None, (ok, kink)).passed
+    assert Report(None, (kink, wrong, ok)).verdict is Verdict.WRONG
+    assert Report(None, (wrong, shape)).verdict is Verdict.SHAPE
+    assert not Report(None, (ok, wrong)).passed
+
+
+def test_results_by_name():
+    report = Report(None, (result("x", Verdict.OK),))
+    assert report["x"].name == "x"
+    with pytest.raises(KeyError):
+        report["y"]
+
+
+def test_the_table():
+    worst = Worst((1, 2), 0.5, 0.25, 0.125)
+    more = {"worst": worst, "error": 0.125, "tolerance": 1e-12, "method": "complex step"}
+    because = Hypothesis("mean-for-sum", "a = n / 3.", "Averaged in place of summed.", 1.0, "Write sum.")
+    report = Report(
+        "op", (result("x", Verdict.OK), result("b", Verdict.WRONG, hypotheses=(because,), **more))
+    )
+    lines = str(report).splitlines()
+    assert lines[0] == "gradient check of op: FAILED (1 of 2 inputs)"
+    assert lines[4].split("  ")[0] == "b"
+    assert "(1, 2)" in lines[4]
+    assert "1.2e-01" in lines[4]
+    assert "b: About b." in lines
+    assert "About x." not in str(report)
+    assert "a = n / 3. Averaged in place of summed. (mean-for-sum, explains 100% of the error)." in str(
+        report
+    )
+    assert all(len(line) <= 100 for line in lines)
+
+
+def test_raise_if_failed():
+    Report(None, (result("x", Verdict.OK),)).raise_if_failed()
+    with pytest.raises(GradientError, match="About x") as caught:
+        Report(None, (result("x", Verdict.WRONG),)).raise_if_failed()
+    assert isinstance(caught.value, AssertionError)
+
+
+def test_json_is_json_whatever_the_numbers():
+    rng = np.random.default_rng(0)
+
+    def backward(dout, x):
+        d = dout * np.cos(x)
+        d[0, 0] = np.nan
+        return d
+
+    report = check(lambda x: (np.sin(x), x), backward, [rng.standard_normal((2, 2))], op="sin")
+
+    def refuse(text):
+        raise AssertionError(f"{text} is not JSON")
+
+    content = json.loads(report.to_json(indent=1), parse_constant=refuse)
+    assert content["op"] == "sin"
+    assert content["passed"] is False
+    assert content["verdict"] == content["results"][0]["verdict"] == "NONFINITE"
+    assert content["blind_spots"][0]["identifier"] == "equal-sizes"
+
+    odd = Worst((0,), float("nan"), float("inf"), float("-inf"))
+    content = json.loads(
+        Report(None, (result("x", Verdict.WRONG, worst=odd),)).to_json(), parse_constant=refuse
+    )
+    assert content["results"][0]["worst"] == {"index": [0], "given": "nan", "numeric": "inf", "error": "-inf"}
+    assert content["results"][0]["error"] == "nan"

@@ -1,0 +1,190 @@
+"""Losses with their gradients: one function, and a model with named parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npformer.gradcheck import Verdict, check_params, check_value_and_grad
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((5, 3)), RNG.standard_normal((5, 2))
+PARAMS = {
+    "hidden.weight": RNG.standard_normal((3, 4)),
+    "hidden.bias": RNG.standard_normal(4),
+    "out.weight": RNG.standard_normal((4, 2)),
+}
+
+
+def model(params):
+    h = np.tanh(X @ params["hidden.weight"] + params["hidden.bias"])
+    e = h @ params["out.weight"] - Y
+    dh = 2 * e @ params["out.weight"].T * (1 - h * h)
+    grads = {"hidden.weight": X.T @ dh, "hidden.bias": dh.sum(axis=0), "out.weight": 2 * h.T @ e}
+    return (e * e).sum(), grads
+
+
+def broken(change):
+    def loss_and_grad(params):
+        loss, grads = model(params)
+        return loss, change(dict(grads), params)
+
+    return loss_and_grad
+
+
+def verdicts(report):
+    return {result.name: result.verdict.name for result in report.results if not result.passed}
+
+
+BREAKAGES = {
+    "mean for sum": (lambda g, p: g | {"hidden.bias": g["hidden.bias"] / 5}, {"hidden.bias": "WRONG"}),
+    "scaled": (lambda g, p: g | {"out.weight": g["out.weight"] * 1.0005}, {"out.weight": "WRONG"}),
+    "zero": (lambda g, p: g | {"hidden.weight": 0 * g["hidden.weight"]}, {"hidden.weight": "WRONG"}),
+    "one entry": (
+        lambda g, p: g | {"hidden.weight": g["hidden.weight"] * (1 + 1e-5 * np.eye(3, 4))},
+        {"hidden.weight": "WRONG"},
+    ),
+    "missing": (lambda g, p: {k: v for k, v in g.items() if k != "out.weight"}, {"out.weight": "SHAPE"}),
+    "shape": (lambda g, p: g | {"hidden.bias": g["hidden.bias"][None]}, {"hidden.bias": "SHAPE"}),
+    "aliased": (
+        lambda g, p: g | {"hidden.bias": p["hidden.bias"]},
+        {"hidden.bias": "WRONG"},
+    ),
+    "nan": (lambda g, p: g | {"hidden.bias": g["hidden.bias"] * np.nan}, {"hidden.bias": "NONFINITE"}),
+    "float32": (
+        lambda g, p: {k: v.astype(np.float32) for k, v in g.items()},
+        dict.fromkeys(PARAMS, "PRECISION"),
+    ),
+}
+
+
+@pytest.mark.parametrize("every_entry", [False, True])
+def test_a_right_model_passes_at_every_seed(every_entry):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        params = {name: rng.standard_normal(p.shape) for name, p in PARAMS.items()}
+        report = check_params(model, params, every_entry=every_entry, rng=rng)
+        report.raise_if_failed()
+        assert all(r.method == ("complex step" if every_entry else "9-point stencil") for r in report.results)
+
+
+@pytest.mark.parametrize("every_entry", [False, True])
+@pytest.mark.parametrize("name", BREAKAGES)
+def test_a_broken_model_fails(name, every_entry):
+    change, expected = BREAKAGES[name]
+    for seed in range(5):
+        report = check_params(
+            broken(change), PARAMS, every_entry=every_entry, rng=np.random.default_rng(seed)
+        )
+        assert verdicts(report) == expected, str(report)
+
+
+def test_aliasing_is_found_even_where_the_numbers_are_right():
+    def loss_and_grad(params):
+        return (params["w"] ** 2).sum() / 2, {"w": params["w"]}
+
+    report = check_params(loss_and_grad, {"w": PARAMS["hidden.weight"]})
+    assert verdicts(report) == {"w": "ALIASED"}
+
+
+def test_parameters_changed_in_place():
+    def loss_and_grad(params):
+        loss, grads = model(params)
+        params["out.weight"] -= 0.1 * grads["out.weight"]  # updated too early
+        return loss, grads
+
+    params = {name: p.copy() for name, p in PARAMS.items()}
+    report = check_params(loss_and_grad, params)
+    assert verdicts(report) == {"out.weight": "INPUT_MUTATED"}, str(report)
+    assert all(np.array_equal(params[name], PARAMS[name]) for name in params)
+
+
+def test_nondeterministic():
+    rng = np.random.default_rng(0)
+    report = check_params(lambda p: (model(p)[0] + rng.random(), model(p)[1]), PARAMS)
+    assert set(verdicts(report).values()) == {"NONDETERMINISTIC"}
+
+    grads = {name: np.zeros_like(p) for name, p in PARAMS.items()}
+
+    def accumulates(params):
+        loss, new = model(params)
+        for name, g in new.items():
+            grads[name] += g
+        return loss, {name: g.copy() for name, g in grads.items()}
+
+    report = check_params(accumulates, PARAMS)
+    assert set(verdicts(report).values()) == {"NONDETERMINISTIC"}
+    assert "gradients of an earlier call are added to" in report["hidden.bias"].sentence
+
+
+def test_code_that_is_not_analytic_falls_back_on_the_stencil():
+    def loss_and_grad(params):
+        w = params["w"]
+        return np.abs(w).sum(), {"w": np.sign(w)}
+
+    w = PARAMS["hidden.weight"]
+    report = check_params(loss_and_grad, {"w": w}, every_entry=True)
+    assert report.passed, str(report)
+    assert report["w"].method == "9-point stencil"
+    kink = check_params(loss_and_grad, {"w": np.where(w == w.max(), 0.0, w)}, every_entry=True)
+    assert kink.verdict is Verdict.KINK
+    assert kink.passed
+
+
+def test_float32_parameters():
+    params = {name: p.astype(np.float32) for name, p in PARAMS.items()}
+    assert check_params(model, params).passed
+    wrong = broken(lambda g, p: g | {"hidden.bias": g["hidden.bias"] / 5})
+    assert verdicts(check_params(wrong, params)) == {"hidden.bias": "WRONG"}
+
+
+def test_the_loss_alone_may_be_given():
+    calls = []
+
+    def loss_and_grad(params):
+        calls.append(1)
+        return model(params)
+
+    assert check_params(loss_and_grad, PARAMS, loss=lambda p: model(p)[0]).passed
+    assert len(calls) == 2
+
+
+def test_wrt_directions_strict_and_blind_spots():
+    report = check_params(model, PARAMS, wrt=["hidden.bias"], directions=3)
+    assert [result.name for result in report.results] == ["hidden.bias"]
+    assert report["hidden.bias"].numeric.shape == (3,)
+    at_start = PARAMS | {"hidden.bias": np.zeros(4)}
+    assert check_params(model, at_start).passed
+    assert not check_params(model, at_start, strict=True).passed
+
+
+@pytest.mark.parametrize(
+    ("params", "more", "words"),
+    [
+        ({}, {}, "at least one parameter"),
+        (PARAMS, {"wrt": "nope"}, "got 'nope'"),
+        (PARAMS, {"directions": 0}, "directions: expected a positive number, got 0"),
+        ({"ids": np.arange(3)}, {}, "real floating-point arrays"),
+    ],
+)
+def test_bad_arguments_are_named(params, more, words):
+    with pytest.raises(ValueError, match=words):
+        check_params(model, params, **more)
+
+
+def test_value_and_grad():
+    def f(x, w):
+        e = x @ w
+        return (e**3).sum(), (3 * e**2 @ w.T, x.T @ (3 * e**2))
+
+    report = check_value_and_grad(f, [X, PARAMS["hidden.weight"]], op="cubes")
+    assert report.passed, str(report)
+    assert [result.name for result in report.results] == ["x", "w"]
+    wrong = check_value_and_grad(lambda x, w: (f(x, w)[0], f(x, w)[1][::-1]), {"x": X, "w": X[:3, :3].T})
+    assert not wrong.passed
+    half = check_value_and_grad(
+        lambda x, w: (f(x, w)[0], {"w": f(x, w)[1][1] / 2}), [X, PARAMS["hidden.weight"]], wrt="w"
+    )
+    assert half.verdict is Verdict.WRONG
+    aliased = check_value_and_grad(lambda x: ((x * x).sum() / 2, x), [X])
+    assert aliased.verdict is Verdict.ALIASED
