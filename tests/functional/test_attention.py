@@ -330,6 +330,15 @@ def test_digits_stay_where_one_key_has_nearly_all_the_weight(close_in_ulps):
         close_in_ulps(dq[0, 0], 30 * exact[0] + exact[2], ulps)
 
 
+@pytest.mark.parametrize("shift", [1e4, -1e4])
+def test_only_differences_of_scores_count(shift, one_rng):
+    q, k, v = inputs(one_rng, bias=None).values()
+    out = scaled_dot_product_attention(q, k, v)[0]
+    with np.errstate(all="raise", under="ignore"):
+        shifted = scaled_dot_product_attention(q, k, v, shift)[0]
+    np.testing.assert_allclose(shifted, out, rtol=0, atol=1e-10)
+
+
 def test_huge_scores_do_not_overflow(one_rng):
     for dtype, big in ((np.float32, 1e18), (np.float64, 1e150)):
         q, k, v = (x.astype(dtype) for x in inputs(one_rng, bias=None).values())
@@ -350,7 +359,7 @@ def test_weights_are_dropped_as_the_generator_says(one_rng):
 
 
 def test_intermediates(one_rng):
-    q, k, v, bias = inputs(one_rng).values()
+    q, k, v, bias = inputs(one_rng, bias=(B, H, T, S)).values()  # of the full shape dbias could be dS itself
     out, cache = scaled_dot_product_attention(q, k, v, bias, dropout_p=0.4, rng=np.random.default_rng(1))
     dout = one_rng.standard_normal(out.shape)
     found: dict[str, np.ndarray] = {}
