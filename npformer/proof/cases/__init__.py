@@ -1,8 +1,9 @@
 """The generic points at which every op is proven.
 
-`cases(op, seed)` draws them: sizes pairwise different wherever the op allows it and one case with equal sizes,
-scales that are not one and biases that are not zero, ids with repeats, padded and fully masked rows, dropout on,
-a random normal cotangent. At other points (equal sizes alone, gamma = 1, a cotangent of ones) mistakes hide.
+`cases(op, seed)` draws them: sizes pairwise different wherever the op allows it and one case with equal
+sizes, scales that are not one and biases that are not zero, ids with repeats, padded and fully masked rows,
+dropout on, a random normal cotangent. At other points (equal sizes alone, gamma = 1, a cotangent of ones)
+mistakes hide.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def cases(op: str, seed: int = 0) -> list[Case]:
     Raises
     ------
     ValueError
-        If there is no such op.
+        If there is no such op, or the seed is negative.
 
     Examples
     --------
@@ -47,6 +48,8 @@ def cases(op: str, seed: int = 0) -> list[Case]:
     ['p = 0.3', 'p = 0.6, equal sizes', 'p = 0']
     """
     if op not in _MAKERS:
-        raise ValueError(f"cases: op: expected one of {', '.join(OPS)}, got {op!r}")
+        raise ValueError(f"unknown op {op!r}: expected one of {', '.join(OPS)}")
+    if seed < 0:
+        raise ValueError(f"seed: expected at least 0, got {seed}")
     draw = Draw(np.random.default_rng([seed, zlib.crc32(op.encode())]))
     return _MAKERS[op](draw)

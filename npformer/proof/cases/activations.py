@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .case import Case, Draw
 
 
@@ -13,10 +15,12 @@ def relu(draw: Draw) -> list[Case]:
     ]
 
 
-def _smooth(op: str, draw: Draw, **arguments: str) -> list[Case]:
+def _smooth(op: str, draw: Draw, **arguments: Any) -> list[Case]:
     return [
         draw.case(op, ", ".join(["N(0, 1)", *arguments.values()]), {"x": draw.normal(2, 3, 5)}, **arguments),
-        draw.case(op, ", ".join(["N(0, 3²)", *arguments.values()]), {"x": draw.normal(5, 4, scale=3.0)}, **arguments),
+        draw.case(
+            op, ", ".join(["N(0, 3²)", *arguments.values()]), {"x": draw.normal(5, 4, scale=3.0)}, **arguments
+        ),
         draw.case(op, ", ".join(["equal sizes", *arguments.values()]), {"x": draw.normal(4, 4)}, **arguments),
     ]
 

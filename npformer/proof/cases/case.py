@@ -112,12 +112,16 @@ class Case:
         out, cache = op(**inputs, **arguments)
         return out, cache
 
-    def backward(self, dout: Array, cache: Any, intermediates: dict[str, Array] | None = None) -> tuple[Array, ...]:
+    def backward(
+        self, dout: Array, cache: Any, intermediates: dict[str, Array] | None = None
+    ) -> tuple[Array, ...]:
         """Return the gradients of `inputs`, in their order; raise if one is missing or one too many came."""
         if self.op in CONSTANTS:
             return ()
         op_backward = getattr(functional, f"{self.op}_backward")
-        result = op_backward(dout, cache) if intermediates is None else op_backward(dout, cache, intermediates)
+        result = (
+            op_backward(dout, cache) if intermediates is None else op_backward(dout, cache, intermediates)
+        )
         names = GRADIENTS[self.op]
         gradients = dict(zip(names, result if isinstance(result, tuple) else (result,), strict=True))
         for name, gradient in gradients.items():
@@ -135,6 +139,7 @@ class Case:
 
     def astype(self, dtype: npt.DTypeLike) -> Case:
         """Return the same case with every real array in another dtype."""
+
         def cast(x: Any) -> Any:
             return x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
 
@@ -165,7 +170,7 @@ class Draw:
         return self.rng.uniform(0.5, 1.5, d)
 
     def away_from_zero(self, *shape: int) -> Array:
-        """±U(0.3, 2): the stencil of the finite differences, 0.144 wide to a side, stays on one side of a kink at 0."""
+        """±U(0.3, 2): the stencil of the finite differences, 0.14 to a side, does not reach a kink at 0."""
         return self.rng.uniform(0.3, 2.0, shape) * np.where(self.rng.random(shape) < 0.5, -1.0, 1.0)
 
     def ids(self, n: int, *shape: int) -> Array:
@@ -175,7 +180,7 @@ class Draw:
         return ids
 
     def mask(self, *shape: int, empty_row: bool = True) -> Array:
-        """Booleans: every row of the last axis keeps at least two and drops at least one; the last row keeps nothing.
+        """Booleans whose every row keeps at least two and drops at least one; the last row keeps nothing.
 
         (A query with one key has attention weight 1 whatever happens: its scores have no gradient.)
         """
@@ -204,7 +209,9 @@ class Draw:
         **arguments: Any,
     ) -> Case:
         """Assemble a case; its cotangent has the shape of what the forward returns."""
-        case = Case(op, variant, dict(inputs), np.empty(0), arguments, self.random() if dropout else None, zero)
+        case = Case(
+            op, variant, dict(inputs), np.empty(0), arguments, self.random() if dropout else None, zero
+        )
         out, _ = case.forward(**inputs)
         dout = np.asarray(self.rng.standard_normal(out.shape))
         return Case(op, variant, case.inputs, dout, arguments, case.random, zero)

@@ -24,9 +24,15 @@ def cross_entropy(draw: Draw) -> list[Case]:
     return [
         draw.case(op, "mean", {"logits": draw.normal(6, 5, scale=2.0)}, targets=_targets(draw, 5, 6)),
         draw.case(op, "sum", {"logits": draw.normal(4, 7)}, targets=_targets(draw, 7, 4), reduction="sum"),
-        draw.case(op, "none", {"logits": draw.normal(2, 3, 4)}, targets=_targets(draw, 4, 2, 3), reduction="none"),
         draw.case(
-            op, "smoothed mean", {"logits": draw.normal(2, 3, 4)}, targets=_targets(draw, 4, 2, 3), label_smoothing=0.1
+            op, "none", {"logits": draw.normal(2, 3, 4)}, targets=_targets(draw, 4, 2, 3), reduction="none"
+        ),
+        draw.case(
+            op,
+            "smoothed mean",
+            {"logits": draw.normal(2, 3, 4)},
+            targets=_targets(draw, 4, 2, 3),
+            label_smoothing=0.1,
         ),
         draw.case(
             op,
@@ -37,9 +43,15 @@ def cross_entropy(draw: Draw) -> list[Case]:
             label_smoothing=0.3,
         ),
         draw.case(op, "own ignore_index", {"logits": draw.normal(6, 5)}, targets=own, ignore_index=3),
-        draw.case(op, "equal sizes, peaked", {"logits": draw.normal(5, 5, scale=6.0)}, targets=_targets(draw, 5, 5)),
         draw.case(
-            op, "every target ignored", {"logits": draw.normal(3, 4)}, targets=np.full(3, IGNORED), zero=("logits",)
+            op, "equal sizes, peaked", {"logits": draw.normal(5, 5, scale=6.0)}, targets=_targets(draw, 5, 5)
+        ),
+        draw.case(
+            op,
+            "every target ignored",
+            {"logits": draw.normal(3, 4)},
+            targets=np.full(3, IGNORED),
+            zero=("logits",),
         ),
     ]
 
@@ -51,7 +63,11 @@ def binary_cross_entropy_with_logits(draw: Draw) -> list[Case]:
     return [
         draw.case(op, "mean", {"logits": draw.normal(4, 5, scale=2.0)}, targets=hard),
         draw.case(
-            op, "sum, soft targets", {"logits": draw.normal(3, 4)}, targets=draw.rng.random((3, 4)), reduction="sum"
+            op,
+            "sum, soft targets",
+            {"logits": draw.normal(3, 4)},
+            targets=draw.rng.random((3, 4)),
+            reduction="sum",
         ),
         draw.case(
             op,
@@ -75,7 +91,10 @@ def mse_loss(draw: Draw) -> list[Case]:
     """Each reduction; both inputs are differentiable."""
     return [
         draw.case(
-            "mse_loss", reduction, {"input": draw.normal(*shape), "target": draw.normal(*shape)}, reduction=reduction
+            "mse_loss",
+            reduction,
+            {"input": draw.normal(*shape), "target": draw.normal(*shape)},
+            reduction=reduction,
         )
         for reduction, shape in (("mean", (4, 5)), ("sum", (2, 3, 4)), ("none", (3, 3)))
     ]
@@ -85,12 +104,22 @@ def info_nce(draw: Draw) -> list[Case]:
     """Sharp and mild temperatures; keys that resemble their queries, as in training."""
     queries = draw.normal(6, 5)
     return [
-        draw.case("info_nce", "temperature 0.05", {"queries": queries, "keys": queries + draw.normal(6, 5, scale=3.0)}),
         draw.case(
-            "info_nce", "temperature 0.3", {"queries": draw.normal(4, 6), "keys": draw.normal(4, 6)}, temperature=0.3
+            "info_nce",
+            "temperature 0.05",
+            {"queries": queries, "keys": queries + draw.normal(6, 5, scale=3.0)},
         ),
         draw.case(
-            "info_nce", "equal sizes", {"queries": draw.normal(4, 4), "keys": draw.normal(4, 4)}, temperature=0.2
+            "info_nce",
+            "temperature 0.3",
+            {"queries": draw.normal(4, 6), "keys": draw.normal(4, 6)},
+            temperature=0.3,
+        ),
+        draw.case(
+            "info_nce",
+            "equal sizes",
+            {"queries": draw.normal(4, 4), "keys": draw.normal(4, 4)},
+            temperature=0.2,
         ),
     ]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .case import Case, Draw
+from typing import Any
+
+from .case import Array, Case, Draw
 
 
 def _softmax(op: str, draw: Draw) -> list[Case]:
@@ -29,7 +31,7 @@ def layer_norm(draw: Draw) -> list[Case]:
     """An eps that shows and one that does not; rows far from mean 0; a row of zeros, as padding gives."""
     padded = draw.normal(4, 6)
     padded[2] = 0.0
-    parts = [
+    parts: list[tuple[str, Array, dict[str, Any]]] = [
         ("rows", draw.normal(2, 3, 5), {}),
         ("eps = 0.3", draw.normal(4, 5), {"eps": 0.3}),
         ("eps = 1e-12, mean 3", draw.normal(3, 7) + 3.0, {"eps": 1e-12}),
@@ -51,7 +53,7 @@ def rms_norm(draw: Draw) -> list[Case]:
     """An eps that shows and one that does not; a row of zeros, as padding gives."""
     padded = draw.normal(4, 6)
     padded[2] = 0.0
-    parts = [
+    parts: list[tuple[str, Array, dict[str, Any]]] = [
         ("rows", draw.normal(2, 3, 5), {}),
         ("eps = 0.3", draw.normal(4, 5), {"eps": 0.3}),
         ("padded row, eps = 0.1", padded, {"eps": 0.1}),

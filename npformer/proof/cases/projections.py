@@ -15,7 +15,9 @@ def linear(draw: Draw) -> list[Case]:
         ),
         draw.case("linear", "no bias", {"x": draw.normal(2, 3, 5), "weight": draw.weight(5, 4)}),
         draw.case(
-            "linear", "equal sizes", {"x": draw.normal(3, 3), "weight": draw.weight(3, 3), "bias": draw.normal(3)}
+            "linear",
+            "equal sizes",
+            {"x": draw.normal(3, 3), "weight": draw.weight(3, 3), "bias": draw.normal(3)},
         ),
         draw.case(
             "linear", "one vector", {"x": draw.normal(4), "weight": draw.weight(4, 3), "bias": draw.normal(3)}
@@ -44,14 +46,18 @@ def dropout(draw: Draw) -> list[Case]:
 
 
 def rotary(draw: Draw) -> list[Case]:
-    """Halves and interleaved pairs, positions of each sequence, another base, positions that are no integers."""
+    """Halves and interleaved pairs, positions by sequence, another base, positions that are no integers."""
     return [
         draw.case("rotary", "halves", {"x": draw.normal(2, 3, 4)}, positions=np.array([1, 0, 7])),
         draw.case(
             "rotary", "interleaved", {"x": draw.normal(2, 3, 6)}, positions=np.arange(3) + 2, interleaved=True
         ),
         draw.case(
-            "rotary", "by sequence, base 50", {"x": draw.normal(2, 3, 4)}, positions=draw.ids(9, 2, 3), base=50.0
+            "rotary",
+            "by sequence, base 50",
+            {"x": draw.normal(2, 3, 4)},
+            positions=draw.ids(9, 2, 3),
+            base=50.0,
         ),
         draw.case("rotary", "real positions", {"x": draw.normal(3, 2)}, positions=draw.rng.uniform(0, 9, 3)),
         draw.case("rotary", "equal sizes", {"x": draw.normal(4, 4, 4)}, positions=np.arange(4)),

@@ -1,0 +1,24 @@
+"""`npformer vectors OP --seed N`: what it takes to test an implementation of an op in any language."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("op", metavar="OP", help="an op of npformer.functional")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="draws the point (default 0)")
+    parser.add_argument("--format", choices=("npz", "json"), help="default: by the name of FILE, else npz")
+    parser.add_argument("--out", metavar="FILE", help="default: OP-seedN.npz; '-' prints JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file and say where, or print JSON."""
+    from ..proof.vectors import to_json, write_vectors
+
+    if args.out == "-":
+        print(to_json(args.op, args.seed))
+    else:
+        print(write_vectors(args.op, args.seed, format=args.format, path=args.out))
+    return 0

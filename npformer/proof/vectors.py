@@ -1,0 +1,202 @@
+"""Test vectors: everything needed to check an implementation of an op in any language.
+
+    vectors("layer_norm", seed=0) -> a list with a dictionary for each case:
+
+    variant            what is particular to the case
+    inputs             the differentiable inputs by name
+    arguments          every other argument by name: eps, mask, ids, targets, ...; an absent one is not there
+    kept               where dropout is on: True where it keeps an element, which is divided by 1 - p
+    dout               the cotangent: gradient of the loss with respect to out
+    out                the output
+    gradients          gradients of the loss with respect to the inputs, by the same names
+    intermediates      gradients on the way: dP, dS (attention), dx_hat (norms), ...
+
+All real numbers are float64, arrays in C order; ids and positions are integers, masks booleans with True =
+may be attended to.
+
+.npz   one array for each, named "CASE/inputs/x", "CASE/dout", ..., with CASE = 0, 1, ..., and "op", "seed",
+       "version". Numbers and strings are arrays without axes. Any reader of zipped .npy files reads it.
+.json  {"op", "seed", "version", "cases": [...]}; an array is {"dtype", "shape", "data": [flat, in C order]}.
+       Numbers have as many digits as it takes to read the same double back.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import __version__, functional
+from .cases import Case, cases
+
+Array = npt.NDArray[Any]
+Vectors = dict[str, Any]
+
+FORMATS = ("npz", "json")
+
+
+def vectors(op: str, seed: int = 0) -> list[Vectors]:
+    """Return the test vectors of an op, a dictionary for each case; see above for their names.
+
+    Parameters
+    ----------
+    op : str
+        One of `npformer.proof.OPS`.
+    seed : int
+
+    Returns
+    -------
+    list of dict
+
+    Raises
+    ------
+    ValueError
+        If there is no such op, or the seed is negative.
+
+    Examples
+    --------
+    >>> case = vectors("layer_norm")[0]
+    >>> list(case["inputs"]), case["out"].shape, list(case["intermediates"])
+    (['x', 'gamma', 'beta'], (2, 3, 5), ['dx_hat'])
+    """
+    return [_of_case(case) for case in cases(op, seed)]
+
+
+def to_npz(op: str, seed: int = 0) -> bytes:
+    """Return the test vectors of an op as the bytes of an .npz file."""
+    arrays = {"op": np.array(op), "seed": np.array(seed), "version": np.array(__version__)}
+    for i, case in enumerate(vectors(op, seed)):
+        for name, value in case.items():
+            if isinstance(value, dict):
+                arrays |= {f"{i}/{name}/{key}": np.asarray(x) for key, x in value.items()}
+            else:
+                arrays[f"{i}/{name}"] = np.asarray(value)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def to_json(op: str, seed: int = 0) -> str:
+    """Return the test vectors of an op as JSON."""
+    values = {"op": op, "seed": seed, "version": __version__, "cases": _plain(vectors(op, seed))}
+    return json.dumps(values, allow_nan=False)
+
+
+def write_vectors(
+    op: str, seed: int = 0, *, format: str | None = None, path: str | Path | None = None
+) -> Path:
+    """Write the test vectors of an op into a file.
+
+    Parameters
+    ----------
+    op : str
+    seed : int
+    format : {"npz", "json"}, optional
+        Default: what the path ends in, else npz.
+    path : path, optional
+        Default: "OP-seedN.FORMAT" in the current folder.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        If there is no such op or format, or the seed is negative.
+    OSError
+        If the file cannot be written.
+    """
+    if format is None:
+        format = "json" if path is not None and Path(path).suffix == ".json" else "npz"
+    if format not in FORMATS:
+        raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
+    data = (
+        to_npz(op, seed) if format == "npz" else to_json(op, seed).encode()
+    )  # all of it, before a file is touched
+    path = Path(f"{op}-seed{seed}.{format}" if path is None else path)
+    path.write_bytes(data)
+    return path
+
+
+def read_vectors(path: str | Path) -> list[Vectors]:
+    """Return what `write_vectors` wrote, with every array as it was.
+
+    Parameters
+    ----------
+    path : path
+        A file of either format.
+
+    Returns
+    -------
+    list of dict
+        As `vectors`.
+    """
+    data = Path(path).read_bytes()
+    if data[:1] == b"{":
+        return [_arrays(case) for case in json.loads(data)["cases"]]
+    read: dict[int, Vectors] = {}
+    with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+        for key in stored.files:
+            number, _, rest = key.partition("/")
+            if not rest:
+                continue  # op, seed, version
+            case = read.setdefault(int(number), {})
+            name, _, of = rest.partition("/")
+            value = stored[key]
+            if name == "variant" or (name == "arguments" and value.ndim == 0):
+                value = value.item()
+            if of:
+                case.setdefault(name, {})[of] = value
+            else:
+                case[name] = value
+    empty: Vectors = {name: {} for name in ("inputs", "arguments", "gradients", "intermediates")}
+    return [empty | read[i] for i in sorted(read)]
+
+
+def _of_case(case: Case) -> Vectors:
+    source = None if case.random is None else case.random()
+    if source is not None:
+        case = Case(case.op, case.variant, case.inputs, case.dout, case.arguments, lambda: source, case.zero)
+    out, cache = case.forward(**case.inputs)
+    intermediates: dict[str, Array] = {}
+    gradients = case.backward(case.dout, cache, intermediates if _has_intermediates(case.op) else None)
+    found: Vectors = {
+        "variant": case.variant,
+        "inputs": case.inputs,
+        "arguments": {name: value for name, value in case.arguments.items() if value is not None},
+    }
+    if source is not None and source.drawn:
+        p = case.arguments.get("p", case.arguments.get("dropout_p"))
+        found["kept"] = source.drawn[0] >= p
+    return found | {
+        "dout": case.dout,
+        "out": np.asarray(out),
+        "gradients": dict(zip(case.inputs, gradients, strict=True)),
+        "intermediates": intermediates,
+    }
+
+
+def _has_intermediates(op: str) -> bool:
+    backward = getattr(functional, f"{op}_backward", None)
+    return backward is not None and "intermediates" in inspect.signature(backward).parameters
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        array = np.asarray(value)
+        return {"dtype": array.dtype.name, "shape": list(array.shape), "data": array.reshape(-1).tolist()}
+    if isinstance(value, dict):
+        return {key: _plain(x) for key, x in value.items()}
+    return [_plain(x) for x in value] if isinstance(value, list) else value
+
+
+def _arrays(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() == {"dtype", "shape", "data"}:
+        return np.array(value["data"], dtype=value["dtype"]).reshape(value["shape"])
+    return {key: _arrays(x) for key, x in value.items()} if isinstance(value, dict) else value

@@ -1,0 +1,91 @@
+"""Run the proof: each op, the whole encoder, the optimizers and training, one list of rows each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .cases import OPS
+from .encoder import prove_encoder
+from .ops import prove_op
+from .optimizers import prove_optimizers
+from .rows import Row
+from .training import prove_training
+
+# Besides the ops: what is composed out of them. Those without a seed follow trajectories that are stored.
+_WHOLES: dict[str, Callable[[int], list[Row]]] = {
+    "encoder": prove_encoder,
+    "optimizers": lambda seed: prove_optimizers(),
+    "training": lambda seed: prove_training(),
+}
+
+TARGETS: tuple[str, ...] = (*OPS, *_WHOLES)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `verify` found."""
+
+    seed: int
+    rows: list[Row]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every row passed, and there was one."""
+        return bool(self.rows) and all(row.passed for row in self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "passed": self.passed,
+            "seed": self.seed,
+            "seconds": round(self.seconds, 2),
+            "rows": [row.to_dict() for row in self.rows],
+        }
+
+
+def verify(
+    targets: Iterable[str] = (), seed: int = 0, on_rows: Callable[[list[Row]], None] | None = None
+) -> Report:
+    """Prove the ops, the encoder, the optimizers and training.
+
+    Parameters
+    ----------
+    targets : iterable of str
+        Some of `TARGETS`; none = all.
+    seed : int
+        Draws the points of ops and encoder, at least 0.
+    on_rows : callable, optional
+        Called with the rows of each target as soon as they are there.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ValueError
+        If a target is unknown or the seed negative.
+
+    Examples
+    --------
+    >>> report = verify(["relu", "softmax"])
+    >>> report.passed, [row.input for row in report.rows]
+    (True, ['out', 'x', 'out', 'x'])
+    """
+    wanted = list(dict.fromkeys(targets)) or list(TARGETS)
+    for target in wanted:
+        if target not in TARGETS:
+            raise ValueError(f"unknown op {target!r}: expected some of {', '.join(TARGETS)}")
+    if seed < 0:
+        raise ValueError(f"seed: expected at least 0, got {seed}")
+    start, rows = time.perf_counter(), []
+    for target in wanted:
+        found = _WHOLES[target](seed) if target in _WHOLES else prove_op(target, seed)
+        rows += found
+        if on_rows is not None:
+            on_rows(found)
+    return Report(seed, rows, time.perf_counter() - start)
