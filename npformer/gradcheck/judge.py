@@ -128,7 +128,7 @@ def judge(
         findings.append(Finding(Verdict.PRECISION, sentence))
     elif wrong.any():
         findings += _wrong(wrong, worst, reference, error, tolerance)
-    else:
+    elif not any(finding.verdict is Verdict.PRECISION for finding in findings):
         findings += _rough(name, reference, known, scale, single, noise)
     return result(error=error, tolerance=tolerance, worst=worst)
 

@@ -190,4 +190,5 @@ def _table(results: tuple[Result, ...]) -> list[str]:
 
 
 def _wrapped(text: str, bullet: str = "") -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=bullet, subsequent_indent=" " * max(2, len(bullet)))
+    later = " " * max(2, len(bullet))
+    return textwrap.wrap(text, WIDTH, initial_indent=bullet, subsequent_indent=later, break_on_hyphens=False)

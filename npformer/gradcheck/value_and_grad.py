@@ -7,6 +7,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -168,18 +169,17 @@ def check_params(
     for name, (x, a, numeric) in points.items():
         if any(f.verdict is Verdict.SHAPE for f in observed[name]):
             a = None
-        results.append(
-            judge(
-                name,
-                x,
-                a,
-                numeric,
-                scale_all=scale_all,
-                noise=abs(value),
-                dout_single=False,
-                observed=observed[name],
-            )  # fmt: skip
+        result = judge(
+            name,
+            x,
+            a,
+            numeric,
+            scale_all=scale_all,
+            noise=abs(value),
+            dout_single=False,
+            observed=observed[name],
         )
+        results.append(replace(result, shape=base[name].shape))
     spots += blind_spots.of_gradients({name: r.gradient for name, (_, _, r) in points.items()}, abs(value))
     return Report(op, tuple(results), tuple(spots), strict)
 
@@ -253,13 +253,9 @@ def _every_entry(loss: Callable[[Mapping[str, Array]], Any], base: dict[str, Arr
     direction /= math.sqrt(float(np.sum(direction * direction))) or 1.0
     along = directional_slope(lambda moved: float(loss(_replaced(base, name, moved))), x, direction)
     size = float(np.sqrt(np.sum(gradient * gradient)))
-    if (
-        along.jump
-        or not abs(along.value - float(np.sum(gradient * direction))) <= 30 * along.error + 1e-12 * size
-    ):
-        return _by_stencil(
-            loss, base, name
-        )  # it runs, but does not differentiate: kinks, or branches on complex
+    off = abs(along.value - float(np.sum(gradient * direction)))
+    if not off <= 30 * along.error + 1e-12 * size:  # it runs, but does something else for complex; or a kink
+        return _by_stencil(loss, base, name)
     return Reference(
         "complex step", gradient, np.full(x.shape, along.error), gradient, gradient, np.zeros(x.shape, bool)
     )

@@ -102,11 +102,18 @@ def test_kinks_are_reported():
     assert d.jump.tolist() == [0, pytest.approx(1), 0]
 
 
+def silently_real(x):
+    out = np.empty(2)
+    out[:] = x
+    return out + 0j
+
+
 @pytest.mark.parametrize(
     "f",
     [
         lambda x: np.array(x, dtype=np.float64),  # warns, and drops
         lambda x: x.real,
+        silently_real,
         lambda x: np.abs(x) ** 2,
         lambda x: math.sin(x[0]) * np.ones(2),
     ],

@@ -50,6 +50,17 @@ def test_float32_inputs():
     assert verdict((N * 1.0005).astype(np.float32), x=x) == "WRONG"
 
 
+def test_float32_code_differentiated_in_float32():
+    x = N.astype(np.float32)
+    off = (N + 5e-5).astype(np.float32)
+    assert verdict(off, x=x, error=2e-5, method="9-point stencil") == "OK"
+    assert verdict(off, x=x, error=1e-8, method="9-point stencil") == "WRONG"
+
+
+def test_a_zero_that_rounds_can_be_told():
+    assert verdict(0 * N, 0 * N, error=1e-14, method="9-point stencil", scale_all=0.0, noise=1.0) == "OK"
+
+
 def test_precision():
     assert verdict(N.astype(np.float32)) == "PRECISION"
     assert verdict(N.astype(np.float32).astype(np.float64)) == "PRECISION"

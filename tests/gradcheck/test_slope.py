@@ -89,3 +89,14 @@ def test_noise_is_seen():
     found = slope(lambda t: t + 1e-8 * random.Random(t).uniform(-1, 1), noise=EPS)
     assert 1e-9 < found.error < 1e-5
     assert abs(found.value - 1) <= 10 * found.error
+
+
+def test_the_smallest_of_several_differences_is_not_taken_for_the_error():
+    """Of differences that are all rounding one is small by luck."""
+    for seed in range(200):
+
+        def s(t, seed=seed):
+            return math.sin(1 + t) - math.sin(1) + 1e-9 * random.Random(seed + t).uniform(-1, 1)
+
+        found = slope(s, noise=EPS)
+        assert abs(found.value - math.cos(1)) <= 10 * found.error

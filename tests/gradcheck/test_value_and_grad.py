@@ -131,6 +131,19 @@ def test_code_that_is_not_analytic_falls_back_on_the_stencil():
     assert kink.passed
 
 
+def test_a_kink_that_the_complex_step_would_not_see():
+    def loss_and_grad(params):
+        w = params["w"]
+        return np.where(w.real > 0, w, 0).sum(), {"w": 1.0 * (w.real >= 0)}
+
+    w = PARAMS["hidden.weight"].copy()
+    assert check_params(loss_and_grad, {"w": w}, every_entry=True)["w"].method == "complex step"
+    w[1, 1] = 0.0
+    report = check_params(loss_and_grad, {"w": w}, every_entry=True)
+    assert report.verdict is Verdict.KINK
+    assert report.passed
+
+
 def test_float32_parameters():
     params = {name: p.astype(np.float32) for name, p in PARAMS.items()}
     assert check_params(model, params).passed
@@ -153,6 +166,7 @@ def test_wrt_directions_strict_and_blind_spots():
     report = check_params(model, PARAMS, wrt=["hidden.bias"], directions=3)
     assert [result.name for result in report.results] == ["hidden.bias"]
     assert report["hidden.bias"].numeric.shape == (3,)
+    assert report["hidden.bias"].shape == (4,)
     at_start = PARAMS | {"hidden.bias": np.zeros(4)}
     assert check_params(model, at_start).passed
     assert not check_params(model, at_start, strict=True).passed
