@@ -84,7 +84,7 @@ def rotary(
 
     d = x.shape[-1]
     theta = base ** (-np.arange(0, d, 2) / d)
-    angle = positions[..., None].astype(np.float64) * theta
+    angle = positions[..., None] * theta  # float64, since theta is
     cos, sin = np.cos(angle), np.sin(angle)  # (..., T, d/2)
     cos = _join(cos, cos, interleaved).astype(x.real.dtype)
     sin_signed = _join(-sin, sin, interleaved).astype(x.real.dtype)

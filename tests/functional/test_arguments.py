@@ -60,6 +60,8 @@ def test_ids():
     np.testing.assert_array_equal(as_ids("op", "ids", [-100, 1], 5, also=-100), [-100, 1])
     with pytest.raises(ValueError, match=r"^op: ids: expected ids in \[0, 5\) or -100, got 5 at \(1, 0\)"):
         as_ids("op", "ids", [[-100], [5]], 5, also=-100)
+    with pytest.raises(ValueError, match=r"^op: ids: expected ids in \[0, 5\), got -1 at \(1,\)"):
+        as_ids("op", "ids", [0, -1], 5)
     with pytest.raises(TypeError, match="^op: ids: expected integers, got dtype float64"):
         as_ids("op", "ids", [0.0], 5)
 

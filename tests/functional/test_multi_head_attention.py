@@ -85,7 +85,7 @@ def test_proof_of_self_attention(proof, rng):
 
 def test_proof_with_rotary_positions(proof, rng):
     """Here the key bias does have a gradient."""
-    given = inputs(rng, is_self=True)
+    given = inputs(rng, d_k=4, is_self=True)
     options = {"positions_q": np.arange(T), "positions_kv": np.arange(T), "rotary_base": 10.0}
     prove(proof, given, rng, mask=padding(keys=T), **options).holds()
 
@@ -212,6 +212,21 @@ def test_every_shape_agrees_with_head_by_head(data):
         assert g.shape == x.shape
         assert np.isfinite(g).all()
     assert gradients[6:] == (None,) * 4
+
+
+def test_every_option_reaches_the_attention(one_rng):
+    """The same by its steps, with all heads at once. Two pairs of features, or the base would not matter."""
+    given = inputs(one_rng, d_k=4, h_kv=2)
+    options = {"causal": True, "query_offset": 1, "mask": padding(), "dropout_p": 0.3}
+    positions = {"positions_q": np.arange(T) + 4, "positions_kv": np.arange(S), "rotary_base": 5.0}
+    out, _ = multi_head_attention(**given, n_heads=H, **options, **positions, rng=np.random.default_rng(1))
+    Q = split_heads(given["x_q"] @ given["w_q"] + given["b_q"], H)
+    K = split_heads(given["x_kv"] @ given["w_k"] + given["b_k"], 2)
+    V = split_heads(given["x_kv"] @ given["w_v"] + given["b_v"], 2)
+    Q, K = rotary(Q, np.arange(T) + 4, 5.0)[0], rotary(K, np.arange(S), 5.0)[0]
+    O = scaled_dot_product_attention(Q, K, V, **options, rng=np.random.default_rng(1))[0]
+    expected = O.swapaxes(1, 2).reshape(B, T, -1) @ given["w_o"] + given["b_o"]
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-14)
 
 
 def test_self_attention_is_cross_attention_to_itself(one_rng):
