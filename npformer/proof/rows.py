@@ -78,7 +78,9 @@ class Row:
         """Take over from `other`, the same tensor in another case, every error that is larger."""
         for check in CHECKS:
             mine, theirs = getattr(self, check), getattr(other, check)
-            if mine is None or (theirs is not None and not theirs <= mine):  # NaN is the worst
+            if mine is None or theirs is None:
+                setattr(self, check, theirs if mine is None else mine)
+            elif mine == mine and not theirs <= mine:  # NaN is the worst, and stays
                 setattr(self, check, theirs)
         self.notes += [note for note in other.notes if note not in self.notes]
 
