@@ -134,7 +134,7 @@ def multi_head_attention(draw: Draw) -> list[Case]:
         make(
             "cross, grouped heads, causal, rotated by sequence",
             {"x_q": draw.normal(2, 4, 4), "x_kv": draw.normal(2, 6, 4)},
-            _projections(draw, 4, 4, 2, 1, h_kv=2),
+            _projections(draw, 4, 4, 2, 3, h_kv=2),
             True,
             n_heads=4,
             causal=True,
