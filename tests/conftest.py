@@ -1,4 +1,4 @@
-"""What several rooms' tests share: the --thorough option, the shared data, a generic point for whole models."""
+"""What several rooms' tests share: the --thorough option, the shared data, a generic point for models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from npformer.models import Encoder, EncoderConfig, Parameters
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--thorough", action="store_true", help="all twenty seeds of the expensive proofs, ten kills, long runs"
+        "--thorough",
+        action="store_true",
+        help="all twenty seeds of the expensive proofs, ten kills, long runs",
     )
 
 

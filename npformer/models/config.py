@@ -85,7 +85,8 @@ class EncoderConfig:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(
-                    f"EncoderConfig: {name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}"
+                    f"EncoderConfig: {name}: expected one of {', '.join(allowed)}, "
+                    f"got {getattr(self, name)!r}"
                 )
         if self.d_model % self.n_heads:
             raise ValueError(
@@ -104,7 +105,8 @@ class EncoderConfig:
         ):
             if not low <= getattr(self, name) < high:  # NaN too
                 raise ValueError(
-                    f"EncoderConfig: {name}: expected a number in [{low:g}, {high:g}), got {getattr(self, name)}"
+                    f"EncoderConfig: {name}: expected a number in [{low:g}, {high:g}), "
+                    f"got {getattr(self, name)}"
                 )
 
     def to_dict(self) -> dict[str, Any]:
@@ -117,5 +119,7 @@ class EncoderConfig:
         known = {f.name for f in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise ValueError(f"EncoderConfig: unknown field {unknown[0]!r}, expected {', '.join(sorted(known))}")
+            raise ValueError(
+                f"EncoderConfig: unknown field {unknown[0]!r}, expected {', '.join(sorted(known))}"
+            )
         return cls(**values)

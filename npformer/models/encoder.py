@@ -115,7 +115,9 @@ class Encoder:
     @property
     def collectable(self) -> list[str]:
         """Names that `forward` can collect: "embeddings", and for each layer its branches and its output."""
-        of_layers = [f"{layer.name}{part}" for layer in self.layers for part in (".attention", ".feed_forward", "")]
+        of_layers = [
+            f"{layer.name}{part}" for layer in self.layers for part in (".attention", ".feed_forward", "")
+        ]
         return ["embeddings", *of_layers]
 
     def forward(
@@ -143,8 +145,8 @@ class Encoder:
             Flat positions ``b * T + t`` whose output is wanted; the last layer's position-wise part is
             done for them alone.
         collect : collection of str
-            Names from `collectable`; the arrays come back in ``cache.collected``. With `at`, those of the last
-            layer are at those positions.
+            Names from `collectable`; the arrays come back in ``cache.collected``. With `at`, those of the
+            last layer are at those positions.
         keep : bool
             False keeps nothing for a backward (inference).
         rng : numpy.random.Generator or SequenceRandom, optional
@@ -164,7 +166,9 @@ class Encoder:
         """
         ids, segment_ids, mask, at = self._checked(ids, segment_ids, mask, at, collect)
         weights = self.params if params is None else params
-        keys = None if mask is None or mask.all() else mask[:, None, None, :]  # (B, 1, 1, T): broadcasts over h, T
+        keys = (
+            None if mask is None or mask.all() else mask[:, None, None, :]
+        )  # (B, 1, 1, T): broadcasts over h, T
         everything: dict[str, Array] = {}
         into = everything if collect else None
 
@@ -198,7 +202,9 @@ class Encoder:
             If the forward kept nothing.
         """
         if cache.embeddings is None:
-            raise ValueError("Encoder.backward: cache: expected one of a forward with keep=True, got keep=False")
+            raise ValueError(
+                "Encoder.backward: cache: expected one of a forward with keep=True, got keep=False"
+            )
         params, dx = cache.params, dhidden
         if self.final_norm is not None:
             dx = self.final_norm.backward(params, dx, cache.final_norm, grads)
@@ -218,8 +224,10 @@ class Encoder:
         c = self.config
         ids = _integers("ids", ids, 2, c.vocab_size)
         B, T = ids.shape
-        if T > c.max_positions:
-            raise ValueError(f"Encoder: ids: expected at most max_positions = {c.max_positions} tokens, got {T}")
+        if c.max_positions < T:
+            raise ValueError(
+                f"Encoder: ids: expected at most max_positions = {c.max_positions} tokens, got {T}"
+            )
         if segment_ids is not None:
             segment_ids = _integers("segment_ids", segment_ids, 2, c.n_segments)
             if segment_ids.shape != ids.shape:
@@ -227,7 +235,9 @@ class Encoder:
         if mask is not None:
             mask = np.asarray(mask)
             if mask.dtype != np.bool_:
-                raise TypeError(f"Encoder: mask: expected booleans (True = a real token), got dtype {mask.dtype}")
+                raise TypeError(
+                    f"Encoder: mask: expected booleans (True = a real token), got dtype {mask.dtype}"
+                )
             if mask.shape != ids.shape:
                 raise ValueError(f"Encoder: mask: expected shape {ids.shape}, got {mask.shape}")
         if at is not None:
@@ -247,7 +257,7 @@ def _integers(argument: str, values: Any, ndim: int, upper: int) -> Array:
     array = array.astype(np.intp, copy=False)
     if array.ndim != ndim:
         raise ValueError(f"Encoder: {argument}: expected {ndim} axes, got shape {array.shape}")
-    if array.size and not (0 <= array.min() and array.max() < upper):
+    if array.size and not (array.min() >= 0 and array.max() < upper):
         got = array.min() if array.min() < 0 else array.max()
         raise ValueError(f"Encoder: {argument}: expected integers in [0, {upper}), got {got}")
     return array

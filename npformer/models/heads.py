@@ -43,7 +43,13 @@ class MaskedLMHead:
     """
 
     def __init__(
-        self, d_model: int, vocab_size: int, *, activation: str, eps: float, embedding: str = "embeddings.token"
+        self,
+        d_model: int,
+        vocab_size: int,
+        *,
+        activation: str,
+        eps: float,
+        embedding: str = "embeddings.token",
     ) -> None:
         self.vocab_size, self.embedding, self.bias = vocab_size, embedding, "mlm.bias"
         self.transform = Linear("mlm.transform", d_model, d_model)
@@ -58,7 +64,9 @@ class MaskedLMHead:
             self.bias: np.zeros(self.vocab_size),
         }
 
-    def forward(self, params: Any, hidden: Array, keep: bool = True) -> tuple[Array, MaskedLMHeadCache | None]:
+    def forward(
+        self, params: Any, hidden: Array, keep: bool = True
+    ) -> tuple[Array, MaskedLMHeadCache | None]:
         """Return logits (..., V) for hidden (..., d_model), and what the backward needs."""
         u, transform = self.transform.forward(params, hidden, keep)
         a, activation = self.activate(u)

@@ -92,7 +92,8 @@ class Parameters(Mapping[str, Array]):
         return len(self._views)
 
     def __repr__(self) -> str:
-        return f"Parameters({len(self)} arrays, {self.flat.size + self.frozen_flat.size} numbers, {self.flat.dtype})"
+        size = self.flat.size + self.frozen_flat.size
+        return f"Parameters({len(self)} arrays, {size} numbers, {self.flat.dtype})"
 
     def astype(self, dtype: npt.DTypeLike) -> Parameters:
         """Return a copy in another dtype."""

@@ -40,8 +40,10 @@ def save_pretrained(model: Encoder, folder: str | os.PathLike[str], tokenizer: A
         tokenizer.save(folder / "vocab.txt")
         config_text = {"lowercase": bool(getattr(tokenizer, "lowercase", True))}
         write_atomically(folder / "tokenizer.json", lambda f: _write_json(f, config_text))
-    write_atomically(folder / "model.npz", lambda f: np.savez(f, **dict(model.params)))
-    write_atomically(folder / "config.json", lambda f: _write_json(f, config))  # last: a folder with it is whole
+    weights: dict[str, Any] = dict(model.params.items())
+    write_atomically(folder / "model.npz", lambda f: np.savez(f, **weights))
+    # Last: a folder that has it is whole.
+    write_atomically(folder / "config.json", lambda f: _write_json(f, config))
 
 
 def from_pretrained(folder: str | os.PathLike[str], dtype: npt.DTypeLike | None = None) -> Encoder:

@@ -20,8 +20,9 @@ class Random(Protocol):
         """Return uniform numbers in [0, 1)."""
 
 
-def add_gradient(grads: Grads, name: str, gradient: Array) -> None:
+def add_gradient(grads: Grads, name: str, gradient: Array | None) -> None:
     """Add `gradient` to `grads[name]` in place; a frozen parameter has no place there and is passed over."""
+    assert gradient is not None  # None is the gradient of a bias that was not given: blocks give theirs
     if name in grads:
         np.add(grads[name], gradient, out=grads[name])
 
@@ -29,5 +30,3 @@ def add_gradient(grads: Grads, name: str, gradient: Array) -> None:
 def normal(rng: np.random.Generator, std: float, *shape: int) -> Array:
     """Return N(0, std²), the usual initial weights."""
     return rng.standard_normal(shape) * std
-
-

@@ -30,7 +30,7 @@ class SelfAttention:
         self.biases = [f"{name}.{part}.bias" for part in parts]
 
     def init(self, rng: np.random.Generator, std: float, output_std: float) -> dict[str, Array]:
-        """Return initial values by name; the output projection, which ends in the residual sum, has its own std."""
+        """Return initial values by name; the output projection ends in a residual sum and has its own std."""
         values = {}
         for weight, bias, s in zip(self.weights, self.biases, (std, std, std, output_std), strict=True):
             values[weight] = normal(rng, s, self.d_model, self.d_model)

@@ -75,7 +75,12 @@ class Embeddings:
         return values
 
     def forward(
-        self, params: Params, ids: Array, segment_ids: Array | None, keep: bool = True, rng: Random | None = None
+        self,
+        params: Params,
+        ids: Array,
+        segment_ids: Array | None,
+        keep: bool = True,
+        rng: Random | None = None,
     ) -> tuple[Array, EmbeddingsCache | None]:
         """Return x (B, T, d_model) and what the backward needs.
 
@@ -105,7 +110,9 @@ class Embeddings:
         if cache.segment is not None:
             add_gradient(grads, self.segment, embedding_backward(dx, cache.segment))
         if self.positions == "learned" and self.position in grads:
-            grads[self.position][: dx.shape[1]] += dx.sum(axis=0)  # the position is the same in every sequence
+            grads[self.position][: dx.shape[1]] += dx.sum(
+                axis=0
+            )  # the position is the same in every sequence
         if self.token in grads:
             ids, rows = embedding_backward_rows(dx, cache.token)
             grads[self.token][ids] += rows  # each id stands once

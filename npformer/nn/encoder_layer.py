@@ -80,7 +80,7 @@ class EncoderLayer:
         self.dropout = Dropout(dropout)
 
     def init(self, rng: np.random.Generator, std: float, output_std: float) -> dict[str, Array]:
-        """Return initial values by name; `output_std` is for the two projections that end in a residual sum."""
+        """Return initial values by name; `output_std` is for the projections that end in a residual sum."""
         return {
             **self.attention.init(rng, std, output_std),
             **self.attention_norm.init(rng, std),
@@ -113,7 +113,7 @@ class EncoderLayer:
         rng : Random, optional
             Source of dropout; None = no dropout.
         collected : dict, optional
-            Filled with "`name`.attention" and "`name`.feed_forward" (the branches, before their sums) and `name`.
+            Filled with "`name`.attention" and "`name`.feed_forward" (before their sums), and `name`.
 
         Returns
         -------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ._blocks import Array, Grads, Params
 from .layers import Linear
 
 # name -> (forward, backward) of the activations a feed-forward block can have
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, tuple[Callable[[Array], tuple[Array, Any]], Callable[[Array, Any], Array]]] = {
     "gelu": (gelu, gelu_backward),
     "gelu_tanh": (lambda x: gelu(x, approximate="tanh"), gelu_backward),
     "relu": (relu, relu_backward),
@@ -23,7 +24,7 @@ class FeedForwardCache(NamedTuple):
     """What `FeedForward.backward` needs."""
 
     up: LinearCache
-    activation: tuple[Array, ...]
+    activation: Any  # the op's own cache
     down: LinearCache
 
 
@@ -43,7 +44,7 @@ class FeedForward:
         self.activate, self.activate_backward = ACTIVATIONS[activation]
 
     def init(self, rng: np.random.Generator, std: float, output_std: float) -> dict[str, Array]:
-        """Return initial values by name; the second projection, which ends in the residual sum, has its own std."""
+        """Return initial values by name; `down` ends in the residual sum: it has its own std."""
         return {**self.up.init(rng, std), **self.down.init(rng, output_std)}
 
     def forward(self, params: Params, x: Array, keep: bool = True) -> tuple[Array, FeedForwardCache | None]:

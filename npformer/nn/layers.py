@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..functional import (
+    DropoutCache,
     LayerNormCache,
     LinearCache,
     dropout,
@@ -89,12 +90,12 @@ class Dropout:
     def __init__(self, p: float) -> None:
         self.p = p
 
-    def forward(self, x: Array, rng: Random | None) -> tuple[Array, tuple[Array, ...] | None]:
+    def forward(self, x: Array, rng: Random | None) -> tuple[Array, DropoutCache | None]:
         """Return y and what the backward needs (None where nothing was dropped)."""
         if rng is None or self.p == 0.0:
             return x, None
         return dropout(x, self.p, rng)
 
-    def backward(self, dy: Array, cache: tuple[Array, ...] | None) -> Array:
+    def backward(self, dy: Array, cache: DropoutCache | None) -> Array:
         """Return dx."""
         return dy if cache is None else dropout_backward(dy, cache)

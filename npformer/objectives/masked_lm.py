@@ -96,10 +96,12 @@ class MaskedLM:
     >>> ids = np.array([[2, 17, 42, 63, 3, 0]])
     >>> batch = objective.make_batch(ids, ids != 0, [np.random.default_rng(0)])
     >>> batch.at, batch.targets, batch.ids
-    (array([2, 3]), array([42, 63]), array([[ 2, 17,  4,  4,  3,  0]]))
+    (array([1, 2, 3]), array([17, 42, 63]), array([[ 2,  4,  4, 63,  3,  0]]))
     """
 
-    def __init__(self, vocab_size: int, mask_id: int, special_ids: Collection[int], rate: float = 0.15) -> None:
+    def __init__(
+        self, vocab_size: int, mask_id: int, special_ids: Collection[int], rate: float = 0.15
+    ) -> None:
         special = sorted({int(i) for i in special_ids} | {int(mask_id)})
         if special[0] < 0 or special[-1] >= vocab_size:
             raise ValueError(f"MaskedLM: special_ids: expected ids in [0, {vocab_size}), got {special}")
@@ -110,7 +112,9 @@ class MaskedLM:
         self.special[special] = True
         self.ordinary = np.flatnonzero(~self.special)
         if not self.ordinary.size:
-            raise ValueError(f"MaskedLM: vocab_size: expected ordinary tokens beside the special ones, got {vocab_size}")
+            raise ValueError(
+                f"MaskedLM: vocab_size: expected ordinary tokens beside the special ones, got {vocab_size}"
+            )
 
     def make_batch(
         self,
@@ -139,7 +143,13 @@ class MaskedLM:
         return self.corrupt(ids, mask, choose < self.rate, how, which, segment_ids)
 
     def corrupt(
-        self, ids: Array, mask: Array, chosen: Array, how: Array, which: Array, segment_ids: Array | None = None
+        self,
+        ids: Array,
+        mask: Array,
+        chosen: Array,
+        how: Array,
+        which: Array,
+        segment_ids: Array | None = None,
     ) -> MaskedLMBatch:
         """Hide the `chosen` tokens, as far as they are ordinary ones.
 

@@ -94,7 +94,9 @@ def test_padding_changes_nothing(model, arguments):
 def test_a_sequence_of_padding_alone_gives_finite_outputs_and_gradients(model, arguments):
     mask = arguments["mask"].copy()
     mask[2] = False
-    hidden, grads = gradient(model, np.random.default_rng(6).standard_normal((3, 5, 8)), **{**arguments, "mask": mask})
+    hidden, grads = gradient(
+        model, np.random.default_rng(6).standard_normal((3, 5, 8)), **{**arguments, "mask": mask}
+    )
     assert np.isfinite(hidden).all()
     assert np.isfinite(grads.flat).all()
 
@@ -144,7 +146,9 @@ def test_collected_arrays_are_the_ones_named(model, arguments):
     else:
         x = cache.collected
         np.testing.assert_allclose(
-            x["encoder.0"] + x["encoder.1.attention"] + x["encoder.1.feed_forward"], x["encoder.1"], atol=1e-14
+            x["encoder.0"] + x["encoder.1.attention"] + x["encoder.1.feed_forward"],
+            x["encoder.1"],
+            atol=1e-14,
         )
     assert not model.forward(**arguments)[1].collected
 
@@ -166,7 +170,7 @@ def test_the_model_stores_nothing_and_threads_may_share_it(make_encoder, inputs)
 
     model = make_encoder(pooler=True)
     dhidden = np.random.default_rng(8).standard_normal((3, 5, 8))
-    before = {k: v for k, v in vars(model).items()}
+    before = dict(vars(model))
     _, expected = gradient(model, dhidden, **inputs)
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda _: gradient(model, dhidden, **inputs)[1].flat, range(16)))

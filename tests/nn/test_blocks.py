@@ -11,7 +11,10 @@ h = 1e-30
 
 
 def generic(block_values, rng):
-    return {k: rng.uniform(0.5, 1.5, v.shape) if "gamma" in k else rng.standard_normal(v.shape) / 3 for k, v in block_values.items()}
+    return {
+        k: rng.uniform(0.5, 1.5, v.shape) if "gamma" in k else rng.standard_normal(v.shape) / 3
+        for k, v in block_values.items()
+    }
 
 
 def zeros(params):
