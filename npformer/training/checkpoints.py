@@ -39,7 +39,8 @@ class Checkpoint(NamedTuple):
 
 def write_arrays(file: BinaryIO, arrays: Mapping[str, Array]) -> None:
     """Write `arrays` into the open `file`."""
-    np.savez(file, allow_pickle=False, **arrays)
+    values: dict[str, Any] = dict(arrays)
+    np.savez(file, **values)
 
 
 def save_checkpoint(folder: str | os.PathLike[str], checkpoint: Checkpoint) -> Path:
