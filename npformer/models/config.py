@@ -38,6 +38,11 @@ class EncoderConfig:
         Standard deviation of the initial weights. With `scale_residual`, the projections that end in a
         residual sum begin smaller by sqrt(2 n_layers) (Radford et al., GPT-2, section 2.3).
     scale_residual : bool
+    embedding_std : float, optional
+        Standard deviation of the initial embeddings; default: `init_std`.
+    neighbour_heads : int
+        So many heads of every layer begin by looking at a neighbour (right, left, two to the right, ...).
+        Needs rotary positions, whose biases can say so.
 
     Raises
     ------
@@ -69,10 +74,13 @@ class EncoderConfig:
     pooler: bool = False
     init_std: float = 0.02
     scale_residual: bool = False
+    embedding_std: float | None = None
+    neighbour_heads: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "d_model", "n_heads", "d_ff", "n_layers", "max_positions", "n_segments"):
-            value, least = getattr(self, name), 0 if name == "n_segments" else 1
+        whole = ("vocab_size", "d_model", "n_heads", "d_ff", "n_layers", "max_positions")
+        for name in (*whole, "n_segments", "neighbour_heads"):
+            value, least = getattr(self, name), 1 if name in whole else 0
             if isinstance(value, bool) or not isinstance(value, int):
                 raise TypeError(f"EncoderConfig: {name}: expected an integer, got {value!r}")
             if value < least:
@@ -97,12 +105,21 @@ class EncoderConfig:
                 "EncoderConfig: n_heads: expected an even d_model / n_heads for rotary positions, "
                 f"got {self.d_model} / {self.n_heads}"
             )
+        most = self.n_heads if self.positions == "rotary" else 0
+        if self.neighbour_heads > most:
+            raise ValueError(
+                f"EncoderConfig: neighbour_heads: expected at most {most} (n_heads, with rotary positions), "
+                f"got {self.neighbour_heads}"
+            )
         for name, low, high in (
             ("rotary_base", 1.0, math.inf),
             ("dropout", 0.0, 1.0),
             ("eps", 0.0, math.inf),
             ("init_std", 0.0, math.inf),
+            ("embedding_std", 0.0, math.inf),
         ):
+            if name == "embedding_std" and self.embedding_std is None:
+                continue
             if not low <= getattr(self, name) < high:  # NaN too
                 raise ValueError(
                     f"EncoderConfig: {name}: expected a number in [{low:g}, {high:g}), "

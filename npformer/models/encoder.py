@@ -101,9 +101,9 @@ class Encoder:
     def _init(self, rng: np.random.Generator) -> dict[str, Array]:
         c, std = self.config, self.config.init_std
         output_std = std / math.sqrt(2 * c.n_layers) if c.scale_residual else std
-        values = self.embeddings.init(rng, std)
+        values = self.embeddings.init(rng, std if c.embedding_std is None else c.embedding_std)
         for layer in self.layers:
-            values |= layer.init(rng, std, output_std)
+            values |= layer.init(rng, std, output_std, c.neighbour_heads)
         if self.final_norm is not None:
             values |= self.final_norm.init(rng, std)
         if c.mlm:

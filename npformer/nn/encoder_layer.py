@@ -79,10 +79,15 @@ class EncoderLayer:
         self.feed_forward_norm = LayerNorm(f"{name}.feed_forward_norm", d_model, eps)
         self.dropout = Dropout(dropout)
 
-    def init(self, rng: np.random.Generator, std: float, output_std: float) -> dict[str, Array]:
-        """Return initial values by name; `output_std` is for the projections that end in a residual sum."""
+    def init(
+        self, rng: np.random.Generator, std: float, output_std: float, neighbour_heads: int = 0
+    ) -> dict[str, Array]:
+        """Return initial values by name; `output_std` is for the projections that end in a residual sum.
+
+        For `neighbour_heads` see `SelfAttention.init`.
+        """
         return {
-            **self.attention.init(rng, std, output_std),
+            **self.attention.init(rng, std, output_std, neighbour_heads),
             **self.attention_norm.init(rng, std),
             **self.feed_forward.init(rng, std, output_std),
             **self.feed_forward_norm.init(rng, std),

@@ -30,9 +30,10 @@ class RunConfig:
         Turned into a number of steps before the first.
     layers, d_model, heads, d_ff : int
         Of the encoder; d_ff None = 4 · d_model.
-    norm, positions, activation, dropout, rotary_base, init_std
+    norm, positions, activation, dropout, rotary_base, init_std, embedding_std, neighbour_heads
         See `EncoderConfig`. (BERT's 0.02 suits a width of 768; a narrow model that begins so small spends
-        a third of a short run on the plateau of unigram loss, docs/pretraining.md.)
+        a third of a short run on the plateau of unigram loss, docs/pretraining.md.) `neighbour_heads` None =
+        half of the heads where the positions are rotary.
     vocab_size, cased
         Of the tokenizer; the run's vocabulary is smaller where the text supports no more.
     seq_len, batch_size, accumulate : int
@@ -81,12 +82,14 @@ class RunConfig:
     activation: str = "gelu_tanh"
     dropout: float = 0.0
     init_std: float = 0.06
+    embedding_std: float = 0.15
+    neighbour_heads: int | None = None
     vocab_size: int = 4000
     cased: bool = False
     seq_len: int = 64
     batch_size: int = 16
     accumulate: int = 1
-    mask_rate: float = 0.3
+    mask_rate: float = 0.4
     optimizer: str = "adamw"
     lr: float = 3e-3
     schedule: str = "cosine"
@@ -104,11 +107,12 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.steps is None and self.minutes is None:
             raise ValueError("steps: expected a number of steps, or minutes, got neither")
-        least = {"seed": 0, "seq_len": 8, "vocab_size": 10}
+        least = {"seed": 0, "neighbour_heads": 0, "seq_len": 8, "vocab_size": 10}
+        optional = ("steps", "d_ff", "neighbour_heads", "eval_every", "checkpoint_every")
         whole = ("seed", "steps", "layers", "d_model", "heads", "d_ff", "vocab_size", "seq_len", "batch_size")
-        for name in (*whole, "accumulate", "lanes", "eval_every", "checkpoint_every"):
+        for name in (*whole, "accumulate", "lanes", "neighbour_heads", "eval_every", "checkpoint_every"):
             value, low = getattr(self, name), least.get(name, 1)
-            if value is None and name in ("steps", "d_ff", "eval_every", "checkpoint_every"):
+            if value is None and name in optional:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise ValueError(f"{name}: expected a whole number of at least {low}, got {value}")
@@ -116,6 +120,7 @@ class RunConfig:
             ("minutes", 0.0, math.inf, True),
             ("rotary_base", 1.0, math.inf, True),
             ("init_std", 0.0, math.inf, True),
+            ("embedding_std", 0.0, math.inf, True),
             ("dropout", 0.0, 1.0, False),
             ("mask_rate", 0.0, 1.0, True),
             ("lr", 0.0, math.inf, True),
@@ -155,6 +160,9 @@ class RunConfig:
 
     def encoder(self, vocab_size: int) -> EncoderConfig:
         """Return the configuration of the model, for the vocabulary that the text supported."""
+        neighbours = self.neighbour_heads
+        if neighbours is None:
+            neighbours = self.heads // 2 if self.positions == "rotary" else 0
         return EncoderConfig(
             vocab_size=vocab_size,
             d_model=self.d_model,
@@ -169,6 +177,8 @@ class RunConfig:
             rotary_base=self.rotary_base,
             dropout=self.dropout,
             init_std=self.init_std,
+            embedding_std=self.embedding_std,
+            neighbour_heads=neighbours,
             scale_residual=True,
         )
 

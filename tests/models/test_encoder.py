@@ -188,6 +188,21 @@ def test_initial_weights_are_reproducible_and_residual_projections_can_begin_sma
     assert a.flat.dtype == np.float32
 
 
+def test_initial_embeddings_and_neighbours():
+    values = {"vocab_size": 500, "d_model": 32, "n_heads": 4, "d_ff": 64, "n_layers": 2, "max_positions": 16}
+    plain = Encoder(EncoderConfig(**values, positions="rotary", embedding_std=0.15)).params
+    assert plain["embeddings.token"].std() == pytest.approx(0.15, rel=0.05)
+    assert plain["encoder.0.attention.query.weight"].std() == pytest.approx(0.02, rel=0.1)
+    assert not plain["encoder.0.attention.query.bias"].any()
+    looking = Encoder(EncoderConfig(**values, positions="rotary", neighbour_heads=2)).params
+    for i in range(2):
+        heads = looking[f"encoder.{i}.attention.key.bias"].reshape(4, 8)
+        assert heads.any(axis=1).tolist() == [True, True, False, False]
+    for positions, number in (("rotary", 5), ("learned", 1), ("rotary", -1)):
+        with pytest.raises(ValueError, match="neighbour_heads: expected at"):
+            EncoderConfig(**values, positions=positions, neighbour_heads=number)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

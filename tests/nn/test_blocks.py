@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npformer.nn import Embeddings, EncoderLayer, LayerNorm, Linear
+from npformer.nn import Embeddings, EncoderLayer, LayerNorm, Linear, SelfAttention
 
 h = 1e-30
 
@@ -105,3 +105,18 @@ def test_repeated_tokens_and_positions_accumulate():
     np.testing.assert_allclose(grads["e.position"][:3], dx[0] + dx[1], rtol=1e-14)
     np.testing.assert_array_equal(grads["e.position"][3:], 0)
     np.testing.assert_allclose(grads["e.segment"][1], dx[0, 1] + dx[0, 2], rtol=1e-14)
+
+
+@pytest.mark.parametrize(("n_heads", "base"), [(5, 100.0), (6, 1000.0)])
+def test_neighbour_heads_begin_by_looking_at_a_neighbour(n_heads, base):
+    T, d_head = 12, 32
+    d_model = n_heads * d_head
+    block = SelfAttention("a", d_model, n_heads, rotary_base=base)
+    params = block.init(np.random.default_rng(0), 0.01, 0.01, n_heads - 1)
+    x, t = np.random.default_rng(1).standard_normal((1, T, d_model)), np.arange(T)
+    weights = block.forward(params, x)[1].attention.P[0]  # (h, T, T)
+    for head, offset in enumerate([1, -1, 2, -2, 3][: n_heads - 1]):
+        inside = t[(t + offset >= 0) & (t + offset < T)]
+        assert (weights[head, inside].argmax(axis=-1) == inside + offset).all()
+        assert weights[head, inside, inside + offset].min() > 0.5
+    assert weights[-1].max() < 0.2  # the head that is left begins with about equal shares
