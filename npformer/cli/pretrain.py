@@ -25,6 +25,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "dropout": (float, "share of the activations dropped"),
     "init_std": (float, "standard deviation of the initial weights"),
     "embedding_std": (float, "standard deviation of the initial embeddings"),
+    "embedding_init": (str, "cooccurrence (from the training text) or random"),
     "neighbour_heads": (int, "heads of a layer that begin by looking at a neighbour (half, if rotary)"),
     "vocab_size": (int, "pieces of the tokenizer; an error if the text does not support as many"),
     "seq_len": (int, "tokens in a sequence"),

@@ -34,6 +34,8 @@ class RunConfig:
         See `EncoderConfig`. (BERT's 0.02 suits a width of 768; a narrow model that begins so small spends
         a third of a short run on the plateau of unigram loss, docs/pretraining.md.) `neighbour_heads` None =
         half of the heads where the positions are rotary.
+    embedding_init : {"cooccurrence", "random"}
+        Tokens begin from what stands beside them in the training text (cooccurrence.py), or anywhere.
     vocab_size, cased
         Of the tokenizer; the run's vocabulary is smaller where the text supports no more.
     seq_len, batch_size, accumulate : int
@@ -79,11 +81,12 @@ class RunConfig:
     norm: str = "pre"
     positions: str = "rotary"
     rotary_base: float = 100.0
-    activation: str = "gelu_tanh"
+    activation: str = "gelu"
     dropout: float = 0.0
     init_std: float = 0.06
     embedding_std: float = 0.15
     neighbour_heads: int | None = None
+    embedding_init: str = "cooccurrence"
     vocab_size: int = 4000
     cased: bool = False
     seq_len: int = 64
@@ -143,6 +146,7 @@ class RunConfig:
         for name, allowed in (
             ("norm", ("pre", "post")),
             ("positions", ("rotary", "learned", "sinusoidal")),
+            ("embedding_init", ("cooccurrence", "random")),
             ("optimizer", ("adamw", "adam", "sgd")),
             ("schedule", SCHEDULES),
             ("dtype", ("float32", "float64")),

@@ -100,7 +100,9 @@ def _train(
     assert checkpoint_every is not None
     done, length = 0, 0
     newest = load_newest(run.checkpoints, say)
-    if newest is not None:
+    if newest is None:
+        trainer.start_from_text()
+    else:
         trainer.restore(newest.params, newest.optimizer)
         done, length = newest.step, newest.about["metrics_bytes"]
         say(f"going on after step {done:,} of {steps:,}")

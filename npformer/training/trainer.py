@@ -15,6 +15,7 @@ from ..optim import clip_by_global_norm
 from ..text import Packed, WordPieceTokenizer
 from . import draws
 from .config import RunConfig, build_model, build_objective, build_optimizer, build_schedule
+from .cooccurrence import cooccurrence_embeddings
 from .diagnosis import find_not_finite
 from .step import gradient
 from .threads import one_blas_thread
@@ -70,6 +71,17 @@ class Trainer:
         self.optimizer = build_optimizer(config, self.model)
         self.schedule = build_schedule(config)
         self.lanes = [self.model.params.zeros_like() for _ in range(config.lanes)]
+
+    def start_from_text(self) -> None:
+        """Give the token embeddings of a new run what its text says about them, if it is asked for."""
+        c = self.config
+        if c.embedding_init != "cooccurrence":
+            return
+        table = self.model.params["embeddings.token"]
+        rng = draws.generator(c.seed, draws.COOCCURRENCE)
+        rows = c.embedding_std * cooccurrence_embeddings(self.train, len(table), c.d_model, rng)
+        known = rows.any(axis=1)  # the others stay random
+        table[known] = rows[known]
 
     def batch(self, step: int) -> tuple[Any, Array]:
         """Return the corrupted batch of a step, and which sequences of the data it is made of."""

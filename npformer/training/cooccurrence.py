@@ -1,0 +1,102 @@
+"""Initial embeddings out of the training text: pieces that keep the same company begin close together.
+
+    n_o[a, b]  how often piece b stands o places after piece a,          o = 1, -1, 2, -2
+    pmi        = log( n_o[a, b] · N / (n_o[a] · n'_o[b]) ),              n' = counts to the power ¾, of sum N
+    M          = the positive pmi, the four offsets beside each other    (V, 4 V), sparse
+    M          ≈ U S Wᵀ,                                                 the d largest singular values
+    E          = U S^½, centred, its features mixed by a random rotation, its rows of one length
+
+Which pieces are alike takes gradients most of a short run to find out; here it is known from the start.
+
+Vectors out of positive pmi are Levy and Goldberg's (Neural Word Embedding as Implicit Matrix Factorization,
+NIPS 2014), with the powers ½ and ¾ after Levy, Goldberg and Dagan (Improving Distributional Similarity
+with Lessons Learned from Word Embeddings, TACL 2015); U by random projection is Halko, Martinsson and Tropp's
+(arXiv:0909.4061, algorithm 4.4).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from ..text import Packed
+
+Array = npt.NDArray[Any]
+OFFSETS = (1, -1, 2, -2)
+POWER = 0.75  # of the counts of the company: a rare companion says less than its pmi claims
+MORE = 32  # columns of the random projection beyond d
+ITERATIONS = 4  # of the subspace iteration: the row of singular values is long and flat
+
+
+def cooccurrence_embeddings(train: Packed, vocab_size: int, d_model: int, rng: np.random.Generator) -> Array:
+    """Return an embedding for each piece that the text has company for.
+
+    Parameters
+    ----------
+    train : Packed
+    vocab_size, d_model : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (vocab_size, d_model)
+        Rows have the length sqrt(d_model), so that a number in it is about 1; the row of a piece without
+        company, e.g. [MASK], is 0.
+
+    Examples
+    --------
+    >>> ids = np.array([[5, 7, 6], [5, 8, 6], [9, 5, 9], [9, 6, 9]] * 5)  # 7 and 8 keep the same company
+    >>> rows = cooccurrence_embeddings(Packed(ids, ids > 0), 10, 4, np.random.default_rng(0))
+    >>> (rows @ rows[7] / 4).round(2)[[7, 8]]  # the cosines
+    array([1., 1.])
+    """
+    pmi = sparse.hstack([_positive_pmi(_counts(train, o, vocab_size)) for o in OFFSETS]).tocsr()
+    d = min(d_model, vocab_size)
+    rows = np.zeros((vocab_size, d_model))
+    left, singular = _largest_singular(pmi, d, rng)
+    rows[:, :d] = left * np.sqrt(singular)
+    alone = np.diff(pmi.indptr) == 0
+    rows -= rows[~alone].mean(axis=0) if not alone.all() else 0.0
+    rotation, _ = np.linalg.qr(rng.standard_normal((d_model, d_model)))
+    rows = rows @ rotation
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    alone |= length[:, 0] < 1e-9
+    rows[alone] = 0.0
+    return rows * (np.sqrt(d_model) / np.where(alone[:, None], 1.0, length))
+
+
+def _counts(train: Packed, offset: int, V: int) -> Any:
+    """Return n_o as a sparse matrix (V, V)."""
+    T = train.ids.shape[1]
+    here = slice(max(0, -offset), T - max(0, offset))
+    there = slice(max(0, offset), T - max(0, -offset))
+    both = train.mask[:, here] & train.mask[:, there]
+    a, b = train.ids[:, here][both], train.ids[:, there][both]
+    ones = sparse.coo_matrix((np.ones(a.size), (a, b)), shape=(V, V))
+    return ones.tocsr().tocoo()  # csr adds the repeats up
+
+
+def _positive_pmi(counts: Any) -> Any:
+    """Return the positive pmi of each pair that occurs, as a sparse matrix (V, V)."""
+    of_a = np.asarray(counts.sum(axis=1)).ravel()
+    of_b = np.asarray(counts.sum(axis=0)).ravel()
+    N = of_a.sum()
+    of_b **= POWER
+    of_b *= N / max(of_b.sum(), 1.0)
+    pmi = np.log(counts.data * N / (of_a[counts.row] * of_b[counts.col]))
+    up = pmi > 0
+    return sparse.coo_matrix((pmi[up], (counts.row[up], counts.col[up])), shape=counts.shape)
+
+
+def _largest_singular(M: Any, d: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return the left singular vectors (V, d) of the d largest singular values, and these, largest first."""
+    V, W = M.shape
+    Q, _ = np.linalg.qr(M @ rng.standard_normal((W, min(d + MORE, V))))
+    for _ in range(ITERATIONS):
+        Q, _ = np.linalg.qr(M @ (M.T @ Q))
+    B = M.T @ Q
+    squares, left = np.linalg.eigh(B.T @ B)  # within the subspace; the smallest first
+    return (Q @ left)[:, ::-1][:, :d], np.sqrt(np.maximum(squares[::-1][:d], 0.0))
