@@ -83,7 +83,7 @@ class RunConfig:
     rotary_base: float = 100.0
     activation: str = "gelu"
     dropout: float = 0.0
-    init_std: float = 0.06
+    init_std: float = 0.04
     embedding_std: float = 0.15
     neighbour_heads: int | None = None
     embedding_init: str = "cooccurrence"
@@ -94,7 +94,7 @@ class RunConfig:
     accumulate: int = 1
     mask_rate: float = 0.4
     optimizer: str = "adamw"
-    lr: float = 3e-3
+    lr: float = 2e-3
     schedule: str = "cosine"
     warmup: float = 0.05
     weight_decay: float = 0.01
