@@ -9,6 +9,7 @@ the purpose. Exit status 0: parameters, metrics and result are identical, bit fo
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import signal
 import subprocess
@@ -23,6 +24,7 @@ import numpy as np
 from npformer.text import Document
 from npformer.training import RunConfig, create_run, fit, load_newest, open_run, prepare
 from npformer.training import checkpoints as checkpoints_module
+from npformer.training.threads import BLAS_VARIABLES
 
 WORDS = "the cat sat on a mat and saw one dog run over green hills while rain fell from grey clouds"
 
@@ -85,7 +87,7 @@ def kill_once(folder: Path, draw: random.Random, span: int, in_write: bool) -> s
     torn_before = torn_files(folder)
     wanted = steps_timed(folder) + draw.randint(0, span)
     command = [sys.executable, __file__, "--child", str(folder), *(["--slow-writes"] if in_write else [])]
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, env=dict(os.environ, **dict.fromkeys(BLAS_VARIABLES, "1")))
     while process.poll() is None:
         if torn_files(folder) - torn_before if in_write else steps_timed(folder) >= wanted:
             time.sleep(draw.uniform(0, 0.3 if in_write else 0.02))
