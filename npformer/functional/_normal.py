@@ -56,7 +56,8 @@ def normal(x: Array) -> tuple[Array, Array]:
 
 def _normal_float32(x: Array) -> tuple[Array, Array]:
     # In place wherever it can be: what counts here is how often memory is walked through.
-    a = np.minimum(np.abs(x), FAR)
+    a = np.maximum(x, -x)
+    np.minimum(a, FAR, out=a)
     u = a * SLOPE_OF_U
     u += 1
     np.reciprocal(u, out=u)

@@ -124,7 +124,7 @@ def proof() -> type[Proof]:
 
 @pytest.fixture(params=[*range(4), *(pytest.param(s, marks=pytest.mark.thorough) for s in range(4, 20))])
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
-    """Twenty seeds: every proof holds at all of them (tests/proof runs all twenty of its own by default)."""
+    """Twenty seeds: every proof holds at all of them (tests/proof has twenty of its own)."""
     return np.random.default_rng(request.param)
 
 

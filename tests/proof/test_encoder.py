@@ -32,7 +32,7 @@ def rows_of(point: Point, label: str = POST) -> dict[str, Row]:
 
 
 @pytest.mark.parametrize(
-    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(2, 20))]
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(1, 20))]
 )
 def test_the_encoder_passes(seed: int) -> None:
     rows = prove_encoder(seed)

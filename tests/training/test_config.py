@@ -81,19 +81,19 @@ def test_the_intervals_follow_the_number_of_steps():
 
 
 def test_what_is_built():
-    config = RunConfig(steps=100, layers=2, d_model=16, heads=2, dtype="float64", mask_rate=0.4, seed=3)
+    config = RunConfig(steps=100, layers=2, d_model=16, heads=2, dtype="float64", mask_rate=0.35, seed=3)
     tokenizer = WordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh"])
     model = build_model(config, tokenizer.vocab_size)
     assert model.params.flat.dtype == np.float64
     assert (model.config.d_ff, model.config.vocab_size, model.config.max_positions) == (64, 13, 64)
     assert np.array_equal(model.params.flat, build_model(config, 13).params.flat)
-    assert build_objective(config, tokenizer).rate == 0.4
+    assert build_objective(config, tokenizer).rate == 0.35
     for name, kind in (("adamw", AdamW), ("adam", Adam), ("sgd", SGD)):
         optimizer = build_optimizer(RunConfig(steps=1, optimizer=name, weight_decay=0.5), model)
         assert type(optimizer) is kind
         assert {decay for _, _, decay in optimizer.segments} == {0.0, 0.5}
     for name, last in (("constant", 3e-3), ("linear", 3e-3 / 95), ("cosine", None)):
-        schedule = build_schedule(RunConfig(steps=100, schedule=name))
+        schedule = build_schedule(RunConfig(steps=100, schedule=name, lr=3e-3))
         assert math.isclose(schedule(5), 3e-3)
         assert math.isclose(schedule(0), 3e-3 / 6)
         if last is not None:
