@@ -15,8 +15,8 @@
 
 3 is Bayes' rule where l and r are independent given w, which makes it too sure of itself. With the mean of
 the two bigrams it loses less on held-out text than either alone. A neighbour that was never seen, such as
-[MASK], has no counts: 2 is then the unigram, and q leaves the other neighbour to decide. Special tokens can be
-neighbours but are never predicted; padding is neither.
+[MASK], has no counts: 2 is then the unigram, and q leaves the other neighbour to decide. Special tokens can
+be neighbours but are never predicted; padding is neither.
 
 References
 ----------
