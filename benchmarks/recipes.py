@@ -35,7 +35,7 @@ CHANGES = {
     "post-norm": "--norm post",
     "15 % targets": "--mask-rate 0.15",
     "30 % targets": "--mask-rate 0.3",
-    "rate 2e-3": "--lr 2e-3",
+    "rate 3e-3": "--lr 3e-3",
     "relu": "--activation relu",
 }
 

@@ -525,3 +525,44 @@ def test_experts_see_the_evidence_of_failures_alone_and_are_ranked():
     assert [h.identifier for h in report["y"].hypotheses] == ["sign", "guess"]
     assert "A minus too many." in str(report)
     assert report["x"].hypotheses == ()
+
+
+@pytest.mark.parametrize("offset", [1e6, 1e10, 1e12, 1e13])
+@pytest.mark.parametrize("factor", [0.0, 1.0, 1 + 1e-4, 1.5, 2.0])
+def test_large_outputs_excuse_no_wrong_gradient(offset, factor):
+    x = np.random.default_rng(0).standard_normal((2, 2))
+    report = check(lambda x: (x**2 + offset, x), lambda dout, x: dout * 2 * factor * x, [x])
+    assert report.passed == (factor == 1.0)
+
+
+@pytest.mark.parametrize(("dtype", "offset"), [(np.float32, 1e4), (np.float32, 1e5)])
+def test_large_outputs_excuse_no_wrong_gradient_in_float32(dtype, offset):
+    x = np.random.default_rng(0).standard_normal(100).astype(dtype)
+    for factor, passed in ((1.0, True), (1.01, False), (2.0, False)):
+        report = check(
+            lambda x: (np.sin(x) + x.dtype.type(offset), x),
+            lambda dout, x, factor=factor: (dout * np.cos(x) * factor).astype(x.dtype),
+            [x],
+        )
+        assert report.passed == passed, factor
+
+
+def test_outputs_so_large_that_the_stencil_cannot_tell():
+    def forward(x):
+        return np.asarray(x.real if np.iscomplexobj(x) else x) ** 2 + 1e14, x
+
+    x = np.random.default_rng(0).standard_normal((2, 2))
+    report = check(forward, lambda dout, x: dout * 3 * x, [x])
+    assert not report.passed
+
+
+@pytest.mark.parametrize("frequency", [1e3, 5e3, 1e4, 1e5])
+def test_a_function_faster_than_the_stencil(frequency):
+    x = np.random.default_rng(0).standard_normal((2, 2))
+
+    def forward(x):
+        return np.sin(frequency * x), x
+
+    for factor, passed in ((1.0, True), (1.001, False)):
+        report = check(forward, lambda dout, x, f=factor: dout * f * frequency * np.cos(frequency * x), [x])
+        assert report.passed == passed
