@@ -81,6 +81,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"npformer {args.command}: {one_line(error)}", file=sys.stderr)
         return 2
+    except MemoryError as error:  # NumPy's says how much was asked for
+        if args.debug:
+            raise
+        print(f"npformer {args.command}: too large for the memory: {one_line(error)}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         if args.debug:
             raise

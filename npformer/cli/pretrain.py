@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,10 @@ def run(args: argparse.Namespace) -> int:
     except Interruption as error:
         _say(f"{error}\ngo on with: {again}")
         return 130
+    except MemoryError:
+        if args.resume is None and not list(run.checkpoints.iterdir()):
+            shutil.rmtree(run.folder)  # made a moment ago, with nothing to go on from
+        raise
     except KeyboardInterrupt:  # during the evaluation at the end
         _say(f"interrupted; finish with: {again}")
         return 130
@@ -110,6 +115,8 @@ def _prepare(args: argparse.Namespace) -> tuple[Path, Any, dict[str, Any]]:
     from ..training.threads import available_cores
 
     given = {name: value for name in (*FIELDS, "cased") if (value := getattr(args, name)) is not None}
+    if args.steps is not None and args.minutes is not None:
+        raise ValueError("minutes: expected --steps or --minutes, got both")
     name = args.preset or DEFAULT
     config = preset(name, **given)
     folder = Path(args.out) if args.out is not None else free_folder()

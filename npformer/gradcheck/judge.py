@@ -212,9 +212,9 @@ def _rough(
 
 
 def _holds_float32(a: Array) -> bool:
-    """Is every number one that float32 can hold?"""
+    """Is every number one that float32 can hold, and are there any but zeros, which say nothing?"""
     with np.errstate(over="ignore"):
-        return bool(np.array_equal(a, a.astype(np.float32), equal_nan=True))
+        return bool(a.any()) and bool(np.array_equal(a, a.astype(np.float32), equal_nan=True))
 
 
 def _rounded(a: Array, numeric: Array, of_scale: Array, judged: Array) -> bool:

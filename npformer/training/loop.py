@@ -101,6 +101,8 @@ def _train(
     done, length = 0, 0
     newest = load_newest(run.checkpoints, say)
     if newest is None:
+        if list_checkpoints(run.checkpoints):
+            say("no checkpoint can be read: starting again from the first step")
         trainer.start_from_text()
     else:
         trainer.restore(newest.params, newest.optimizer)

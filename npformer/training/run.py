@@ -49,7 +49,15 @@ class Run:
     def result(self) -> dict[str, Any] | None:
         """What the finished run achieved; None before it has finished."""
         path = self.folder / "result.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        if not path.is_file():
+            return None
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            for model in values["models"]:
+                model["name"], model["nats"], model["accuracy"], model["positions"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: damaged ({error}); delete it to evaluate the run again") from None
+        return values
 
 
 def free_folder(parent: str | os.PathLike[str] = "runs", name: str = "pretrain") -> Path:
@@ -147,6 +155,9 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
         if values["run"] != "pretrain":
             raise KeyError("run")
         config = RunConfig.from_dict(values["config"])
+        if config.steps is None:
+            raise KeyError("steps")
+        config = config.with_steps(config.steps)  # intervals that somebody has taken out come back
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not the configuration of a pre-training run ({error})") from None
     tokenizer = WordPieceTokenizer.from_file(folder / "vocab.txt", lowercase=not config.cased)
@@ -159,6 +170,12 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
         raise FileNotFoundError(f"{path}: the run's data is missing") from None
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: damaged ({error})") from None
+    largest = max(int(part.ids.max(initial=0)) for part in (train, held_out))
+    if largest >= tokenizer.vocab_size:
+        raise ValueError(
+            f"{folder / 'vocab.txt'}: expected more than {largest} pieces, as in data.npz, "
+            f"got {tokenizer.vocab_size}"
+        )
     return Run(folder, config, tokenizer, train, held_out)
 
 

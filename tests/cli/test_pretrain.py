@@ -237,3 +237,14 @@ def test_blas_gets_one_thread_before_numpy_loads(corpus):
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == "1 1 1\n"
+
+
+def test_what_does_not_fit_the_memory_is_one_line_and_leaves_nothing(corpus, capsys):
+    assert main(["pretrain", "text.txt", *SMALL, "--batch-size", str(10**14)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("npformer pretrain: too large for the memory")
+    assert files(corpus.parent) == {"text.txt", "runs"}
+
+
+def test_steps_and_minutes_are_one_too_many(corpus, capsys):
+    assert main(["pretrain", "text.txt", *SMALL, "--minutes", "1"]) == 2
+    assert "expected --steps or --minutes, got both" in capsys.readouterr().err

@@ -566,3 +566,12 @@ def test_a_function_faster_than_the_stencil(frequency):
     for factor, passed in ((1.0, True), (1.001, False)):
         report = check(forward, lambda dout, x, f=factor: dout * f * frequency * np.cos(frequency * x), [x])
         assert report.passed == passed
+
+
+def test_a_dropped_small_gradient_is_wrong_and_no_matter_of_precision():
+    a, b = np.random.default_rng(0).standard_normal((2, 4))
+    report = check(
+        lambda a, b: (1e6 * a + 1e-3 * b, None), lambda dout, cache: (1e6 * dout, 0 * dout), {"a": a, "b": b}
+    )
+    assert report["a"].passed
+    assert report["b"].verdict is not Verdict.PRECISION

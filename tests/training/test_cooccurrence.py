@@ -8,7 +8,13 @@ from scipy import sparse
 
 from npformer.text import Packed
 from npformer.training.config import RunConfig
-from npformer.training.cooccurrence import _largest_singular, _positive_pmi, cooccurrence_embeddings
+from npformer.training.cooccurrence import (
+    OFFSETS,
+    _counts,
+    _largest_singular,
+    _positive_pmi,
+    cooccurrence_embeddings,
+)
 from npformer.training.trainer import Trainer
 
 
@@ -69,6 +75,33 @@ def test_the_random_projection_finds_what_the_svd_does():
     mine, singular = _largest_singular(sparse.csr_matrix(M), 5, rng)
     np.testing.assert_allclose(singular, S[:5], rtol=1e-10)
     np.testing.assert_allclose(np.abs((U[:, :5] * mine).sum(axis=0)), 1.0, rtol=1e-10)
+
+
+def test_counts_by_hand_leave_padding_out():
+    ids, mask = np.array([[5, 6, 5, 7], [6, 7, 0, 0]]), np.array([[1, 1, 1, 1], [1, 1, 0, 0]], dtype=bool)
+    assert OFFSETS == (1, -1, 2, -2)
+    pairs = {
+        1: {(5, 6): 1, (6, 5): 1, (5, 7): 1, (6, 7): 1},
+        -1: {(6, 5): 1, (5, 6): 1, (7, 5): 1, (7, 6): 1},
+        2: {(5, 5): 1, (6, 7): 1},
+        -2: {(5, 5): 1, (7, 6): 1},
+    }
+    for offset, expected in pairs.items():
+        counts = _counts(Packed(ids, mask), offset, 9)
+        found = zip(counts.row.tolist(), counts.col.tolist(), counts.data.tolist(), strict=True)
+        assert {(a, b): n for a, b, n in found} == expected
+
+
+def test_rows_follow_the_formula(train):
+    """U S^½, centred, of one length: the cosines, which no rotation changes."""
+    known = [5, 6, 7, 8, 10, 11, 12, 13]
+    M = np.hstack([_positive_pmi(_counts(train, o, 20)).toarray() for o in OFFSETS])
+    U, S, _ = np.linalg.svd(M)
+    E = (U[:, :6] * np.sqrt(S[:6]))[known]
+    E -= E.mean(axis=0)
+    E /= np.linalg.norm(E, axis=1, keepdims=True)
+    rows = cooccurrence_embeddings(train, 20, 6, np.random.default_rng(1))[known] / np.sqrt(6)
+    np.testing.assert_allclose(rows @ rows.T, E @ E.T, atol=1e-8)
 
 
 class _Tokenizer:

@@ -188,6 +188,40 @@ def test_a_torn_checkpoint_costs_steps_and_nothing_else(make_run):
     assert everything(run) == everything(calm)
 
 
+def test_checkpoints_that_are_all_torn_are_not_passed_over_in_silence(make_run):
+    calm, run = make_run("calm"), make_run()
+    quiet_fit(calm)
+    quiet_fit(run)
+    (run.folder / "result.json").unlink()
+    for path in checkpoints_module.list_checkpoints(run.checkpoints):
+        path.write_bytes(path.read_bytes()[:1000])
+    (run.folder / ".result.json.123.tmp").write_text("half")
+    said: list[str] = []
+    quiet_fit(open_run(run.folder), said=said)
+    assert said[2] == "no checkpoint can be read: starting again from the first step"
+    assert everything(run) == everything(calm)
+    assert not list(run.folder.glob(".*.tmp"))
+
+
+def test_parameters_that_an_update_spoiled_are_not_saved(make_run, monkeypatch):
+    run = make_run()
+    update = trainer_module.Trainer.update
+
+    def spoiling(self, step, executor=None):
+        shown = update(self, step, executor)
+        if step == 5:
+            self.model.params["encoder.0.attention.value.weight"][0, 0] = np.inf
+        return shown
+
+    monkeypatch.setattr(trainer_module.Trainer, "update", spoiling)
+    with pytest.raises(TrainingStopped, match=r"first not finite: parameter encoder\.0\.attention"):
+        quiet_fit(run)
+    monkeypatch.undo()
+    newest = load_newest(run.checkpoints, print)
+    assert newest is not None
+    assert newest.step == 3
+
+
 def test_not_finite_stops_with_a_diagnosis_and_whole_checkpoints(make_run, monkeypatch):
     run = make_run(layers=2)
     update = trainer_module.Trainer.update

@@ -86,6 +86,23 @@ def test_folders_that_are_no_run(tmp_path: Path, make_run):
         open_run(run.folder)
 
 
+def test_damage_that_json_and_numpy_do_not_see(make_run):
+    run = make_run()
+    path = run.folder / "config.json"
+    config = json.loads(path.read_text())
+    config["config"] |= {"eval_every": None, "checkpoint_every": None}
+    path.write_text(json.dumps(config))
+    assert open_run(run.folder).config.eval_every == max(1, run.config.steps // 10)
+    for text in ("{", '{"models": 3}', '{"models": [{"name": "encoder"}]}', "[]"):
+        (run.folder / "result.json").write_text(text)
+        with pytest.raises(ValueError, match="result.json: damaged"):
+            print(open_run(run.folder).result)
+    vocab = run.folder / "vocab.txt"
+    vocab.write_text("\n".join(vocab.read_text().splitlines()[:12]) + "\n")
+    with pytest.raises(ValueError, match="vocab.txt: expected more than"):
+        open_run(run.folder)
+
+
 def test_a_run_without_a_number_of_steps_is_not_begun(tmp_path: Path, text: str):
     prepared = prepare([Document("text", text)], RunConfig(minutes=1.0, vocab_size=60))
     with pytest.raises(ValueError, match="expected a number of steps"):
