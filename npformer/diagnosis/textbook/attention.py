@@ -1,0 +1,113 @@
+"""Attention, and multi-head attention of a sequence to itself or to another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .language import (
+    Array,
+    T,
+    exp,
+    gather,
+    group_sum,
+    heads,
+    largest,
+    merge,
+    neg_inf_where,
+    sum_over,
+    sum_rows,
+    sum_to,
+    where,
+)
+
+
+def scaled_dot_product_attention(
+    q: Array, k: Array, v: Array, bias: Array, dout: Array, allowed: Array, scale: float, keep: Array, p: float
+) -> Any:
+    """softmax(scale · q kᵀ + bias) v; allowed, keep and bias may be everything, ones and zeros."""
+    k_each = gather(k, q)
+    v_each = gather(v, q)
+    Z = scale * (q @ T(k_each)) + bias + neg_inf_where(~allowed)
+    e = exp(Z - largest(Z, -1))
+    total = sum_over(e, -1)
+    P = e / where(total == 0, 1, total)
+    keep_scale = 1 / (1 - p)
+    P_kept = P * keep * keep_scale
+    out = P_kept @ v_each
+    dv_each = T(P_kept) @ dout  # 1
+    dP_kept = dout @ T(v_each)  # 1
+    dP = dP_kept * keep * keep_scale  # 2
+    P_dP = P * dP  # 3
+    D = sum_over(P_dP, -1)  # 3
+    centred = dP - D  # 3
+    dS = P * centred  # 3
+    dbias = sum_to(dS, bias)  # 4
+    dZ_q = scale * dS  # 5
+    dZ_k = scale * dS  # 5
+    dq = dZ_q @ k_each  # 5
+    dk_each = T(dZ_k) @ q  # 5
+    dk = group_sum(dk_each, k)  # 5
+    dv = group_sum(dv_each, v)  # 1
+    return out, dq, dk, dv, dbias
+
+
+def multi_head_attention(
+    x: Array,
+    w_q: Array,
+    w_k: Array,
+    w_v: Array,
+    w_o: Array,
+    b_q: Array,
+    b_k: Array,
+    b_v: Array,
+    b_o: Array,
+    dout: Array,
+    h: int,
+    allowed: Array,
+    scale: float,
+    keep: Array,
+    p: float,
+) -> Any:
+    """Self-attention with h heads."""
+    Q = heads(x @ w_q + b_q, h)
+    K = heads(x @ w_k + b_k, h)
+    V = heads(x @ w_v + b_v, h)
+    Z = scale * (Q @ T(K)) + neg_inf_where(~allowed)
+    e = exp(Z - largest(Z, -1))
+    total = sum_over(e, -1)
+    P = e / where(total == 0, 1, total)
+    keep_scale = 1 / (1 - p)
+    P_kept = P * keep * keep_scale
+    O = P_kept @ V
+    joined = merge(O)
+    out = joined @ w_o + b_o
+    rows = x.reshape(-1, x.shape[-1])
+    dy = dout.reshape(-1, dout.shape[-1])  # 7
+    joined_rows = joined.reshape(-1, joined.shape[-1])
+    db_o = sum_rows(dout)  # 7
+    dw_o = T(joined_rows) @ dy  # 7
+    djoined = dout @ T(w_o)  # 7
+    dO = heads(djoined, h)  # 5
+    dV = T(P_kept) @ dO  # 4
+    dP_kept = dO @ T(V)  # 4
+    dP = dP_kept * keep * keep_scale  # 4
+    D = sum_over(P * dP, -1)  # 4
+    centred = dP - D  # 4
+    dS = P * centred  # 4
+    dZ = scale * dS  # 4
+    dQ = dZ @ K  # 4
+    dK = T(dZ) @ Q  # 4
+    dq = merge(dQ)  # 2
+    dk = merge(dK)  # 2
+    dv = merge(dV)  # 2
+    db_q = sum_rows(dq)  # 1
+    db_k = sum_rows(dk)  # 1
+    db_v = sum_rows(dv)  # 1
+    dw_q = T(rows) @ dq.reshape(-1, dq.shape[-1])  # 1
+    dw_k = T(rows) @ dk.reshape(-1, dk.shape[-1])  # 1
+    dw_v = T(rows) @ dv.reshape(-1, dv.shape[-1])  # 1
+    through_q = dq @ T(w_q)  # 1
+    through_k = dk @ T(w_k)  # 1
+    through_v = dv @ T(w_v)  # 1
+    dx = through_q + through_k + through_v  # 1
+    return out, dx, dw_q, dw_k, dw_v, dw_o, db_q, db_k, db_v, db_o

@@ -1,0 +1,180 @@
+"""The words the textbook's lines are written in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import erf
+
+Array = npt.NDArray[Any]
+
+exp, log, sqrt, tanh, where, sin, cos = np.exp, np.log, np.sqrt, np.tanh, np.where, np.sin, np.cos
+maximum, concatenate, zeros_like, ones_like = np.maximum, np.concatenate, np.zeros_like, np.ones_like
+
+__all__ = [
+    "Array",
+    "T",
+    "concatenate",
+    "cos",
+    "count",
+    "erf",
+    "exp",
+    "gather",
+    "group_sum",
+    "heads",
+    "largest",
+    "log",
+    "maximum",
+    "mean_over",
+    "merge",
+    "neg_inf_where",
+    "occurrences",
+    "one_hot",
+    "ones_like",
+    "overwrite",
+    "pairs",
+    "partner",
+    "pick",
+    "scatter",
+    "sin",
+    "sqrt",
+    "sum_everything",
+    "sum_over",
+    "sum_rows",
+    "sum_to",
+    "tanh",
+    "wave_numbers",
+    "where",
+    "without_row",
+    "zeros_like",
+]
+
+
+def T(x: Array) -> Array:
+    """Transpose the last two axes."""
+    return x.swapaxes(-1, -2)
+
+
+def sum_over(x: Array, axis: int | None = -1, keepdims: bool = True) -> Array:
+    """Sum over an axis, which stays as 1."""
+    return np.asarray(x.sum(axis=axis, keepdims=keepdims))
+
+
+def mean_over(x: Array, axis: int | None = -1, keepdims: bool = True) -> Array:
+    """Average over an axis, which stays as 1."""
+    return np.asarray(x.mean(axis=axis, keepdims=keepdims))
+
+
+def largest(x: Array, axis: int | None = -1) -> Array:
+    """Return the largest entry (by its real part) over an axis, -inf taken for 0."""
+    top = x.real.max(axis=axis, keepdims=True)
+    return np.where(np.isfinite(top), top, 0.0)
+
+
+def sum_rows(x: Array) -> Array:
+    """Sum over every axis but the last."""
+    return np.asarray(x.sum(axis=tuple(range(x.ndim - 1))))
+
+
+def sum_everything(x: Array) -> Array:
+    """Sum over all axes."""
+    return np.asarray(x.sum())
+
+
+def sum_to(x: Array, like: Array) -> Array:
+    """Sum over the axes along which `like` was broadcast to the shape of x."""
+    full = (1,) * (x.ndim - like.ndim) + like.shape
+    axes = tuple(i for i, (n, m) in enumerate(zip(full, x.shape, strict=True)) if n == 1 and m != 1)
+    return x.sum(axis=axes, keepdims=True).reshape(like.shape)
+
+
+def group_sum(x: Array, like: Array) -> Array:
+    """Sum the heads that share a key-value head: (..., h, S, d) to the shape of `like`."""
+    if x.shape == like.shape:
+        return x
+    return x.reshape(*like.shape[:-2], -1, *like.shape[-2:]).sum(axis=-3)
+
+
+def gather(x: Array, q: Array) -> Array:
+    """Repeat key-value heads for the query heads that share them."""
+    if x.ndim < 3 or x.shape[-3] == q.shape[-3]:
+        return x
+    return np.repeat(x, q.shape[-3] // x.shape[-3], axis=-3)
+
+
+def heads(x: Array, h: int) -> Array:
+    """(..., T, h · d) -> (..., h, T, d)."""
+    return x.reshape(*x.shape[:-1], h, -1).swapaxes(-2, -3)
+
+
+def merge(x: Array) -> Array:
+    """(..., h, T, d) -> (..., T, h · d)."""
+    x = x.swapaxes(-2, -3)
+    return x.reshape(*x.shape[:-2], -1)
+
+
+def neg_inf_where(forbidden: Array) -> Array:
+    """Return -inf where it is forbidden to look, else 0."""
+    return np.where(forbidden, -np.inf, 0.0)
+
+
+def one_hot(targets: Array, V: int) -> Array:
+    """Return rows of zeros with a one at the target; all zeros for a target outside [0, V)."""
+    return (np.asarray(targets)[..., None] == np.arange(V)).astype(np.float64)
+
+
+def pick(table: Array, ids: Array) -> Array:
+    """Return rows of a table."""
+    return table[ids]
+
+
+def scatter(rows: Array, ids: Array, like: Array) -> Array:
+    """Add each row to the row of its id."""
+    out = np.zeros(like.shape, rows.dtype)
+    np.add.at(out, ids, rows)
+    return out
+
+
+def partner(x: Array, interleaved: bool = False) -> Array:
+    """Exchange the two features of each pair, (a, b) -> (b, a)."""
+    if interleaved:
+        return x.reshape(*x.shape[:-1], -1, 2)[..., ::-1].reshape(x.shape)
+    return np.roll(x, x.shape[-1] // 2, axis=-1)
+
+
+def count(x: Array) -> float:
+    """Return the number of entries that are True, at least 1."""
+    return float(max(int(np.sum(x)), 1))
+
+
+def pairs(a: Array, b: Array, interleaved: bool = False) -> Array:
+    """Return the array (..., d) whose pairs are (a, b), as halves or as neighbours."""
+    if interleaved:
+        return np.stack([a, b], axis=-1).reshape(*a.shape[:-1], -1)
+    return np.concatenate([a, b], axis=-1)
+
+
+def wave_numbers(x: Array, base: float) -> Array:
+    """Return the angle per position of each pair of features."""
+    return np.asarray(base ** (-np.arange(0, x.shape[-1], 2) / x.shape[-1]))
+
+
+def overwrite(rows: Array, ids: Array, like: Array) -> Array:
+    """Write each row over the row of its id: what `scatter` is mistaken for."""
+    out = np.zeros(like.shape, rows.dtype)
+    out[ids] = rows
+    return out
+
+
+def occurrences(ids: Array, like: Array) -> Array:
+    """Return how often each row of `like` is asked for, at least 1, as a column."""
+    return np.maximum(np.bincount(np.ravel(ids), minlength=len(like)), 1)[:, None]
+
+
+def without_row(x: Array, row: int) -> Array:
+    """Return x with one row set to zero."""
+    out = x.copy()
+    out[row] = 0
+    return out

@@ -1,0 +1,75 @@
+"""The losses; `divisor` is what the sum of the losses is divided by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .language import Array, T, exp, largest, log, one_hot, sqrt, sum_everything, sum_over, where
+
+
+def cross_entropy(
+    logits: Array, targets: Array, dout: Array, valid: Array, divisor: float, smoothing: float
+) -> Any:
+    """-log softmax(logits) at the target."""
+    V = logits.shape[-1]
+    e = exp(logits - largest(logits, -1))
+    p = e / sum_over(e, -1)
+    y = (1 - smoothing) * one_hot(targets, V) + smoothing / V
+    loss = -sum_over(y * log(p), -1, False)
+    counted = where(valid, loss, 0)
+    out = (sum_everything(counted) if dout.ndim == 0 else counted) / divisor
+    upstream = dout[..., None] * valid[..., None]  # 1
+    dloss = upstream / divisor  # 1
+    difference = p - y  # 2, 3
+    dlogits = dloss * difference  # 2, 3
+    return out, dlogits
+
+
+def binary_cross_entropy_with_logits(
+    logits: Array, targets: Array, dout: Array, weight: Array, divisor: float
+) -> Any:
+    """-(y log σ(x) + (1 - y) log(1 - σ(x)))."""
+    sigma = 1 / (1 + exp(-logits))
+    loss = -weight * (targets * log(sigma) + (1 - targets) * log(1 - sigma))
+    out = (sum_everything(loss) if dout.ndim == 0 else loss) / divisor
+    dloss = dout / divisor  # 1
+    weighted = dloss * weight  # 2
+    difference = sigma - targets  # 2, 3
+    dlogits = weighted * difference  # 2, 3
+    return out, dlogits
+
+
+def mse_loss(input: Array, target: Array, dout: Array, divisor: float) -> Any:
+    """(input - target)²."""
+    d = input - target
+    out = (sum_everything(d * d) if dout.ndim == 0 else d * d) / divisor
+    dloss = dout / divisor  # 1
+    dd = dloss * 2 * d  # 2
+    dinput = dd  # 3
+    dtarget = -dd  # 3
+    return out, dinput, dtarget
+
+
+def info_nce(queries: Array, keys: Array, dout: Array, temperature: float, targets: Array) -> Any:
+    """Cross entropy of the cosines over the temperature, with the targets on the diagonal."""
+    N = 1.0 * len(queries)
+    norm_q = sqrt(sum_over(queries * queries, -1))
+    norm_k = sqrt(sum_over(keys * keys, -1))
+    q_hat = queries / norm_q
+    k_hat = keys / norm_k
+    S = q_hat @ T(k_hat) / temperature
+    e = exp(S - largest(S, -1))
+    p = e / sum_over(e, -1)
+    onehot = one_hot(targets, len(queries))
+    out = -sum_everything(onehot * log(p)) / N
+    difference = p - onehot  # 1
+    dS = dout * difference / N  # 1
+    dq_hat = dS @ k_hat / temperature  # 2
+    dk_hat = T(dS) @ q_hat / temperature  # 3
+    along_q = q_hat * sum_over(dq_hat * q_hat, -1)  # 4
+    along_k = k_hat * sum_over(dk_hat * k_hat, -1)  # 4
+    across_q = dq_hat - along_q  # 4
+    across_k = dk_hat - along_k  # 4
+    dqueries = across_q / norm_q  # 4
+    dkeys = across_k / norm_k  # 4
+    return out, dqueries, dkeys
