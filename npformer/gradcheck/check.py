@@ -11,14 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from . import blind_spots
+from .arrays import recognise
 from .call import Observation, Problem, joined, make_problem, observe, parts
 from .derivative import fresh
 from .judge import judge
 from .reference import reference
 from .report import Report
-from .verdicts import Evidence, Expert, Finding, Reference, Result, Verdict
+from .verdicts import Evidence, Expert, Finding, Hypothesis, Reference, Result, Verdict
 
 Array = npt.NDArray[Any]
+
+EXPLAINED = 0.999999  # of the error
 
 
 def check(
@@ -61,7 +64,8 @@ def check(
     strict : bool
         Fail when the point has a blind spot.
     experts : sequence of callables
-        Each gets the Evidence of a failed input and returns hypotheses about its cause.
+        Each gets the Evidence of a failed check and returns hypotheses about the cause by input; they come
+        before those that the arrays alone give.
 
     Returns
     -------
@@ -115,8 +119,14 @@ def check(
         )
         for name in problem.wrt
     ]
-    if experts:
-        results = [_with_hypotheses(result, problem, seen, references, op, experts) for result in results]
+    if not all(result.passed for result in results):
+
+        def numeric_for(other: Array) -> dict[str, Array]:
+            wide = np.where(np.isfinite(out), other, 0).astype(np.float64)
+            return {name: reference(f, inputs_wide, name, wide).gradient for name in problem.wrt}
+
+        evidence = _evidence(problem, seen, results, references, op, numeric_for)
+        results = _with_hypotheses(results, evidence, [recognise, *experts])
     spots = [
         *blind_spots.of_inputs(problem.inputs),
         *blind_spots.of_gradients({name: r.gradient for name, r in references.items()}, noise),
@@ -198,33 +208,49 @@ def _unjudged(name: str, problem: Problem, seen: Observation) -> Result:
     return Result(name, findings[0].verdict, False, findings, shape, given=seen.given[name])
 
 
-def _with_hypotheses(
-    result: Result,
+def _evidence(
     problem: Problem,
     seen: Observation,
+    results: Sequence[Result],
     references: Mapping[str, Reference],
     op: str | None,
-    experts: Sequence[Expert],
-) -> Result:
-    if result.passed:
-        return result
-    evidence = Evidence(
+    numeric_for: Callable[[Array], dict[str, Array]],
+) -> Evidence:
+    numbers = {Verdict.WRONG, Verdict.SHAPE, Verdict.NONFINITE, Verdict.PRECISION}
+    return Evidence(
         op=op,
-        name=result.name,
-        verdict=result.verdict,
-        given=result.given,
-        numeric=result.numeric,
-        numeric_error=result.numeric_error,
+        wrong=tuple(
+            r.name for r in results if not r.passed and any(f.verdict in numbers for f in r.findings)
+        ),
+        verdicts={result.name: result.verdict for result in results},
+        given=dict(seen.given),
+        numeric={name: r.gradient for name, r in references.items()},
         inputs=fresh(problem.inputs),
         out=seen.out,
         dout=seen.dout,
-        all_given=dict(seen.given),
-        all_numeric={name: r.gradient for name, r in references.items()},
+        cache=problem.evaluate(fresh(problem.inputs))[1],
         forward=problem.forward,
         backward=problem.backward,
+        numeric_for=numeric_for,
     )
-    found = [hypothesis for expert in experts for hypothesis in expert(evidence)]
-    return replace(result, hypotheses=tuple(sorted(found, key=lambda hypothesis: -hypothesis.share)))
+
+
+def _with_hypotheses(
+    results: Sequence[Result], evidence: Evidence, experts: Sequence[Expert]
+) -> list[Result]:
+    """Each failed result with what the experts say of it: the later expert first, for it knows more."""
+    said = [expert(evidence) for expert in reversed(experts)]
+    found = []
+    for result in results:
+        hypotheses: dict[str, Hypothesis] = {}
+        for by_name in said:
+            for hypothesis in by_name.get(result.name, ()):
+                hypotheses.setdefault(hypothesis.identifier, hypothesis)
+        ranked = sorted(hypotheses.values(), key=lambda h: h.share < EXPLAINED)  # stable
+        if len(ranked) > 1:  # where something explains the error, nobody needs what does not
+            ranked = [h for h in ranked if h.share >= EXPLAINED] or ranked
+        found.append(replace(result, hypotheses=tuple(ranked[:3])))
+    return found
 
 
 def _largest(x: Array) -> float:

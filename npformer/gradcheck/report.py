@@ -8,7 +8,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from .verdicts import BlindSpot, Result, Verdict
+from .verdicts import BlindSpot, Hypothesis, Result, Verdict
 
 WIDTH = 100
 
@@ -77,6 +77,12 @@ class Report:
         verdicts = failed or [result.verdict for result in self.results]
         return min(verdicts, key=lambda verdict: verdict.rank, default=Verdict.OK)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The mistakes that were recognised: the first hypothesis of every failed input, taken apart."""
+        first = [r.hypotheses[0].identifier for r in self.results if not r.passed and r.hypotheses]
+        return frozenset(name for identifier in first for name in identifier.split(" + "))
+
     def __getitem__(self, name: str) -> Result:
         """The result of one input."""
         for result in self.results:
@@ -100,9 +106,7 @@ class Report:
             if result.verdict is not Verdict.OK:
                 lines += ["", *_wrapped(f"{result.name}: {result.sentence}")]
                 for hypothesis in result.hypotheses:
-                    share = f"explains {hypothesis.share:.0%} of the error"
-                    text = f"{hypothesis.fact} {hypothesis.cause} ({hypothesis.identifier}, {share})."
-                    lines += _wrapped(f"{text} {hypothesis.fix}", "  - ")
+                    lines += _wrapped(_told(hypothesis), "  - ")
         if self.blind_spots:
             lines += [
                 "",
@@ -157,6 +161,14 @@ def _result(result: Result) -> dict[str, Any]:
             {**vars(hypothesis), "share": _number(hypothesis.share)} for hypothesis in result.hypotheses
         ],
     }
+
+
+def _told(hypothesis: Hypothesis) -> str:
+    """A hypothesis in words: the name, the fact, the typical cause, the fix."""
+    cause = f" Typically: {hypothesis.cause}." if hypothesis.cause else ""
+    share = "" if hypothesis.share > 0.999 else f" It explains {hypothesis.share:.0%} of the error."
+    fix = f" {hypothesis.fix}" if hypothesis.fix else ""
+    return f"{hypothesis.identifier}: {hypothesis.fact}{share}{cause}{fix}"
 
 
 def _number(x: float) -> float | str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -73,6 +73,8 @@ class Hypothesis:
         The part of the error it explains, 0 to 1.
     fix : str
         What to write in its place, in one line.
+    step : str
+        The step of the op's derivation it is in (the number on the backward's line), "" where none is known.
     """
 
     identifier: str
@@ -80,6 +82,7 @@ class Hypothesis:
     cause: str
     share: float
     fix: str
+    step: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,24 +143,40 @@ class Result:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What an expert gets to see of one failed gradient. Everything in it is a copy."""
+    """What an expert gets to see of a failed check. Everything in it is a copy.
+
+    Parameters
+    ----------
+    op : str or None
+        What the check was told that the forward is.
+    wrong : tuple of str
+        The inputs whose gradient has wrong numbers (or another shape, or none).
+    verdicts : mapping of str to Verdict
+    given, numeric : mapping of str to ndarray
+        Of every checked input; a given one may be None.
+    inputs : mapping of str to anything
+    out, dout, cache
+        As the forward returned them and the backward got them.
+    forward, backward : callable
+    numeric_for : callable
+        Returns the numeric gradients, by name, for another cotangent.
+    """
 
     op: str | None
-    name: str
-    verdict: Verdict
-    given: Array | None
-    numeric: Array | None
-    numeric_error: Array | None
+    wrong: tuple[str, ...]
+    verdicts: Mapping[str, Verdict]
+    given: Mapping[str, Array | None]
+    numeric: Mapping[str, Array]
     inputs: Mapping[str, Any]
     out: Any
     dout: Any
-    all_given: Mapping[str, Array | None]
-    all_numeric: Mapping[str, Array | None]
+    cache: Any
     forward: Callable[..., Any]
     backward: Callable[..., Any]
+    numeric_for: Callable[[Array], Mapping[str, Array]]
 
 
-Expert = Callable[[Evidence], "tuple[Hypothesis, ...] | list[Hypothesis]"]
+Expert = Callable[[Evidence], Mapping[str, Sequence[Hypothesis]]]
 
 
 @dataclass(frozen=True)

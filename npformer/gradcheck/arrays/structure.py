@@ -1,0 +1,83 @@
+"""Where an error sits and how it is built, when no relation explains it: facts, and no guess at a cause."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..verdicts import Evidence, Hypothesis
+
+Array = npt.NDArray[Any]
+
+FITS = 1e-6  # of the error
+
+
+def structure(evidence: Evidence, name: str) -> list[Hypothesis]:
+    """Return one hypothesis: the error's structure where it has one, else "unknown" with its place."""
+    a, n = evidence.given[name], evidence.numeric[name]
+    if a is None or a.shape != n.shape or a.dtype.kind not in "fiub":
+        return []
+    e = np.asarray(a, np.float64) - n
+    if not np.isfinite(e).all() or not e.any() or e.ndim == 0:
+        return []
+    threshold = 1e-6 * float(np.max(np.abs(e)))
+    wrong = np.abs(e) > threshold
+    facts = [_support(name, wrong)]
+    identifier = "unknown"
+    if e.ndim >= 2 and e.shape[-1] > 2:
+        found = _by_rows(evidence, name, e)
+        if found:
+            identifier, fact = found
+            facts.append(fact)
+        else:
+            flat = e.reshape(-1, e.shape[-1])
+            s = np.linalg.svd(flat, compute_uv=False)
+            rank = int(np.sum(s > FITS * s[0]))
+            if rank < min(flat.shape):
+                facts.append(f"As a matrix the error has rank {rank} of {min(flat.shape)}.")
+    share = 1.0 if identifier != "unknown" else 0.0
+    return [Hypothesis(identifier, " ".join(facts), "", share, "")]
+
+
+def _support(name: str, wrong: Array) -> str:
+    count = int(wrong.sum())
+    if count == wrong.size:
+        return f"The error of {name} is spread over all {wrong.size} entries."
+    rows = wrong.reshape(-1, wrong.shape[-1]).any(axis=1)
+    columns = wrong.reshape(-1, wrong.shape[-1]).any(axis=0)
+    text = f"The error of {name} sits in {count} of {wrong.size} entries"
+    if wrong.ndim >= 2 and rows.sum() < len(rows):
+        which = ", ".join(str(int(i)) for i in np.flatnonzero(rows)[:6])
+        return f"{text}, in the rows {which} alone."
+    if wrong.ndim >= 2 and columns.sum() < len(columns):
+        which = ", ".join(str(int(i)) for i in np.flatnonzero(columns)[:6])
+        return f"{text}, in the columns {which} alone."
+    return f"{text}, first at {tuple(int(i) for i in np.argwhere(wrong)[0])}."
+
+
+def _by_rows(evidence: Evidence, name: str, e: Array) -> tuple[str, str] | None:
+    """Is each row of the error one number times a known row, or each column one number?"""
+    flat = e.reshape(-1, e.shape[-1])
+    if len(flat) > 1 and float(np.max(np.ptp(flat, axis=1))) <= FITS * float(np.max(np.abs(flat))):
+        return "row-constant", (
+            "Each row of the error is one number: a term that depends on the row alone is missing, or too much."
+        )
+    if len(flat) > 2 and float(np.max(np.ptp(flat, axis=0))) <= FITS * float(np.max(np.abs(flat))):
+        return "column-constant", (
+            "Each column of the error is one number: a term that depends on the column alone is wrong."
+        )
+    for key, b in [("the output", evidence.out), *evidence.inputs.items()]:
+        if not (isinstance(b, np.ndarray) and b.dtype.kind == "f" and b.shape == e.shape):
+            continue
+        other = b.reshape(flat.shape)
+        if not np.isfinite(other).all():
+            continue
+        squares = np.sum(other * other, axis=1, keepdims=True)
+        s = np.sum(flat * other, axis=1, keepdims=True) / np.where(squares == 0, 1, squares)
+        if float(np.max(np.abs(flat - s * other))) <= FITS * float(np.max(np.abs(flat))):
+            return "row-multiple", (
+                f"Each row of the error is one number times that row of {key}: a term of that form is wrong."
+            )
+    return None
