@@ -14,8 +14,19 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_ROOMS = ("functional", "gradcheck", "models", "nn", "objectives", "optim", "proof", "text", "training")
-_NAMES = {"check": "gradcheck", "from_pretrained": "models"}
+_ROOMS = (
+    "diagnosis",
+    "functional",
+    "gradcheck",
+    "models",
+    "nn",
+    "objectives",
+    "optim",
+    "proof",
+    "text",
+    "training",
+)
+_NAMES = {"check": "diagnosis", "from_pretrained": "models"}
 
 __all__ = ["__version__", *_ROOMS, *_NAMES]
 

@@ -4,3 +4,7 @@
 way that people get it wrong, `replay` computes the gradients that would follow and compares them with the
 given ones. `check` is `gradcheck.check` with all of this plugged in.
 """
+
+from .check import check
+
+__all__ = ["check"]

@@ -22,7 +22,15 @@ from .language import (
 
 
 def scaled_dot_product_attention(
-    q: Array, k: Array, v: Array, bias: Array, dout: Array, allowed: Array, scale: float, keep: Array, p: float
+    q: Array,
+    k: Array,
+    v: Array,
+    bias: Array,
+    dout: Array,
+    allowed: Array,
+    scale: float,
+    keep: Array,
+    p: float,
 ) -> Any:
     """softmax(scale · q kᵀ + bias) v; allowed, keep and bias may be everything, ones and zeros."""
     k_each = gather(k, q)

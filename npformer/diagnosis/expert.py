@@ -1,0 +1,60 @@
+"""The expert that knows npformer's ops: it recognises the op, replays its mistakes and tells what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..gradcheck import Evidence, Hypothesis
+from .locate import locate
+from .recognise import Recognised, recognise
+from .replay import Explanation, explain
+
+
+def recall(evidence: Evidence) -> Mapping[str, Sequence[Hypothesis]]:
+    """Return what explains each wrong gradient, or where in the derivation the error begins.
+
+    Parameters
+    ----------
+    evidence : Evidence
+
+    Returns
+    -------
+    dict of str to list of Hypothesis
+        By the user's names of the inputs; nothing where the op is not known.
+    """
+    if not evidence.wrong:
+        return {}
+    known = recognise(
+        evidence.op, evidence.inputs, evidence.out, evidence.dout, evidence.cache, evidence.forward
+    )
+    if known is None:
+        return {}
+    given = {
+        mine: np.asarray(evidence.given[theirs], np.float64)
+        for mine, theirs in known.inputs.items()
+        if evidence.given.get(theirs) is not None and np.asarray(evidence.given[theirs]).dtype.kind in "fiub"
+    }
+    wrong = [mine for mine in given if known.inputs[mine] in evidence.wrong]
+    right = [mine for mine in given if mine not in wrong]
+    found = explain(known.op, known.values, given, wrong, right)
+    told = {known.inputs[mine]: [_told(known, mine, e)] for mine, e in found.items()}
+    for mine in wrong:
+        if mine not in found:
+            located = locate(known, evidence, mine, given, wrong, right)
+            if located is not None:
+                told[known.inputs[mine]] = [located]
+    return told
+
+
+def _told(known: Recognised, mine: str, e: Explanation) -> Hypothesis:
+    theirs = known.inputs[mine]
+    wrong = " and ".join(f"`{switch.wrong}`" for switch in e.switches)
+    right = " and ".join(f"`{switch.right}`" for switch in e.switches)
+    steps = list(dict.fromkeys(switch.step for switch in e.switches if switch.step))
+    where = f" (step {', '.join(steps)} of {known.op}_backward)" if steps else ""
+    tail = ", rounded to float32" if e.rounded else ""
+    fact = f"The given gradient of {theirs} is the one that {wrong} gives{tail}, for {right}{where}."
+    cause = next((switch.cause for switch in e.switches if switch.cause), "")
+    return Hypothesis(e.identifier, fact, cause, 1.0, f"Write {right}.", ", ".join(steps))

@@ -1,0 +1,191 @@
+"""The mistake whose gradients the given ones are: found by switching on each mistake in turn, and pairs of them.
+
+A switch explains a wrong gradient if the gradient that follows from it equals the given one to a small fraction
+of the error; a gradient has many entries and a switch no free number, so chance is out of the question. Of
+several that do, the one that explains most gradients at once comes first, then the catalogue's. A mistake must
+leave the right gradients right.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .catalogue import catalogue
+from .program import program, reevaluate
+from .switches import Switch, mechanical, neighbours
+
+Array = npt.NDArray[Any]
+
+MATCH = 1e-6  # of the error, or of the scale where that is smaller
+ROUNDED = 2e-7  # of the scale: what float32 inside leaves on top of a mistake
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One mistake or two, and the wrong gradients that follow from them."""
+
+    switches: tuple[Switch, ...]
+    explains: frozenset[str]
+    rounded: bool = False  # up to float32's rounding only
+
+    @property
+    def identifier(self) -> str:
+        """The names, joined by " + "."""
+        names = list(dict.fromkeys(switch.identifier for switch in self.switches))
+        return " + ".join([*names, *(["float32-inside"] if self.rounded else [])])
+
+
+def explain(
+    op: str,
+    values: Mapping[str, Any],
+    given: Mapping[str, Array],
+    wrong: Iterable[str],
+    right: Iterable[str],
+) -> dict[str, Explanation]:
+    """Return for each wrong gradient, by the textbook's names of the inputs, what explains it.
+
+    Parameters
+    ----------
+    op : str
+        Of the textbook.
+    values : mapping
+        Every line of the op at the point, as `evaluate` returns them.
+    given : mapping of str to ndarray
+        The gradients to explain.
+    wrong, right : iterable of str
+        Inputs whose given gradient is wrong, and right.
+
+    Returns
+    -------
+    dict of str to Explanation
+    """
+    exact = {name: np.asarray(values[target]) for name, target in program(op).gradients.items()}
+    missing = set(wrong)
+    judge = _Judge(given, exact, frozenset(missing), frozenset(right))
+    found: dict[str, Explanation] = {}
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        known = [*catalogue(op)]
+        others = [*neighbours(op, values), *mechanical(op)]
+        judged: list[tuple[Switch, frozenset[str], bool]] = []
+        for switch in [*known, *others]:
+            explains, harmless, touches = judge.judge(reevaluate(op, values, switch.rewrites, switch.returns))
+            judged.append((switch, explains, touches))
+            if explains and harmless:
+                _keep(found, Explanation((switch,), explains))
+        missing -= found.keys()
+        if missing:
+            _pairs(op, values, judge, judged, missing, found)
+    return found
+
+
+def _keep(found: dict[str, Explanation], new: Explanation) -> None:
+    for name in new.explains:
+        old = found.get(name)
+        if old is None or _order(new) < _order(old):
+            found[name] = new
+
+
+def _order(e: Explanation) -> tuple[int, int, int, int]:
+    worst = max(switch.rank for switch in e.switches)
+    return (len(e.switches) + e.rounded, min(worst, 2), -len(e.explains), worst)
+
+
+def _pairs(
+    op: str,
+    values: Mapping[str, Any],
+    judge: _Judge,
+    judged: list[tuple[Switch, frozenset[str], bool]],
+    missing: set[str],
+    found: dict[str, Explanation],
+) -> None:
+    """Two mistakes at once, one of them at least from the catalogue."""
+    touching = [switch for switch, _, touches in judged if touches]
+    firsts = [switch for switch in touching if switch.rank <= 1]
+    seconds = firsts + [switch for switch in touching if switch.rank == 2]
+    for i, one in enumerate(firsts):
+        for j, other in enumerate(seconds):
+            if j <= i or not missing or one.rewrites.keys() & other.rewrites.keys():
+                continue
+            if j >= len(firsts) and missing <= found.keys():
+                break  # two of the catalogue explain it: no need for another
+            both = _joined(op, one, other)
+            if both is None:
+                continue
+            gradients = reevaluate(op, values, both.rewrites, both.returns)
+            explains, harmless, _ = judge.judge(gradients)
+            explains &= missing
+            if explains and harmless:
+                _keep(found, Explanation((one, other), explains))
+
+
+def _joined(op: str, one: Switch, other: Switch) -> Switch | None:
+    returns = dict(one.returns)
+    for name, code in other.returns.items():
+        if name in returns:
+            return None
+        returns[name] = code
+    return Switch("", {**one.rewrites, **other.rewrites}, returns)
+
+
+class _Judge:
+    """Compares gradients that follow from a switch with the given ones."""
+
+    def __init__(
+        self,
+        given: Mapping[str, Array],
+        exact: Mapping[str, Array],
+        wrong: frozenset[str],
+        right: frozenset[str],
+    ) -> None:
+        self.given = given
+        self.exact = exact
+        self.wrong = wrong
+        self.right = right
+        self.allowed = {name: self._allowed(name) for name in (*wrong, *right)}
+
+    def _allowed(self, name: str) -> float:
+        a, n = self.given[name], self.exact[name]
+        scale = float(np.max(np.abs(n), initial=0.0))
+        if a.shape != n.shape or not np.isfinite(a).all():
+            return 1e-9 * (scale or 1.0)
+        error = float(np.max(np.abs(a - n), initial=0.0))
+        scale = max(scale, float(np.max(np.abs(a), initial=0.0)))
+        return max(min(MATCH * error, 1e-9 * scale), 3e-14 * scale)
+
+    def judge(self, gradients: Mapping[str, Any] | None) -> tuple[frozenset[str], bool, bool]:
+        """Which wrong gradients it explains, whether it leaves the right ones, whether it changes a wrong one."""
+        if gradients is None:
+            return frozenset(), False, False
+        explains = frozenset(
+            name for name in self.wrong if name in gradients and self._same(name, gradients[name])
+        )
+        touches = any(name in gradients for name in self.wrong)
+        if not explains:
+            return explains, False, touches
+        harmless = all(
+            name not in gradients or self._near(gradients[name], self.exact[name], self.allowed[name])
+            for name in self.right
+        )
+        return explains, harmless, touches
+
+    def _same(self, name: str, gradient: Array) -> bool:
+        return self._near(gradient, self.given[name], self.allowed[name])
+
+    @staticmethod
+    def _near(x: Array, y: Array, allowed: float) -> bool:
+        if x.shape != y.shape or x.dtype.kind not in "fiub":
+            return False
+        difference = np.abs(x - y)
+        if np.isnan(difference).any():
+            finite = np.isfinite(y)
+            if not np.array_equal(np.isfinite(x), finite) or not finite.any():
+                return False
+            difference = difference[finite]
+        return bool(np.max(difference, initial=0.0) <= allowed)
