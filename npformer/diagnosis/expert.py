@@ -1,4 +1,4 @@
-"""The expert that knows npformer's ops: it recognises the op, replays its mistakes and tells what it found."""
+"""The expert that knows npformer's ops: it recognises the op, replays its mistakes, tells what it found."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ def recall(evidence: Evidence) -> Mapping[str, Sequence[Hypothesis]]:
         for mine, theirs in known.inputs.items()
         if evidence.given.get(theirs) is not None and np.asarray(evidence.given[theirs]).dtype.kind in "fiub"
     }
-    wrong = [mine for mine in given if known.inputs[mine] in evidence.wrong]
-    right = [mine for mine in given if mine not in wrong]
+    # (a gradient of zeros is a fact of the arrays: nothing is to be read into which mistake gives 1e-17)
+    wrong = [mine for mine in given if known.inputs[mine] in evidence.wrong and given[mine].any()]
+    right = [mine for mine in given if known.inputs[mine] not in evidence.wrong]
     found = explain(known.op, known.values, given, wrong, right)
     told = {known.inputs[mine]: [_told(known, mine, e)] for mine, e in found.items()}
     for mine in wrong:

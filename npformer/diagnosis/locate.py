@@ -1,8 +1,9 @@
 """Where in the derivation an unexplained error begins.
 
-Two ways: an intermediate gradient that the user's code exposes (dP, dS, dx_hat) and that is not what it should
-be, the first such one; or a quantity of few numbers (a row's mean, a scale) which, had it other values, would
-give the gradient as it is: as many unknowns as it has entries against as many equations as the gradient has.
+Three ways: the first intermediate gradient that the user's code exposes (dP, dS, dx_hat) and that is not
+what it should be; a quantity of few numbers (a row's mean) which, had it other values, would give the
+gradient as it is, with far fewer unknowns than equations; the only line that reaches the wrong gradients
+and no right one.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ import numpy.typing as npt
 from .textbook import TEXTBOOK, language
 
 Array = npt.NDArray[Any]
-LANGUAGE = {name: getattr(language, name) for name in language.__all__} | {"PI": np.pi, "len": len, "np": np, "language": language}
+LANGUAGE = {name: getattr(language, name) for name in language.__all__}
+LANGUAGE |= {"PI": np.pi, "len": len, "np": np, "language": language}
 STEP = re.compile(r"#\s*(\d[\d, ]*)$")
 
 

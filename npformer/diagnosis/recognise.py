@@ -1,7 +1,7 @@
 """Which op of the textbook a forward is, at the inputs at hand, and with which settings.
 
-Settings that the inputs do not name (eps, the axis, the number of heads, what dropout kept) are tried: from the
-inputs, the cache, the forward's defaults, then the customary ones. The forward's own output decides.
+Settings that the inputs do not name (eps, the axis, the number of heads, what dropout kept) are tried: from
+the inputs, the cache, the forward's defaults, then the customary ones. The forward's own output decides.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _assignments(op: str, context: _Context) -> Iterator[tuple[dict[str, Any], d
     for order in orders:
         chosen = {w.rstrip("?"): name for w, name in zip(floats, order, strict=False)}
         arrays: dict[str, Any] = {w: context.floats[name] for w, name in chosen.items()}
-        for w, (name, x) in zip(integers, context.integers.items(), strict=False):
+        for w, x in zip(integers, context.integers.values(), strict=False):
             arrays[w.split(":")[0]] = x
         for w in floats:
             if w.rstrip("?") not in arrays:
@@ -193,7 +193,7 @@ def _settings(op: str, arrays: Mapping[str, Any], context: _Context) -> dict[str
         elif name == "positions":
             found[name] = [np.arange(arrays["x"].shape[-2])]
         elif name == "temperature":
-            found[name] = [*(s for s in numbers if 0 < s), 0.05, 0.07, 0.1, 0.2, 0.5, 1.0]
+            found[name] = [*(s for s in numbers if s > 0), 0.05, 0.07, 0.1, 0.2, 0.5, 1.0]
         elif name == "targets":
             found[name] = [np.arange(len(arrays["queries"]))]
         elif name == "h":
@@ -253,7 +253,7 @@ def _masks(op: str, arrays: Mapping[str, Any], context: _Context) -> list[Array]
             mask[..., None, :, :] if mask.ndim >= 2 else mask,
         ]
         ways += [mask[..., None, :]] if mask.ndim else []
-        found += [w for w in ways] + [~w for w in ways]
+        found += [*ways, *(~w for w in ways)]
         found += [w & np.tri(T, S, dtype=bool) for w in ways if w.shape[-1:] == (S,)]
     found += [everything, np.tri(T, S, dtype=bool), np.tri(T, S, S - T, dtype=bool)]
     return found

@@ -1,9 +1,9 @@
-"""The mistake whose gradients the given ones are: found by switching on each mistake in turn, and pairs of them.
+"""The mistake whose gradients the given ones are: found by switching on each mistake, alone and in pairs.
 
-A switch explains a wrong gradient if the gradient that follows from it equals the given one to a small fraction
+A switch explains a wrong gradient if the gradient that follows from it equals the given one to a small part
 of the error; a gradient has many entries and a switch no free number, so chance is out of the question. Of
-several that do, the one that explains most gradients at once comes first, then the catalogue's. A mistake must
-leave the right gradients right.
+several that do, the one that explains most gradients at once comes first, then the catalogue's. A mistake
+must leave the right gradients right.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class Explanation:
     def identifier(self) -> str:
         """The names, joined by " + "."""
         names = list(dict.fromkeys(switch.identifier for switch in self.switches))
-        return " + ".join([*names, *(["float32-inside"] if self.rounded else [])])
+        if self.rounded and "float32-inside" not in names:
+            names.append("float32-inside")
+        return " + ".join(names)
 
 
 def explain(
@@ -73,12 +75,13 @@ def explain(
         warnings.simplefilter("ignore")
         known = [*catalogue(op)]
         others = [*neighbours(op, values), *mechanical(op)]
-        judged: list[tuple[Switch, frozenset[str], bool]] = []
+        judged: list[tuple[Switch, bool]] = []
         for switch in [*known, *others]:
-            explains, harmless, touches = judge.judge(reevaluate(op, values, switch.rewrites, switch.returns))
-            judged.append((switch, explains, touches))
-            if explains and harmless:
-                _keep(found, Explanation((switch,), explains))
+            gradients = reevaluate(op, values, switch.rewrites, switch.returns)
+            explains, harmless, touches = judge.judge(gradients)
+            judged.append((switch, touches))
+            if explains and harmless and gradients is not None:
+                _keep(found, Explanation((switch,), explains, judge.rounded(explains, gradients)))
         missing -= found.keys()
         if missing:
             _pairs(op, values, judge, judged, missing, found)
@@ -101,12 +104,12 @@ def _pairs(
     op: str,
     values: Mapping[str, Any],
     judge: _Judge,
-    judged: list[tuple[Switch, frozenset[str], bool]],
+    judged: list[tuple[Switch, bool]],
     missing: set[str],
     found: dict[str, Explanation],
 ) -> None:
     """Two mistakes at once, one of them at least from the catalogue."""
-    touching = [switch for switch, _, touches in judged if touches]
+    touching = [switch for switch, touches in judged if touches]
     firsts = [switch for switch in touching if switch.rank <= 1]
     seconds = firsts + [switch for switch in touching if switch.rank == 2]
     for i, one in enumerate(firsts):
@@ -121,8 +124,8 @@ def _pairs(
             gradients = reevaluate(op, values, both.rewrites, both.returns)
             explains, harmless, _ = judge.judge(gradients)
             explains &= missing
-            if explains and harmless:
-                _keep(found, Explanation((one, other), explains))
+            if explains and harmless and gradients is not None:
+                _keep(found, Explanation((one, other), explains, judge.rounded(explains, gradients)))
 
 
 def _joined(op: str, one: Switch, other: Switch) -> Switch | None:
@@ -149,6 +152,11 @@ class _Judge:
         self.wrong = wrong
         self.right = right
         self.allowed = {name: self._allowed(name) for name in (*wrong, *right)}
+        self.single = {
+            name
+            for name in wrong
+            if np.array_equal(given[name], given[name].astype(np.float32), equal_nan=True)
+        }
 
     def _allowed(self, name: str) -> float:
         a, n = self.given[name], self.exact[name]
@@ -160,32 +168,37 @@ class _Judge:
         return max(min(MATCH * error, 1e-9 * scale), 3e-14 * scale)
 
     def judge(self, gradients: Mapping[str, Any] | None) -> tuple[frozenset[str], bool, bool]:
-        """Which wrong gradients it explains, whether it leaves the right ones, whether it changes a wrong one."""
+        """Which wrong gradients it explains, does it spare the right ones, does it change a wrong one."""
         if gradients is None:
             return frozenset(), False, False
-        explains = frozenset(
-            name for name in self.wrong if name in gradients and self._same(name, gradients[name])
-        )
+        explains = frozenset(name for name in self.wrong if name in gradients and self._same(name, gradients))
         touches = any(name in gradients for name in self.wrong)
         if not explains:
             return explains, False, touches
         harmless = all(
-            name not in gradients or self._near(gradients[name], self.exact[name], self.allowed[name])
+            name not in gradients or _near(gradients[name], self.exact[name], self.allowed[name])
             for name in self.right
         )
         return explains, harmless, touches
 
-    def _same(self, name: str, gradient: Array) -> bool:
-        return self._near(gradient, self.given[name], self.allowed[name])
+    def rounded(self, explains: frozenset[str], gradients: Mapping[str, Any]) -> bool:
+        """Is one of the gradients explained up to float32's rounding only?"""
+        return any(not _near(gradients[n], self.given[n], self.allowed[n]) for n in explains)
 
-    @staticmethod
-    def _near(x: Array, y: Array, allowed: float) -> bool:
-        if x.shape != y.shape or x.dtype.kind not in "fiub":
+    def _same(self, name: str, gradients: Mapping[str, Any]) -> bool:
+        x, y = gradients[name], self.given[name]
+        if _near(x, y, self.allowed[name]):
+            return True
+        return name in self.single and _near(x, y, ROUNDED * float(np.max(np.abs(y), initial=0.0)))
+
+
+def _near(x: Array, y: Array, allowed: float) -> bool:
+    if x.shape != y.shape or x.dtype.kind not in "fiub":
+        return False
+    difference = np.abs(x - y)
+    if np.isnan(difference).any():
+        finite = np.isfinite(y)
+        if not np.array_equal(np.isfinite(x), finite) or not finite.any():
             return False
-        difference = np.abs(x - y)
-        if np.isnan(difference).any():
-            finite = np.isfinite(y)
-            if not np.array_equal(np.isfinite(x), finite) or not finite.any():
-                return False
-            difference = difference[finite]
-        return bool(np.max(difference, initial=0.0) <= allowed)
+        difference = difference[finite]
+    return bool(np.max(difference, initial=0.0) <= allowed)

@@ -120,7 +120,7 @@ def neighbours(op: str, values: Mapping[str, Any]) -> Iterator[Switch]:
             if not isinstance(node, ast.Name) or node.id not in shapes or node.id == line.target:
                 continue
             if node.id == "dout":
-                ones = ast.parse("ones_like(dout)", mode="eval").body
+                ones = _parsed("ones_like(dout)")
                 yield _switch(line, _replaced(line.expression, node, ones), "upstream-ignored", rank=1)
             for other, shape in shapes.items():
                 if other in known and other != node.id and shape == shapes[node.id]:
@@ -165,9 +165,10 @@ def _of_node(node: ast.expr) -> Iterator[tuple[ast.expr, str]]:
         yield from _of_operation(node)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield node.operand, "sign-flipped"
-    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        for value in (node.value + 1, node.value - 1, node.value * 2, node.value / 2, -node.value, 0):
-            if value != node.value:
+    elif isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
+        number = node.value
+        for value in (number + 1, number - 1, number * 2, number / 2, -number, 0):
+            if value != number:
                 yield ast.Constant(value), "constant-changed"
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         yield from _of_call(node, node.func.id)
@@ -217,7 +218,7 @@ def _of_operation(node: ast.BinOp) -> Iterator[tuple[ast.expr, str]]:
                 operand = (a, b)[side]
                 if isinstance(operand, ast.Constant):
                     continue
-                shifted = ast.parse(shift.format(f"({ast.unparse(operand)})"), mode="eval").body
+                shifted = _parsed(shift.format(f"({ast.unparse(operand)})"))
                 yield made(shifted, node.op, b) if side == 0 else made(a, node.op, shifted), "shifted"
 
 
@@ -229,15 +230,11 @@ def _of_call(node: ast.Call, name: str) -> Iterator[tuple[ast.expr, str]]:
         other = REDUCTIONS[1 - REDUCTIONS.index(name)]
         yield _call(other, *node.args), "averaged-not-summed" if name == "sum_over" else "summed-not-averaged"
         for axis in ("0", "1", "2", "-1", "-2", "-3", "None"):
-            wrong = ast.parse(axis, mode="eval").body
+            wrong = _parsed(axis)
             yield _call(name, x, wrong, *node.args[2:]), "axis-exchanged"
             yield _call(other, x, wrong, *node.args[2:]), "axis-exchanged"
         yield x, "not-summed"
         yield _call(name, *node.args[:2], ast.Constant(False)), "keepdims-missing"
-        text = ast.unparse(x)
-        for axis in ("0", "-1"):
-            last = ast.parse(f"np.take({text}, [{axis}], -1)", mode="eval").body
-            yield last, "one-entry-not-summed"
     elif name == "sum_rows":
         text = ast.unparse(x)
         yield x, "not-summed"
@@ -252,23 +249,26 @@ def _of_call(node: ast.Call, name: str) -> Iterator[tuple[ast.expr, str]]:
             (f"sum_rows({text})[:, None]", "keepdims-left-in"),
             (f"sum_rows({text}).reshape((1,) * (({text}).ndim - 1) + (-1,))", "keepdims-left-in"),
         ):
-            yield ast.parse(wrong_text, mode="eval").body, identifier
+            yield _parsed(wrong_text), identifier
     elif name == "where":
         yield node.args[1], "mask-missing"
     elif name == "merge":
-        text = ast.unparse(x)
-        wrong = f"({text}).reshape(*({text}).shape[:-3], ({text}).shape[-2], -1)"
-        yield ast.parse(wrong, mode="eval").body, "heads-merged-without-transpose"
+        inner = ast.unparse(x)
+        reshaped = f"({inner}).reshape(*({inner}).shape[:-3], ({inner}).shape[-2], -1)"
+        yield _parsed(reshaped), "heads-merged-without-transpose"
     elif name == "heads":
-        text = ast.unparse(x)
-        h = ast.unparse(node.args[1])
-        wrong = f"({text}).reshape(*({text}).shape[:-2], {h}, ({text}).shape[-2], -1)"
-        yield ast.parse(wrong, mode="eval").body, "heads-merged-without-transpose"
+        inner, h = ast.unparse(x), ast.unparse(node.args[1])
+        reshaped = f"({inner}).reshape(*({inner}).shape[:-2], {h}, ({inner}).shape[-2], -1)"
+        yield _parsed(reshaped), "heads-merged-without-transpose"
     elif name in ("scatter", "partner"):
         if name == "scatter":
             yield _call("overwrite", *node.args), "overwritten-not-accumulated"
         else:
             yield x, "halves-not-exchanged"
+
+
+def _parsed(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
 
 
 def _call(name: str, *args: ast.expr) -> ast.expr:

@@ -1,1 +1,1 @@
-"""What npformer teaches with: the museum of wrong gradients, the exercises, the referee on somebody's file."""
+"""What npformer teaches with: the museum of wrong gradients, exercises, the referee on somebody's file."""

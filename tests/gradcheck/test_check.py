@@ -511,20 +511,31 @@ def test_experts_see_the_evidence_of_failures_alone_and_are_ranked():
 
     def expert(evidence):
         seen.append(evidence)
-        return [
-            Hypothesis("guess", "Something is off.", "Perhaps this.", 0.1, "Look."),
-            Hypothesis("sign", "a = -n.", "A minus too many.", 1.0, "Drop it."),
-        ]
+        return {
+            "y": [
+                Hypothesis("guess", "Something is off.", "perhaps this", 0.1, "Look."),
+                Hypothesis("sign", "a = -n.", "a minus too many", 1.0, "Drop it."),
+            ]
+        }
 
     report = check(product, lambda d, c: (d * c[1], -d * c[0]), [X, Y], op="product", experts=[expert])
-    assert [evidence.name for evidence in seen] == ["y"]
-    assert np.allclose(seen[0].given, -seen[0].numeric)
+    assert [evidence.wrong for evidence in seen] == [("y",)]
+    assert np.allclose(seen[0].given["y"], -seen[0].numeric["y"])
     assert seen[0].op == "product"
-    assert set(seen[0].all_given) == set(seen[0].all_numeric) == {"x", "y"}
+    assert set(seen[0].given) == set(seen[0].numeric) == {"x", "y"}
     assert np.array_equal(seen[0].inputs["x"], X)
-    assert [h.identifier for h in report["y"].hypotheses] == ["sign", "guess"]
-    assert "A minus too many." in str(report)
+    assert np.allclose(seen[0].numeric_for(2 * seen[0].dout)["x"], 2 * seen[0].numeric["x"])
+    # what explains the error alone counts, the expert before the arrays
+    assert [h.identifier for h in report["y"].hypotheses] == ["sign", "sign-flipped"]
+    assert "a minus too many" in str(report)
     assert report["x"].hypotheses == ()
+
+
+def test_an_expert_is_not_asked_about_a_right_gradient():
+    def expert(evidence):
+        raise AssertionError
+
+    assert check(product, lambda d, c: (d * c[1], d * c[0]), [X, Y], experts=[expert]).passed
 
 
 @pytest.mark.parametrize("offset", [1e6, 1e10, 1e12, 1e13])

@@ -38,7 +38,7 @@ def test_results_by_name():
 def test_the_table():
     worst = Worst((1, 2), 0.5, 0.25, 0.125)
     more = {"worst": worst, "error": 0.125, "tolerance": 1e-12, "method": "complex step"}
-    because = Hypothesis("mean-for-sum", "a = n / 3.", "Averaged in place of summed.", 1.0, "Write sum.")
+    because = Hypothesis("mean-for-sum", "a = n / 3.", "averaged in place of summed", 1.0, "Write sum.")
     report = Report(
         "op", (result("x", Verdict.OK), result("b", Verdict.WRONG, hypotheses=(because,), **more))
     )
@@ -49,9 +49,8 @@ def test_the_table():
     assert "1.2e-01" in lines[4]
     assert "b: About b." in lines
     assert "About x." not in str(report)
-    assert "a = n / 3. Averaged in place of summed. (mean-for-sum, explains 100% of the error)." in str(
-        report
-    )
+    assert "  - mean-for-sum: a = n / 3. Typically: averaged in place of summed. Write sum." in str(report)
+    assert report.names == {"mean-for-sum"}
     assert all(len(line) <= 100 for line in lines)
 
 

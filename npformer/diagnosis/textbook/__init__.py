@@ -1,7 +1,7 @@
 """The ops as a textbook states them: a line for every quantity, in the letters of `npformer.functional`.
 
-These functions are read, not only called: `program` takes their lines apart and `switches` changes them one at
-a time. So each line computes one thing, and the comments carry the numbers of the backward's steps in
+These functions are read, not only called: `program` takes their lines apart and `switches` changes them one
+at a time. So each line computes one thing, and the comments carry the numbers of the backward's steps in
 `npformer.functional`. The tests hold every one of them against the op itself.
 
 A function takes the op's inputs, `dout` and its settings, and returns (out, the gradients of the inputs).

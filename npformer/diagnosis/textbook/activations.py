@@ -8,7 +8,6 @@ from . import language
 from .language import Array, exp, where
 
 
-
 def relu(x: Array, dout: Array) -> Any:
     """max(x, 0)."""
     positive = x.real > 0

@@ -1,7 +1,7 @@
 """What the arrays alone tell of a mistake: no knowledge of the op is used here.
 
-a is the given gradient, n the numeric one, e = a - n the error. Every detector looks for one relation that holds
-for all entries with at most a few free numbers, and says nothing otherwise.
+a is the given gradient, n the numeric one, e = a - n the error. Every detector looks for one relation that
+holds for all entries with at most a few free numbers, and says nothing otherwise.
 """
 
 from __future__ import annotations

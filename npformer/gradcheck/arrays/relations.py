@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..verdicts import Evidence, Hypothesis
+from ..verdicts import Evidence, Hypothesis, Verdict
+from .scale import EXACT, scaled
 
 Array = npt.NDArray[Any]
-
-EXACT = 1e-8  # of the largest entry: the numeric gradient is good to less
 
 
 def relations(evidence: Evidence, name: str) -> list[Hypothesis]:
     """Return the relations that hold for one wrong gradient, the most telling one first."""
     a, n = evidence.given[name], evidence.numeric[name]
-    if a is None or a.dtype.kind not in "fiub" or not np.isfinite(n).all():
+    if a is None:
+        fact = f"No gradient of {name} was returned."
+        return [Hypothesis("gradient-missing", fact, "a value left out of the return", 1.0, "Return it.")]
+    if a.dtype.kind not in "fiub" or not np.isfinite(n).all():
         return []
     given = np.asarray(a, np.float64)
     return list(_unfinite(evidence, name, given) or _found(evidence, name, given, n))
@@ -61,7 +63,15 @@ def _found(evidence: Evidence, name: str, a: Array, n: Array) -> Iterator[Hypoth
             )
     c = float(np.sum(a * n) / np.sum(n * n)) if n.any() else math.nan
     if math.isfinite(c) and same(a, c * n, float(np.max(np.abs(a - n)))):
-        yield _scaled(evidence, name, c, n)
+        yield scaled(evidence, name, c, n.ndim)
+    scale = float(np.max(np.abs(n)))
+    if evidence.verdicts[name] is Verdict.PRECISION and float(np.max(np.abs(a - n))) <= 1e-6 * scale:
+        yield told(
+            "float32-inside",
+            f"The given gradient of {name} is right to float32's seven digits.",
+            "an array of a fixed dtype, a float32 buffer or constant",
+            "Make arrays with the dtype of the input (zeros_like).",
+        )
     if a.ndim >= 2 and a.shape[-1] == a.shape[-2] and same(a, np.swapaxes(n, -1, -2)):
         yield told(
             "transposed",
@@ -101,71 +111,11 @@ def _of_other_shape(name: str, a: Array, n: Array) -> Iterator[Hypothesis]:
         if same(a.sum(axis=axes), n):
             text = f"{fact}; summed over its first {len(axes)} axes it is right."
             cause = "a parameter that was broadcast over rows collects from all of them"
-            few = "summed-over-too-few-axes" if len(axes) == 1 and a.ndim - n.ndim == 1 else "not-summed"
-            label = "not-summed" if few == "not-summed" or a.ndim == n.ndim + 1 else few
-            yield Hypothesis(label, text, cause, 1.0, "Sum over every axis that was broadcast.")
+            yield Hypothesis("not-summed", text, cause, 1.0, "Sum over every axis that was broadcast.")
 
 
 def _summed(n: Array, a: Array) -> Array:
     return np.ravel(n.sum()) if a.size == 1 else np.full(a.size, np.nan)
-
-
-def _scaled(evidence: Evidence, name: str, c: float, n: Array) -> Hypothesis:
-    if abs(c + 1) < EXACT:
-        fact = f"The given gradient of {name} is the numeric one with the other sign, everywhere."
-        return Hypothesis("sign-flipped", fact, "a minus lost or one too many", 1.0, "Change the sign.")
-    if abs(c - 2) < EXACT:
-        fact = f"The given gradient of {name} is twice the numeric one, everywhere."
-        cause = "added to a buffer that held the gradient already, or counted for two paths"
-        return Hypothesis("accumulated-twice", fact, cause, 1.0, "Start from zeros; add each path once.")
-    sizes: dict[int, str] = {}
-    for key, x in [*evidence.inputs.items(), ("dout", evidence.dout)]:
-        if isinstance(x, np.ndarray):
-            for axis, size in enumerate(x.shape):
-                sizes.setdefault(size, f"the length of axis {axis} of {key}")
-            rows = math.prod(x.shape[:-1])
-            sizes.setdefault(rows, f"the number of rows of {key}")
-            sizes.setdefault(x.size, f"the number of entries of {key}")
-            if x.dtype.kind in "iu":
-                sizes.setdefault(int(np.sum(x >= 0)), f"the number of entries of {key} that are not negative")
-            if x.dtype.kind == "b":
-                sizes.setdefault(int(x.sum()), f"the number of True in {key}")
-    words = ""
-    for size, what in sorted(sizes.items()):
-        if size < 2:
-            continue
-        for value, text in (
-            (float(size), f"{size}, {what}"),
-            (1 / size, f"1/{size}, with {size} {what}"),
-            (math.sqrt(size), f"√{size}, with {size} {what}"),
-            (1 / math.sqrt(size), f"1/√{size}, with {size} {what}"),
-        ):
-            if not words and abs(c / value - 1) < EXACT:
-                words = text
-                if value == 1 / size and "number of rows" in what and n.ndim == 1:
-                    fact = f"The given gradient of {name} is the numeric one divided by {size}, {what}."
-                    cause = "np.mean where every row adds its own share"
-                    return Hypothesis("averaged-not-summed", fact, cause, 1.0, "Sum over the rows.")
-    for key, x in evidence.inputs.items():
-        if isinstance(x, (float, np.floating)) and not isinstance(x, bool) and 0 < float(x) < 1 and not words:
-            p = float(x)
-            for value, text in (
-                (p, key),
-                (1 - p, f"1 - {key}"),
-                (1 / p, f"1 / {key}"),
-                ((1 - p) / p, f"(1 - {key}) / {key}"),
-            ):
-                if abs(c / value - 1) < EXACT:
-                    words = f"{text} with {key} = {p:g}"
-    if not words:
-        for top in range(1, 7):
-            for bottom in (2, 3, 4, 5, 6, 1):
-                if not words and math.gcd(top, bottom) == 1 and abs(c * bottom / top - 1) < EXACT:
-                    words = f"{top}/{bottom}" if bottom > 1 else str(top)
-    told = f": {words}" if words else ""
-    fact = f"The given gradient of {name} is {c:.10g} times the numeric one{told}, everywhere."
-    cause = "a factor missing, or applied twice"
-    return Hypothesis("scaled", fact, cause, 1.0, f"Divide the gradient by {c:.6g}, where it is made.")
 
 
 def _of_dout(evidence: Evidence, name: str, a: Array, n: Array, dout: Array) -> Iterator[Hypothesis]:
@@ -175,95 +125,89 @@ def _of_dout(evidence: Evidence, name: str, a: Array, n: Array, dout: Array) -> 
         cause = "the backward was written for a loss that is the sum of the outputs"
         yield Hypothesis("upstream-ignored", fact, cause, 1.0, "Multiply by dout.")
     if a.shape == dout.shape:
-        for c, identifier, what in (
-            (1, "branch-missing", "equals dout"),
-            (-1, "skip-missing", "lacks dout"),
-            (1, "skip-doubled", "has dout once too often"),
+        for target, identifier, what in (
+            (dout, "branch-missing", "equals dout"),
+            (n - dout, "skip-missing", "lacks dout, and nothing else"),
+            (n + dout, "skip-doubled", "has dout once too often"),
         ):
-            target = dout if what == "equals dout" else n + c * dout
             if same(a, target):
                 fact = f"The given gradient of {name} {what}."
-                yield Hypothesis(
-                    identifier, fact, "one of two paths", 1.0, "Add up the gradient of each path."
-                )
+                cause = "the input reaches the output on two paths"
+                yield Hypothesis(identifier, fact, cause, 1.0, "Add up the gradients of both paths.")
         with np.errstate(all="ignore"):
             yield from _dropped(name, a, n, dout)
-    for key, ids in evidence.inputs.items():
-        if isinstance(ids, np.ndarray) and ids.dtype.kind in "iu" and n.ndim == 2:
-            if dout.shape == (*ids.shape, n.shape[1]) and ids.size and ids.min() >= 0 and ids.max() < len(n):
-                last = np.zeros_like(n)
-                last[ids] = dout
-                if same(a, last):
-                    fact = f"Each row of the given gradient of {name} is dout at the last place of its id in {key}."
-                    cause = "dtable[ids] += dout adds a repeated id once"
-                    fix = "Use np.add.at, or a product with the one-hot matrix."
-                    yield Hypothesis("overwritten-not-accumulated", fact, cause, 1.0, fix)
     if n.ndim == 2:
-        rows = ~np.isclose(a, n, rtol=EXACT, atol=EXACT * float(np.max(np.abs(n)))).all(axis=1)
-        if 0 < rows.sum() <= max(1, len(rows) // 4) and not a[rows].any():
-            fact = f"The given gradient of {name} is zero in row {int(np.flatnonzero(rows)[0])}, and right elsewhere."
-            cause = "a row is treated as padding which the forward does not treat so"
-            yield Hypothesis(
-                "row-zeroed", fact, cause, 1.0, "Leave the row as it is, or mask it in the forward too."
-            )
+        yield from _of_rows(evidence, name, a, n, dout)
+
+
+def _of_rows(evidence: Evidence, name: str, a: Array, n: Array, dout: Array) -> Iterator[Hypothesis]:
+    """The rows of a table that ids ask for."""
+    for key, ids in evidence.inputs.items():
+        if not (isinstance(ids, np.ndarray) and ids.dtype.kind in "iu" and ids.size):
+            continue
+        if dout.shape == (*ids.shape, n.shape[1]) and ids.min() >= 0 and ids.max() < len(n):
+            last = np.zeros_like(n)
+            last[ids] = dout
+            if same(a, last):
+                fact = (
+                    f"Each row of the given gradient of {name} is dout at the last place of its id in {key}."
+                )
+                cause = "dtable[ids] += dout adds a repeated id once"
+                fix = "Use np.add.at, or a product with the one-hot matrix."
+                yield Hypothesis("overwritten-not-accumulated", fact, cause, 1.0, fix)
+    wrong = (np.abs(a - n) > EXACT * float(np.max(np.abs(n)))).any(axis=1)
+    if 0 < wrong.sum() <= max(1, len(wrong) // 4) and not a[wrong].any():
+        rows = ", ".join(str(int(row)) for row in np.flatnonzero(wrong))
+        fact = f"The given gradient of {name} is zero in row {rows}, and right elsewhere."
+        cause = "a row is treated as padding which the forward does not treat so"
+        fix = "Leave the row as it is, or mask it in the forward too."
+        yield Hypothesis("row-zeroed", fact, cause, 1.0, fix)
 
 
 def _dropped(name: str, a: Array, n: Array, dout: Array) -> Iterator[Hypothesis]:
     """Gradients that are dout times 0 or one constant, but at other places than the numeric one."""
-    if not (n == 0).any() or not n.any():
-        return
     ratio, right = a / dout, n / dout
-    kept = right[np.abs(right) > 1e-9 * np.max(np.abs(right))]
-    if np.ptp(kept) > EXACT * abs(kept[0]):
-        return  # the forward is no dropout
-    values = ratio[np.abs(ratio) > EXACT]
-    if values.size and np.ptp(values) <= EXACT * abs(values[0]):
-        if not np.array_equal(np.abs(ratio) > EXACT, np.abs(right) > EXACT):
-            if (np.abs(ratio) > EXACT).all():
-                fact = f"The given gradient of {name} is {values[0]:.6g} · dout everywhere, also where the output does not depend on it."
-                yield Hypothesis(
-                    "mask-not-applied", fact, "the forward's mask is not used", 1.0, "Multiply by the mask."
-                )
-            elif np.array_equal(np.abs(ratio) > EXACT, ~(np.abs(right) > EXACT)):
-                fact = f"The given gradient of {name} is zero exactly where the numeric one is not, and the reverse."
-                cause = "the mask says what is dropped, and is taken for what is kept"
-                yield Hypothesis("mask-inverted", fact, cause, 1.0, "Use the mask the other way round.")
-            else:
-                fact = f"The given gradient of {name} is 0 or {values[0]:.6g} · dout, but zero at other places than the numeric one."
-                cause = "the backward draws a mask of its own"
-                yield Hypothesis(
-                    "mask-redrawn", fact, cause, 1.0, "Keep the forward's mask in the cache and use it."
-                )
+    kept, should = np.abs(ratio) > EXACT, np.abs(right) > EXACT
+    if should.all() or not should.any() or not kept.any() or np.array_equal(kept, should):
+        return
+    if np.ptp(right[should]) > EXACT * abs(right[should][0]) or np.ptp(ratio[kept]) > EXACT * abs(
+        ratio[kept][0]
+    ):
+        return  # the forward is no dropout, or the backward none
+    c = f"{ratio[kept][0]:.6g} · dout"
+    if kept.all():
+        fact = f"The given gradient of {name} is {c} also where the output does not depend on it."
+        fix = "Multiply by the mask."
+        yield Hypothesis("mask-not-applied", fact, "the forward's mask is not used", 1.0, fix)
+    elif np.array_equal(kept, ~should):
+        fact = f"The given gradient of {name} is zero where the numeric one is not, and the reverse."
+        cause = "the mask says what is dropped, and is taken for what is kept"
+        yield Hypothesis("mask-inverted", fact, cause, 1.0, "Use the mask the other way round.")
+    else:
+        fact = f"The given gradient of {name} is 0 or {c}, with zeros where the numeric one has none."
+        cause = "the backward draws a mask of its own"
+        fix = "Keep the forward's mask in the cache and use it."
+        yield Hypothesis("mask-redrawn", fact, cause, 1.0, fix)
 
 
 def _products(evidence: Evidence, name: str, a: Array, n: Array) -> Iterator[Hypothesis]:
     others = [*evidence.inputs.items(), ("the output", evidence.out), ("dout", evidence.dout)]
     for key, b in others:
-        if not (isinstance(b, np.ndarray) and b.dtype.kind == "f" and 1 < b.size and np.isfinite(b).all()):
+        if not (isinstance(b, np.ndarray) and b.dtype.kind == "f" and b.size > 1 and _fits(a, b)):
             continue
-        if (
-            b.ndim > a.ndim or b.ndim == 0 or np.broadcast_shapes(a.shape, b.shape) != a.shape
-            if _fits(a, b)
-            else True
-        ):
+        if not np.isfinite(b).all():
             continue
-        for product, what in ((a * b, "missing"), (n * b, "extra")):
-            target = n if what == "missing" else a
-            if same(product, target):
-                fact = f"The given gradient of {name} times {key} is the numeric one."
-                if what == "extra":
-                    fact = f"The given gradient of {name} is the numeric one times {key}."
-                yield Hypothesis(
-                    f"factor-{what}",
-                    fact,
-                    f"the factor {key} is {'lost' if what == 'missing' else 'one too many'}",
-                    1.0,
-                    "",
-                )
+        if same(a * b, n):
+            fact = f"The given gradient of {name} times {key} is the numeric one."
+            yield Hypothesis("factor-missing", fact, f"the factor {key} is lost", 1.0, f"Multiply by {key}.")
+        elif same(n * b, a):
+            fact = f"The given gradient of {name} is the numeric one times {key}."
+            yield Hypothesis("factor-extra", fact, f"{key} is one factor too many", 1.0, f"Leave {key} out.")
 
 
 def _fits(a: Array, b: Array) -> bool:
-    return all(m in (1, k) for m, k in zip(b.shape[::-1], a.shape[::-1], strict=False))
+    """Does b broadcast to the shape of a?"""
+    return b.ndim <= a.ndim and all(m in (1, k) for m, k in zip(b.shape[::-1], a.shape[::-1], strict=False))
 
 
 def same(a: Array, b: Array, error: float | None = None) -> bool:

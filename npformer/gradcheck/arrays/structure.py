@@ -45,8 +45,8 @@ def _support(name: str, wrong: Array) -> str:
     count = int(wrong.sum())
     if count == wrong.size:
         return f"The error of {name} is spread over all {wrong.size} entries."
-    rows = wrong.reshape(-1, wrong.shape[-1]).any(axis=1)
-    columns = wrong.reshape(-1, wrong.shape[-1]).any(axis=0)
+    matrix = wrong.reshape(-1, wrong.shape[-1])
+    rows, columns = np.asarray(matrix.any(axis=1)), np.asarray(matrix.any(axis=0))
     text = f"The error of {name} sits in {count} of {wrong.size} entries"
     if wrong.ndim >= 2 and rows.sum() < len(rows):
         which = ", ".join(str(int(i)) for i in np.flatnonzero(rows)[:6])
@@ -62,7 +62,7 @@ def _by_rows(evidence: Evidence, name: str, e: Array) -> tuple[str, str] | None:
     flat = e.reshape(-1, e.shape[-1])
     if len(flat) > 1 and float(np.max(np.ptp(flat, axis=1))) <= FITS * float(np.max(np.abs(flat))):
         return "row-constant", (
-            "Each row of the error is one number: a term that depends on the row alone is missing, or too much."
+            "Each row of the error is one number: a term that depends on the row alone is wrong."
         )
     if len(flat) > 2 and float(np.max(np.ptp(flat, axis=0))) <= FITS * float(np.max(np.abs(flat))):
         return "column-constant", (
