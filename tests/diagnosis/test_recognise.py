@@ -1,0 +1,55 @@
+"""The textbook is the op: recognised from the output alone, with the op's own gradients in its last lines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npformer import functional
+from npformer.diagnosis.program import program
+from npformer.diagnosis.recognise import recognise
+from npformer.diagnosis.textbook import TEXTBOOK
+from npformer.proof.cases import OPS, cases
+
+def stated(case):
+    if case.op == "sinusoidal_positions":
+        return False
+    if case.op == "multi_head_attention":  # the textbook's is self-attention, without rotation or at
+        return "x_kv" not in case.inputs and "positions_q" not in case.arguments
+    if case.op == "rotary" and "real" in case.variant:  # positions are recognised among integers
+        return False
+    return not (case.op == "cross_entropy" and "every target" in case.variant)
+
+
+CASES = [case for op in OPS for case in cases(op, 0) if stated(case)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{c.op}, {c.variant}" for c in CASES])
+@pytest.mark.parametrize("told", [True, False])
+def test_the_textbook_gives_the_ops_gradients(case, told):
+    out, cache = case.forward(**case.inputs)
+    arguments = {k: v for k, v in case.arguments.items() if v is not None and k != "at"}
+    inputs = {**case.inputs, **arguments}
+    forward = getattr(functional, case.op)
+    found = recognise(case.op if told else None, inputs, np.asarray(out), case.dout, cache, forward)
+    assert found is not None
+    if told:
+        assert found.op in (case.op, f"{case.op}_tanh")
+    gradients = dict(zip(case.inputs, case.backward(case.dout, cache), strict=True))
+    for mine, theirs in found.inputs.items():
+        if mine not in program(found.op).gradients:
+            continue  # weights of a loss: no gradient
+        expected = gradients[theirs]
+        value = found.values[program(found.op).gradients[mine]]
+        scale = max(float(np.max(np.abs(g))) for g in gradients.values())
+        assert np.max(np.abs(value - expected)) <= 1e-12 * scale, (mine, theirs)
+
+
+def test_every_op_of_functional_is_in_the_textbook():
+    assert set(OPS) - {"sinusoidal_positions"} <= set(TEXTBOOK)
+
+
+def test_what_it_does_not_know_is_not_recognised():
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    assert recognise(None, {"x": x}, np.cbrt(x), x, None, lambda x: np.cbrt(x)) is None
+    assert recognise("softmax", {"x": x}, np.cbrt(x), x, None, lambda x: np.cbrt(x)) is None
