@@ -130,17 +130,20 @@ def _assignments(op: str, context: _Context) -> Iterator[tuple[dict[str, Any], d
     floats = [w for w in wanted if ":i" not in w]
     integers = [w for w in wanted if ":i" in w]
     needed = sum("?" not in w for w in floats)
-    if not needed <= len(context.floats) <= len(floats):
+    given = dict(context.floats)
+    if not integers and len(given) < needed:  # hard targets of a loss that takes probabilities
+        given |= {name: _wide(x) for name, x in context.integers.items()}
+    if not needed <= len(given) <= len(floats):
         return
     if len(context.integers) < sum("?" not in w for w in integers):
         return
-    names = list(context.floats)
+    names = list(given)
     orders: Iterable[Sequence[str]] = [names]
     if len(names) <= 4:
         orders = itertools.permutations(names)
     for order in orders:
         chosen = {w.rstrip("?"): name for w, name in zip(floats, order, strict=False)}
-        arrays: dict[str, Any] = {w: context.floats[name] for w, name in chosen.items()}
+        arrays: dict[str, Any] = {w: given[name] for w, name in chosen.items()}
         for w, x in zip(integers, context.integers.values(), strict=False):
             arrays[w.split(":")[0]] = x
         for w in floats:

@@ -151,6 +151,7 @@ class _Judge:
         self.exact = exact
         self.wrong = wrong
         self.right = right
+        self.largest = max((float(np.max(np.abs(n), initial=0.0)) for n in exact.values()), default=0.0)
         self.allowed = {name: self._allowed(name) for name in (*wrong, *right)}
         self.single = {
             name
@@ -165,7 +166,8 @@ class _Judge:
             return 1e-9 * (scale or 1.0)
         error = float(np.max(np.abs(a - n), initial=0.0))
         scale = max(scale, float(np.max(np.abs(a), initial=0.0)))
-        return max(min(MATCH * error, 1e-9 * scale), 3e-14 * scale)
+        # (a key bias has gradient zero: what is left of it is rounding of the others)
+        return max(min(MATCH * error, 1e-9 * scale), 3e-14 * scale, 1e-15 * self.largest)
 
     def judge(self, gradients: Mapping[str, Any] | None) -> tuple[frozenset[str], bool, bool]:
         """Which wrong gradients it explains, does it spare the right ones, does it change a wrong one."""

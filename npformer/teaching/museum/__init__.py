@@ -1,1 +1,7 @@
 """The museum of wrong gradients: every catalogued mistake, its code, where it hides and who misses it."""
+
+from .exhibits import EXHIBITS, Exhibit, exhibit, student
+from .index import INDEX, OPTIMIZER_INDEX
+from .points import point
+
+__all__ = ["EXHIBITS", "INDEX", "OPTIMIZER_INDEX", "Exhibit", "exhibit", "point", "student"]
