@@ -32,6 +32,7 @@ class Explanation:
 
     switches: tuple[Switch, ...]
     explains: frozenset[str]
+    contradicts: int = 0  # wrong gradients that it changes, and does not explain
     rounded: bool = False  # up to float32's rounding only
 
     @property
@@ -81,8 +82,8 @@ def explain(
             explains, harmless, touches = judge.judge(gradients)
             judged.append((switch, touches))
             if explains and harmless and gradients is not None:
-                _keep(found, Explanation((switch,), explains, judge.rounded(explains, gradients)))
-        missing -= found.keys()
+                _keep(found, judge.explanation((switch,), explains, gradients))
+        missing = {name for name in missing if name not in found or _order(found[name])[0] > 1}
         if missing:
             _pairs(op, values, judge, judged, missing, found)
     return found
@@ -95,9 +96,11 @@ def _keep(found: dict[str, Explanation], new: Explanation) -> None:
             found[name] = new
 
 
-def _order(e: Explanation) -> tuple[int, int, int, int]:
-    worst = max(switch.rank for switch in e.switches)
-    return (len(e.switches) + e.rounded, min(worst, 2), -len(e.explains), worst)
+def _order(e: Explanation) -> tuple[int, int, int, int, int]:
+    """Least first: a mistake of the catalogue counts one, any other two."""
+    cost = sum(1 if switch.rank <= 1 else 2 for switch in e.switches) + e.rounded
+    ranks = [switch.rank for switch in e.switches]
+    return cost, e.contradicts, -len(e.explains), max(ranks), sum(ranks)
 
 
 def _pairs(
@@ -108,33 +111,34 @@ def _pairs(
     missing: set[str],
     found: dict[str, Explanation],
 ) -> None:
-    """Two mistakes at once, one of them at least from the catalogue."""
+    """Two mistakes of the catalogue at once; one of it and any other where nothing else explains it."""
     touching = [switch for switch, touches in judged if touches]
     firsts = [switch for switch in touching if switch.rank <= 1]
-    seconds = firsts + [switch for switch in touching if switch.rank == 2]
     for i, one in enumerate(firsts):
-        for j, other in enumerate(seconds):
-            if j <= i or not missing or one.rewrites.keys() & other.rewrites.keys():
-                continue
-            if j >= len(firsts) and missing <= found.keys():
-                break  # two of the catalogue explain it: no need for another
-            both = _joined(op, one, other)
-            if both is None:
-                continue
-            gradients = reevaluate(op, values, both.rewrites, both.returns)
-            explains, harmless, _ = judge.judge(gradients)
-            explains &= missing
-            if explains and harmless and gradients is not None:
-                _keep(found, Explanation((one, other), explains, judge.rounded(explains, gradients)))
+        for other in firsts[i + 1 :]:
+            _try(op, values, judge, one, other, found)
+    if missing <= found.keys():
+        return
+    seconds = [switch for switch in touching if switch.rank == 2]
+    for one in firsts:
+        for other in seconds:
+            _try(op, values, judge, one, other, found)
 
 
-def _joined(op: str, one: Switch, other: Switch) -> Switch | None:
-    returns = dict(one.returns)
-    for name, code in other.returns.items():
-        if name in returns:
-            return None
-        returns[name] = code
-    return Switch("", {**one.rewrites, **other.rewrites}, returns)
+def _try(
+    op: str,
+    values: Mapping[str, Any],
+    judge: _Judge,
+    one: Switch,
+    other: Switch,
+    found: dict[str, Explanation],
+) -> None:
+    if one.rewrites.keys() & other.rewrites.keys() or one.returns.keys() & other.returns.keys():
+        return
+    gradients = reevaluate(op, values, {**one.rewrites, **other.rewrites}, {**one.returns, **other.returns})
+    explains, harmless, _ = judge.judge(gradients)
+    if explains and harmless and gradients is not None:
+        _keep(found, judge.explanation((one, other), explains, gradients))
 
 
 class _Judge:
@@ -183,9 +187,13 @@ class _Judge:
         )
         return explains, harmless, touches
 
-    def rounded(self, explains: frozenset[str], gradients: Mapping[str, Any]) -> bool:
-        """Is one of the gradients explained up to float32's rounding only?"""
-        return any(not _near(gradients[n], self.given[n], self.allowed[n]) for n in explains)
+    def explanation(
+        self, switches: tuple[Switch, ...], explains: frozenset[str], gradients: Mapping[str, Any]
+    ) -> Explanation:
+        """Return what is known of a mistake that explains something."""
+        contradicts = sum(name in gradients and name not in explains for name in self.wrong)
+        rounded = any(not _near(gradients[n], self.given[n], self.allowed[n]) for n in explains)
+        return Explanation(switches, explains, contradicts, rounded)
 
     def _same(self, name: str, gradients: Mapping[str, Any]) -> bool:
         x, y = gradients[name], self.given[name]

@@ -11,6 +11,7 @@ from npformer.diagnosis.recognise import recognise
 from npformer.diagnosis.textbook import TEXTBOOK
 from npformer.proof.cases import OPS, cases
 
+
 def stated(case):
     if case.op == "sinusoidal_positions":
         return False

@@ -14,7 +14,8 @@ def gelu(x: Array, dout: Array) -> Any:
     Phi = 0.5 * (1 + erf(x / sqrt(2)))
     phi = exp(-x * x / 2) / sqrt(2 * PI)
     out = x * Phi
-    through_Phi = x * phi  # 1
+    inner = phi  # 1
+    through_Phi = x * inner  # 1
     slope = Phi + through_Phi  # 1
     dx = dout * slope  # 3
     return out, dx

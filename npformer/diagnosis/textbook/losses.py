@@ -18,8 +18,9 @@ def cross_entropy(
     loss = -sum_over(y * log(p), -1, False)
     counted = where(valid, loss, 0)
     out = (sum_everything(counted) if dout.ndim == 0 else counted) / divisor
-    upstream = dout[..., None] * valid[..., None]  # 1
-    dloss = upstream / divisor  # 1
+    upstream = dout[..., None]  # 1
+    masked = upstream * valid[..., None]  # 1
+    dloss = masked / divisor  # 1
     difference = p - y  # 2, 3
     dlogits = dloss * difference  # 2, 3
     return out, dlogits
@@ -64,8 +65,10 @@ def info_nce(queries: Array, keys: Array, dout: Array, temperature: float, targe
     out = -sum_everything(onehot * log(p)) / N
     difference = p - onehot  # 1
     dS = dout * difference / N  # 1
-    dq_hat = dS @ k_hat / temperature  # 2
-    dk_hat = T(dS) @ q_hat / temperature  # 3
+    dS_q = dS / temperature  # 2
+    dS_k = dS / temperature  # 3
+    dq_hat = dS_q @ k_hat  # 2
+    dk_hat = T(dS_k) @ q_hat  # 3
     along_q = q_hat * sum_over(dq_hat * q_hat, -1)  # 4
     along_k = k_hat * sum_over(dk_hat * k_hat, -1)  # 4
     across_q = dq_hat - along_q  # 4

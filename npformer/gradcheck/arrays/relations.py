@@ -187,7 +187,13 @@ def _dropped(name: str, a: Array, n: Array, dout: Array) -> Iterator[Hypothesis]
         fact = f"The given gradient of {name} is 0 or {c}, with zeros where the numeric one has none."
         cause = "the backward draws a mask of its own"
         fix = "Keep the forward's mask in the cache and use it."
-        yield Hypothesis("mask-redrawn", fact, cause, 1.0, fix)
+        given_c, right_c = float(ratio[kept][0]), float(right[should][0])
+        scale = "" if abs(given_c - right_c) <= EXACT * right_c else " + scaled"
+        if scale and abs(given_c - 1) <= EXACT:
+            scale = " + keep-scale-missing"
+        elif scale and abs(given_c * (1 - 1 / right_c) - 1) <= EXACT:
+            scale = " + divided-by-p"
+        yield Hypothesis(f"mask-redrawn{scale}", fact, cause, 1.0, fix)
 
 
 def _products(evidence: Evidence, name: str, a: Array, n: Array) -> Iterator[Hypothesis]:

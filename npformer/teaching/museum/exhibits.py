@@ -59,7 +59,7 @@ class Exhibit:
         return point(self.op, seed, (self.op, self.name) in EQUAL)
 
     def combine(self, other: Exhibit) -> tuple[Function, Function] | None:
-        """Return the right forward and a backward with both mistakes, or None where they are the same lines."""
+        """Return the right forward and a backward with both, or None where they are the same lines."""
         if other.op != self.op:
             return None
         source = inspect.getsource(student(self.op)[1])
@@ -89,7 +89,8 @@ def _made(op: str, changes: list[tuple[str, str]]) -> Function:
         source = source[:start] + wrong + source[start + len(right) :]
     names = dict(vars(inspect.getmodule(backward)))
     exec(compile(source, f"<{op}>", "exec"), names)
-    return names[backward.__name__]  # type: ignore[no-any-return]
+    made: Function = names[backward.__name__]
+    return made
 
 
 def _parts(text: str, number: int) -> tuple[str, ...]:
@@ -97,7 +98,7 @@ def _parts(text: str, number: int) -> tuple[str, ...]:
 
 
 def _exhibits() -> tuple[Exhibit, ...]:
-    found = []
+    found: list[Exhibit] = []
     for op, names in INDEX.items():
         for name, what in names:
             right, wrong, why = LINES[op][name]

@@ -1,7 +1,7 @@
-"""The wrong lines: for each mistake of the index the text that is replaced in the right backward, and why not.
+"""The wrong lines: for each mistake of the index, the text that is replaced in the right backward.
 
-Each entry is (right, wrong, why it looks right). Where a mistake takes two lines, right and wrong hold them in
-the same order, separated by "; ".
+Each entry is (right, wrong, why it looks right). Where a mistake takes two lines, right and wrong hold them
+in the same order, separated by "; ".
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ LINES: dict[str, Lines] = {
         "tanh-form-for-erf-form": (
             "slope = cdf + x * pdf",
             "u = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3); t = np.tanh(u); "
-            "slope = 0.5 * (1 + t) + 0.5 * x * (1 - t**2) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x**2)",
+            "slope = 0.5 * (1 + t) + 0.5 * x * (1 - t**2) * math.sqrt(2 / math.pi)"
+            " * (1 + 3 * 0.044715 * x**2)",
             "The two forms differ by 1e-3 at most.",
         ),
         "product-rule-missing": ("slope = cdf + x * pdf", "slope = cdf + 0 * pdf", TRAINS),
@@ -185,7 +186,8 @@ LINES: dict[str, Lines] = {
     "info_nce": {
         "temperature-missing": ("dS = dS / temperature", "dS = dS / 1", SUMS),
         "normalisation-ignored": (
-            "dq = dq - q * (dq * q).sum(axis=1, keepdims=True); dk = dk - k * (dk * k).sum(axis=1, keepdims=True)",
+            "dq = dq - q * (dq * q).sum(axis=1, keepdims=True); "
+            "dk = dk - k * (dk * k).sum(axis=1, keepdims=True)",
             "dq = dq - 0 * q; dk = dk - 0 * k",
             "What is forgotten points along q, where the loss does not change.",
         ),
@@ -320,22 +322,22 @@ LINES: dict[str, Lines] = {
         ),
         "diagonal-only": (
             "inner = dP - total",
-            "inner = dP * (1 - P)",
+            "inner = dP * (1 - p)",
             "The derivative that books give for i = j.",
         ),
         "wrong-axis": (
-            "total = (P * dP).sum(axis=-1, keepdims=True)",
-            "total = (P * dP).sum(axis=-2, keepdims=True)",
+            "total = (p * dP).sum(axis=-1, keepdims=True)",
+            "total = (p * dP).sum(axis=-2, keepdims=True)",
             "The shapes fit by broadcasting.",
         ),
-        "outer-p-forgotten": ("dS = P * inner", "dS = inner * 1.0", SHAPES),
+        "outer-p-forgotten": ("dS = p * inner", "dS = inner * 1.0", SHAPES),
         "weights-not-transposed": (
             "dv = np.swapaxes(dropped, -1, -2) @ dout",
             "dv = dropped @ dout",
             "T = S.",
         ),
         "scores-not-transposed": ("dk = np.swapaxes(dS, -1, -2) @ q", "dk = dS @ q", "T = S."),
-        "dp-for-ds": ("dS = P * inner", "dS = dP * 1.0", "The names differ in one letter."),
+        "dp-for-ds": ("dS = p * inner", "dS = dP * 1.0", "The names differ in one letter."),
         "swapped-gradients": (
             "return dq, dk, dv",
             "return dk, dq, dv",
@@ -343,7 +345,7 @@ LINES: dict[str, Lines] = {
         ),
         "pre-dropout-weights": ("dropped = P * keep", "dropped = P * 1.0", "Without dropout it is right."),
         "dropout-missing-in-dp": ("dP = dP * keep", "dP = dP * 1.0", "Without dropout it is right."),
-        "dropped-weights-in-softmax": ("P = weights", "P = weights * keep", "Without dropout it is right."),
+        "dropped-weights-in-softmax": ("p = P", "p = P * keep", "Without dropout it is right."),
         "not-finite-rows": (
             "P = weights",
             "P = weights / weights.sum(axis=-1, keepdims=True)",
@@ -387,7 +389,7 @@ LINES: dict[str, Lines] = {
         "key-bias-from-queries": ("db_k = dK.sum(axis=(0, 1))", "db_k = dQ.sum(axis=(0, 1))", "Copied line."),
     },
     "residual": {
-        "skip-missing": ("skip = dout.copy()", "skip = 0", "The branch is right."),
+        "skip-missing": ("skip = dout.copy()", "skip = 0 * dout", "The branch is right."),
         "skip-doubled": ("skip = dout.copy()", "skip = 2 * dout", "Added in the block and in its caller."),
         "branch-missing": ("through = dout @ w.T", "through = 0", "Deep residual networks train without it."),
     },

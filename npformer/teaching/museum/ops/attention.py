@@ -35,9 +35,10 @@ def scaled_dot_product_attention_backward(dout: Any, cache: Any) -> Any:
     dv = np.swapaxes(dropped, -1, -2) @ dout
     dP = dout @ np.swapaxes(v, -1, -2)
     dP = dP * keep
-    total = (P * dP).sum(axis=-1, keepdims=True)
+    p = P
+    total = (p * dP).sum(axis=-1, keepdims=True)
     inner = dP - total
-    dS = P * inner
+    dS = p * inner
     dq = dS @ k
     dk = np.swapaxes(dS, -1, -2) @ q
     dq = dq * scale

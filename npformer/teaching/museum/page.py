@@ -1,0 +1,129 @@
+"""A page of the museum: the wrong line beside the right one, where it hides, and what the referee says."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ...diagnosis import check
+from .exhibits import EXHIBITS, Exhibit
+from .index import INDEX
+
+
+def hides_at(exhibit: Exhibit) -> tuple[str, ...]:
+    """Return the customary test points at which the wrong gradient passes: measured, not known.
+
+    Examples
+    --------
+    >>> from .exhibits import exhibit
+    >>> hides_at(exhibit("layer_norm/gamma-forgotten"))
+    ('gamma of ones',)
+    """
+    forward, backward = exhibit.build()
+    found = []
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for what, inputs, ones in _customary(exhibit.point(0)):
+            try:
+                out = forward(**inputs)[0]
+                dout = np.ones_like(out) if ones else None
+                passed = check(forward, backward, inputs, dout=dout).passed
+            except (ValueError, IndexError):
+                continue  # the op cannot be had at such a point
+            if passed:
+                found.append(what)
+    return tuple(found)
+
+
+def _customary(point: Mapping[str, Any]) -> list[tuple[str, dict[str, Any], bool]]:
+    """The points that tests are written at: what they are called, the inputs, and is dout all ones?"""
+    places = [("a dout of ones", dict(point), True)]
+    if "gamma" in point:
+        places.append(("gamma of ones", {**point, "gamma": np.ones_like(point["gamma"])}, False))
+    if "ids" in point:
+        ids = np.arange(point["ids"].size).reshape(point["ids"].shape) % len(point["table"])
+        ids = ids.ravel()[: len(point["table"]) - 1][None] + 1
+        places.append(("ids without repeats, and without id 0", {**point, "ids": ids}, False))
+    if "targets" in point and (point["targets"] < 0).any():
+        kept = np.where(point["targets"] < 0, 0, point["targets"])
+        places.append(("no ignored target", {**point, "targets": kept}, False))
+    if "mask" in point:
+        places.append(("nothing masked", {**point, "mask": np.ones_like(point["mask"])}, False))
+    if "rng" in point:
+        places.append(("dropout off", {**point, "p": 0.0}, False))
+    first = next(iter(point))
+    if point[first].ndim >= 2 and point[first].dtype.kind == "f" and first in ("x", "gate", "logits"):
+        rows = {name: x[:1] if _has_rows(x, point[first]) else x for name, x in point.items()}
+        places.append(("one row", rows, False))
+    return places
+
+
+def _has_rows(x: Any, first: Any) -> bool:
+    return (
+        isinstance(x, np.ndarray)
+        and x.ndim >= 1
+        and x.shape[:1] == first.shape[:1]
+        and x.size >= first.shape[0]
+    )
+
+
+def listing() -> str:
+    """Return the list of all exhibits, by op."""
+    lines = []
+    for op in INDEX:
+        lines.append(f"{op}")
+        lines += [f"  {e.number:>3}  {e.name:<32} {e.what}" for e in EXHIBITS if e.op == op]
+    return "\n".join(lines)
+
+
+def page(exhibit: Exhibit) -> str:
+    """Return one exhibit in words, with the referee's own report."""
+    forward, backward = exhibit.build()
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        report = check(forward, backward, exhibit.point(0), op=exhibit.op)
+    lines = [f"{exhibit.number}. {exhibit.op}: {exhibit.name}", "", f"The mistake: {exhibit.what}.", ""]
+    for right, wrong in zip(exhibit.right, exhibit.wrong, strict=True):
+        lines += [f"  - {wrong}", f"  + {right}"]
+    hidden = hides_at(exhibit)
+    lines += ["", f"Why it looks right: {exhibit.why}"]
+    lines += [f"Where it hides: {', '.join(hidden) if hidden else 'at none of the customary points tried'}."]
+    return "\n".join([*lines, "", str(report)])
+
+
+def described(exhibit: Exhibit) -> dict[str, Any]:
+    """Return the same for machines."""
+    return {
+        "number": exhibit.number,
+        "op": exhibit.op,
+        "name": exhibit.name,
+        "what": exhibit.what,
+        "right": list(exhibit.right),
+        "wrong": list(exhibit.wrong),
+        "why": exhibit.why,
+        "hides_at": list(hides_at(exhibit)),
+    }
+
+
+def markdown() -> str:
+    """Return docs/museum.md: every exhibit, without the numbers of a report."""
+    lines = [
+        "# The museum of wrong gradients",
+        "",
+        "Every mistake of the catalogue, in the ops as they are written in an exercise. The first line of each",
+        "is wrong, the second right. `npformer museum N` shows the referee's report. This page is made by",
+        "`npformer museum --markdown`.",
+    ]
+    for op in INDEX:
+        lines += ["", f"## {op}"]
+        for e in (e for e in EXHIBITS if e.op == op):
+            hidden = hides_at(e)
+            lines += ["", f"**{e.number}. {e.name}**: {e.what}.", "", "```diff"]
+            for right, wrong in zip(e.right, e.wrong, strict=True):
+                lines += [f"- {wrong}", f"+ {right}"]
+            lines += ["```", "", f"Why it looks right: {e.why}"]
+            lines += [f"Where it hides: {', '.join(hidden)}."] if hidden else []
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,54 @@
+"""The pages: what they measure, what they show, and that docs/museum.md is what the command prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from npformer.teaching.museum import EXHIBITS, exhibit
+from npformer.teaching.museum.page import described, hides_at, listing, markdown, page
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "hidden"),
+    [
+        ("layer_norm/gamma-forgotten", "gamma of ones", True),
+        ("layer_norm/mean-term-missing", "gamma of ones", False),
+        ("softmax/upstream-ignored", "a dout of ones", True),
+        ("softmax/summed-over-everything", "one row", True),
+        ("embedding/overwritten-not-accumulated", "ids without repeats, and without id 0", True),
+        ("cross_entropy/mean-over-all-rows", "no ignored target", True),
+        ("scaled_dot_product_attention/mask-ignored", "nothing masked", True),
+        ("scaled_dot_product_attention/pre-dropout-weights", "dropout off", True),
+        ("linear/averaged-not-summed", "one row", True),
+    ],
+)
+def test_where_it_hides_is_measured(name, place, hidden):
+    assert (place in hides_at(exhibit(name))) == hidden
+
+
+def test_a_page_has_the_wrong_line_the_right_line_and_the_report():
+    text = page(exhibit("layer_norm/rstd-missing"))
+    assert "  - dx = inner * 1.0\n  + dx = inner / std" in text
+    assert "gradient check of layer_norm: FAILED" in text
+    assert "rstd-missing: The given gradient of x" in text
+
+
+def test_the_list_has_every_exhibit():
+    assert all(f"{e.number}  {e.name}" in listing() for e in EXHIBITS)
+    assert described(EXHIBITS[0])["op"] == "linear"
+
+
+@pytest.mark.thorough
+def test_the_document_is_what_the_command_prints():
+    assert (ROOT / "docs" / "museum.md").read_text(encoding="utf-8") == markdown()
+
+
+def test_the_document_has_every_exhibit():
+    text = (ROOT / "docs" / "museum.md").read_text(encoding="utf-8")
+    for e in EXHIBITS:
+        assert f"**{e.number}. {e.name}**: {e.what}." in text
+        assert all(f"- {wrong}" in text for wrong in e.wrong)
