@@ -23,6 +23,7 @@ _ROOMS = (
     "objectives",
     "optim",
     "proof",
+    "testing",
     "text",
     "training",
 )

@@ -57,7 +57,8 @@ SCHOOL_FORMULAS = {"linear", "embedding", "tanh", "sigmoid", "log_softmax", "mse
 SCHOOL_FORMULAS |= {"binary_cross_entropy_with_logits"}
 SHARED_FILES = {"_files"}  # may be imported by any room but functional and gradcheck
 OUTSIDE = {"numpy", "scipy"}
-OPTIONAL = {"threadpoolctl", "matplotlib"}  # imported inside functions, where they are missed in one line
+# imported inside functions, where they are missed in one line
+OPTIONAL = {"threadpoolctl", "matplotlib", "torch"}
 
 
 def imports(path: Path) -> list[tuple[str, bool]]:

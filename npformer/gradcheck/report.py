@@ -52,6 +52,8 @@ class Report:
     <BLANKLINE>
     gamma: 2 entries of 2 differ from the complex step; worst at (0,): given 0.23763, numeric 0.712891,
       off by 6.7e-01 of the scale where 1.1e-12 is allowed.
+      - averaged-not-summed: The given gradient of gamma is the numeric one divided by 3, the number of
+        rows of dout. Typically: np.mean where every row adds its own share. Sum over the rows.
     <BLANKLINE>
     This point could not show:
       - gamma is 1 everywhere: a forgotten factor gamma, or one in the wrong place, would pass. To see

@@ -72,14 +72,14 @@ def _constants(evidence: Evidence) -> Iterator[tuple[float, str]]:
             yield p, f"{key} = {p:g}"
             yield (1 - p) / p, f"(1 - {key}) / {key} with {key} = {p:g}"
             yield 1 / p, f"1 / {key} with {key} = {p:g}"
-    for size, what in _sizes(evidence):
-        if size > 1:
-            yield math.sqrt(size), f"√{size}, with {size} {what}"
-            yield 1 / math.sqrt(size), f"1/√{size}, with {size} {what}"
     for bottom in range(1, 7):
         for top in range(1, 7):
             if math.gcd(top, bottom) == 1:
                 yield top / bottom, f"{top}/{bottom}" if bottom > 1 else str(top)
+    for size, what in _sizes(evidence):
+        if size > 1:
+            yield math.sqrt(size), f"√{size}, with {size} {what}"
+            yield 1 / math.sqrt(size), f"1/√{size}, with {size} {what}"
 
 
 def _is_fraction(p: Any) -> bool:

@@ -293,7 +293,7 @@ LINES: dict[str, Lines] = {
         "mask-not-applied": ("kept = dout * mask", "kept = dout * 1.0", "On average it is right."),
         "mask-redrawn": (
             "kept = dout * mask",
-            "kept = dout * (np.random.default_rng(7).random(mask.shape) >= p)",
+            "kept = dout * (np.random.default_rng(12345).random(mask.shape) >= p)",
             "On average it is right.",
         ),
         "mask-inverted": ("kept = dout * mask", "kept = dout * ~mask", "The mask is called drop elsewhere."),

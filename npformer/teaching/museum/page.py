@@ -90,7 +90,8 @@ def page(exhibit: Exhibit) -> str:
         lines += [f"  - {wrong}", f"  + {right}"]
     hidden = hides_at(exhibit)
     lines += ["", f"Why it looks right: {exhibit.why}"]
-    lines += [f"Where it hides: {', '.join(hidden) if hidden else 'at none of the customary points tried'}."]
+    places = ", ".join(hidden) if hidden else "at none of the customary points tried"
+    lines += [f"Where it hides: {places}."]
     return "\n".join([*lines, "", str(report)])
 
 
@@ -113,9 +114,9 @@ def markdown() -> str:
     lines = [
         "# The museum of wrong gradients",
         "",
-        "Every mistake of the catalogue, in the ops as they are written in an exercise. The first line of each",
-        "is wrong, the second right. `npformer museum N` shows the referee's report. This page is made by",
-        "`npformer museum --markdown`.",
+        "Every mistake of the catalogue, in the ops as they are written in an exercise. The first line of",
+        "each is wrong, the second right. `npformer museum N` shows the referee's report. This page is made",
+        "by `npformer museum --markdown`.",
     ]
     for op in INDEX:
         lines += ["", f"## {op}"]
