@@ -64,8 +64,8 @@ def check(
     strict : bool
         Fail when the point has a blind spot.
     experts : sequence of callables
-        Each gets the Evidence of a failed check and returns hypotheses about the cause by input; they come
-        before those that the arrays alone give.
+        Each gets the Evidence of a failed check and returns hypotheses about the cause by input. What the
+        arrays alone tell is asked last, where nobody explained the error.
 
     Returns
     -------
@@ -121,12 +121,12 @@ def check(
     ]
     if not all(result.passed for result in results):
 
-        def numeric_for(other: Array) -> dict[str, Array]:
+        def numeric_for(name: str, other: Array) -> Array:
             wide = np.where(np.isfinite(out), other, 0).astype(np.float64)
-            return {name: reference(f, inputs_wide, name, wide).gradient for name in problem.wrt}
+            return reference(f, inputs_wide, name, wide).gradient
 
         evidence = _evidence(problem, seen, results, references, op, numeric_for)
-        results = _with_hypotheses(results, evidence, [recognise, *experts])
+        results = _with_hypotheses(results, evidence, experts)
     spots = [
         *blind_spots.of_inputs(problem.inputs),
         *blind_spots.of_gradients({name: r.gradient for name, r in references.items()}, noise),
@@ -214,7 +214,7 @@ def _evidence(
     results: Sequence[Result],
     references: Mapping[str, Reference],
     op: str | None,
-    numeric_for: Callable[[Array], dict[str, Array]],
+    numeric_for: Callable[[str, Array], Array],
 ) -> Evidence:
     numbers = {Verdict.WRONG, Verdict.SHAPE, Verdict.NONFINITE, Verdict.PRECISION}
     return Evidence(
@@ -238,19 +238,22 @@ def _evidence(
 def _with_hypotheses(
     results: Sequence[Result], evidence: Evidence, experts: Sequence[Expert]
 ) -> list[Result]:
-    """Each failed result with what the experts say of it: the later expert first, for it knows more."""
-    said = [expert(evidence) for expert in reversed(experts)]
+    """Each failed result with what is said of it: by the experts, else by the arrays alone."""
+    said: dict[str, list[Hypothesis]] = {name: [] for name in evidence.wrong}
+    for expert in [*experts, recognise]:
+        unexplained = tuple(name for name, found in said.items() if not _explained(found))
+        if unexplained:
+            for name, hypotheses in expert(replace(evidence, wrong=unexplained)).items():
+                said[name] += hypotheses
     found = []
     for result in results:
-        hypotheses: dict[str, Hypothesis] = {}
-        for by_name in said:
-            for hypothesis in by_name.get(result.name, ()):
-                hypotheses.setdefault(hypothesis.identifier, hypothesis)
-        ranked = sorted(hypotheses.values(), key=lambda h: h.share < EXPLAINED)  # stable
-        if len(ranked) > 1:  # where something explains the error, nobody needs what does not
-            ranked = [h for h in ranked if h.share >= EXPLAINED] or ranked
+        ranked = sorted(said.get(result.name, ()), key=lambda hypothesis: -hypothesis.share)  # stable
         found.append(replace(result, hypotheses=tuple(ranked[:3])))
     return found
+
+
+def _explained(hypotheses: Sequence[Hypothesis]) -> bool:
+    return any(hypothesis.share >= EXPLAINED for hypothesis in hypotheses)
 
 
 def _largest(x: Array) -> float:

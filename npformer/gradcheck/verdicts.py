@@ -159,7 +159,7 @@ class Evidence:
         As the forward returned them and the backward got them.
     forward, backward : callable
     numeric_for : callable
-        Returns the numeric gradients, by name, for another cotangent.
+        Returns the numeric gradient of one input, by name, for another cotangent.
     """
 
     op: str | None
@@ -173,7 +173,7 @@ class Evidence:
     cache: Any
     forward: Callable[..., Any]
     backward: Callable[..., Any]
-    numeric_for: Callable[[Array], Mapping[str, Array]]
+    numeric_for: Callable[[str, Array], Array]
 
 
 Expert = Callable[[Evidence], Mapping[str, Sequence[Hypothesis]]]

@@ -119,7 +119,7 @@ def _summed(n: Array, a: Array) -> Array:
 
 
 def _of_dout(evidence: Evidence, name: str, a: Array, n: Array, dout: Array) -> Iterator[Hypothesis]:
-    ones = evidence.numeric_for(np.ones_like(dout))[name]
+    ones = evidence.numeric_for(name, np.ones_like(dout))
     if ones.any() and same(a, ones):
         fact = f"The given gradient of {name} is the one for a dout of ones: it does not depend on dout."
         cause = "the backward was written for a loss that is the sum of the outputs"

@@ -51,8 +51,8 @@ def test_it_is_caught_and_named(number):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("number", range(1, len(EXHIBITS) + 1), ids=IDS)
-def test_it_is_caught_and_named_at_every_seed(number):
-    check_exhibit(number, seeds=range(1, 20))
+def test_it_is_caught_and_named_at_more_seeds(number):
+    check_exhibit(number, seeds=range(1, 8))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
