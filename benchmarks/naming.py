@@ -21,15 +21,18 @@ from typing import Any
 import numpy as np
 
 import npformer
-from npformer.teaching.museum import EXHIBITS, INDEX, Exhibit, point, student
-from npformer.teaching.museum.points import EQUAL
+from npformer.diagnosis import sample_inputs
+from npformer.teaching.museum import EXHIBITS, INDEX, Exhibit, student
+from npformer.teaching.museum.exhibits import EQUAL
 
 
 def singles(op: str, seeds: range) -> dict[str, Any]:
     """Check every exhibit of an op alone, and the right op."""
     forward, backward = student(op)
     found: Counter[str] = Counter()
-    found["false alarms"] = sum(not npformer.check(forward, backward, point(op, s)).passed for s in seeds)
+    found["false alarms"] = sum(
+        not npformer.check(forward, backward, sample_inputs(op, s)).passed for s in seeds
+    )
     misnamed = []
     for exhibit in (e for e in EXHIBITS if e.op == op):
         forward, wrong = exhibit.build()

@@ -6,5 +6,6 @@ given ones. `check` is `gradcheck.check` with all of this plugged in.
 """
 
 from .check import check
+from .samples import sample_inputs
 
-__all__ = ["check"]
+__all__ = ["check", "sample_inputs"]

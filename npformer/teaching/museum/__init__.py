@@ -2,6 +2,5 @@
 
 from .exhibits import EXHIBITS, Exhibit, exhibit, student
 from .index import INDEX, OPTIMIZER_INDEX
-from .points import point
 
-__all__ = ["EXHIBITS", "INDEX", "OPTIMIZER_INDEX", "Exhibit", "exhibit", "point", "student"]
+__all__ = ["EXHIBITS", "INDEX", "OPTIMIZER_INDEX", "Exhibit", "exhibit", "student"]

@@ -7,12 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ...diagnosis import sample_inputs
 from .index import INDEX
 from .lines import LINES
 from .ops import activations, attention, losses, normalisation, projections
-from .points import EQUAL, point
 
 Function = Callable[..., Any]
+
+EQUAL = {  # mistakes that only equal sizes let through to a number
+    ("linear", "weight-not-transposed"),
+    ("multi_head_attention", "weight-not-transposed"),
+    ("multi_head_attention", "input-for-joined-heads"),
+    ("scaled_dot_product_attention", "weights-not-transposed"),
+    ("scaled_dot_product_attention", "scores-not-transposed"),
+    ("scaled_dot_product_attention", "swapped-gradients"),
+}
 
 _ROOMS = (projections, activations, normalisation, losses, attention)
 
@@ -56,7 +65,7 @@ class Exhibit:
 
     def point(self, seed: int) -> dict[str, Any]:
         """Return a generic point at which the mistake shows."""
-        return point(self.op, seed, (self.op, self.name) in EQUAL)
+        return sample_inputs(self.op, seed, (self.op, self.name) in EQUAL)
 
     def combine(self, other: Exhibit) -> tuple[Function, Function] | None:
         """Return the right forward and a backward with both, or None where they are the same lines."""

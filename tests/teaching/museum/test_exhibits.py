@@ -9,9 +9,10 @@ import pytest
 
 import npformer
 from npformer import functional
+from npformer.diagnosis import sample_inputs
 from npformer.diagnosis.catalogue import catalogue
 from npformer.diagnosis.causes import cause_of
-from npformer.teaching.museum import EXHIBITS, INDEX, exhibit, point, student
+from npformer.teaching.museum import EXHIBITS, INDEX, exhibit, student
 from npformer.teaching.museum.lines import LINES
 
 IDS = [f"{e.op}/{e.name}" for e in EXHIBITS]
@@ -30,7 +31,7 @@ def test_the_index_and_the_lines_are_one_list():
 def test_the_right_ops_pass_and_are_npformers(op):
     forward, backward = student(op)
     for seed in range(3):
-        npformer.check(forward, backward, point(op, seed)).raise_if_failed()
+        npformer.check(forward, backward, sample_inputs(op, seed)).raise_if_failed()
     if hasattr(functional, op) and op in (
         "softmax",
         "log_softmax",
@@ -40,7 +41,7 @@ def test_the_right_ops_pass_and_are_npformers(op):
         "relu",
         "gelu",
     ):
-        x = point(op, 0)["x"]
+        x = sample_inputs(op)["x"]
         assert np.allclose(forward(x)[0], getattr(functional, op)(x)[0], rtol=1e-13)
 
 

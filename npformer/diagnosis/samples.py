@@ -1,4 +1,4 @@
-"""Where the exhibits are checked: generic points, with sizes that differ wherever the mistake lets them."""
+"""Generic points for the ops: where a mistake shows, with sizes that differ, repeats, masks and dropout."""
 
 from __future__ import annotations
 
@@ -6,30 +6,31 @@ from typing import Any
 
 import numpy as np
 
-EQUAL = {  # mistakes that only equal sizes let through to a number
-    ("linear", "weight-not-transposed"),
-    ("multi_head_attention", "weight-not-transposed"),
-    ("multi_head_attention", "input-for-joined-heads"),
-    ("scaled_dot_product_attention", "weights-not-transposed"),
-    ("scaled_dot_product_attention", "scores-not-transposed"),
-    ("scaled_dot_product_attention", "swapped-gradients"),
-}
 
-
-def point(op: str, seed: int, equal: bool = False) -> dict[str, Any]:
-    """Return a generic point for a student's op, with its arguments by name.
+def sample_inputs(op: str, seed: int = 0, equal: bool = False) -> dict[str, Any]:
+    """Return a generic point for an op, its arguments in order, by the short names of an exercise.
 
     Parameters
     ----------
     op : str
-        Of the index.
+        One of `npformer.functional`, "gelu_tanh", "residual" or "tied_embeddings".
     seed : int
     equal : bool
         Make sizes equal that a transpose would exchange.
 
+    Returns
+    -------
+    dict of str to anything
+        Attention is self-attention with a mask; dropout has a Generator `rng`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such op.
+
     Examples
     --------
-    >>> {name: x.shape for name, x in point("linear", 0).items()}
+    >>> {name: x.shape for name, x in sample_inputs("linear").items()}
     {'x': (4, 3), 'w': (3, 5), 'b': (5,)}
     """
     rng = np.random.default_rng([seed, len(op)])
@@ -82,7 +83,7 @@ def _attention(op: str, rng: np.random.Generator, seed: int, equal: bool) -> dic
         q, k, v = normal((2, T, 3)), normal((2, S, 3)), normal((2, S, 5))
         return {"q": q, "k": k, "v": v, "mask": mask, "rng": np.random.default_rng(seed)}
     if op != "multi_head_attention":
-        raise ValueError(f"point: op: expected one of the index, got {op!r}")
+        raise ValueError(f"sample_inputs: op: expected an op of npformer.functional, got {op!r}")
     B, T, d, width = (2, 3, 4, 4) if equal else (2, 3, 5, 4)
     mask = rng.random((B, 1, T, T)) < 0.7
     mask[:, :, :, 0] = True
