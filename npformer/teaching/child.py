@@ -1,0 +1,180 @@
+"""Somebody else's code in a process of its own, with a time limit: whatever it does, an answer comes back.
+
+The task is a function of this package that loads the code. Request and answer are JSON in files of their own,
+which prints cannot disturb. An exception that the code raises is told as its author's: with their file, their
+line and their part of the traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+KEPT = 65_536  # characters of what is printed
+OURS = Path(__file__).resolve().parent.parent  # frames in here are not the author's
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended.
+
+    Parameters
+    ----------
+    status : {"done", "raised", "timeout", "died"}
+    value : anything that JSON knows
+        What the task returned.
+    error : str
+        The exception with the author's lines, or how the process ended.
+    stdout, stderr : str
+        What was printed, cut after 65,536 characters.
+    seconds : float
+    """
+
+    status: str
+    value: Any = None
+    error: str = ""
+    stdout: str = ""
+    stderr: str = ""
+    seconds: float = 0.0
+
+
+def run_child(task: str, payload: Any, *, seconds: float = 10.0) -> Outcome:
+    """Call a function in a fresh Python.
+
+    Parameters
+    ----------
+    task : str
+        "module:function", called with `payload`; both that and what it returns go through JSON.
+    payload : anything that JSON knows
+    seconds : float
+        After that long the process and all it started are killed.
+
+    Returns
+    -------
+    Outcome
+
+    Examples
+    --------
+    >>> run_child("math:sqrt", 2.25).value
+    1.5
+    >>> run_child("math:sqrt", -1).error.splitlines()[-1]
+    'ValueError: math domain error'
+    """
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="npformer-") as folder:
+        request, answer = Path(folder, "request.json"), Path(folder, "answer.json")
+        request.write_text(json.dumps({"task": task, "payload": payload}))
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        with open(Path(folder, "out"), "w+b") as out, open(Path(folder, "err"), "w+b") as err:
+            process = subprocess.Popen(
+                [sys.executable, "-m", __name__, str(request), str(answer)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env={**os.environ, **threads, "PYTHONPATH": _path()},
+                start_new_session=True,
+            )
+            try:
+                code: int | None = process.wait(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                code = None
+            finally:
+                _kill(process)
+            stdout, stderr = _read(out), _read(err)
+        took = time.monotonic() - began
+        if code is None:
+            error = f"stopped after {seconds:g} seconds"
+            return Outcome("timeout", None, error, stdout, stderr, took)
+        if not answer.exists():
+            return Outcome("died", None, _ending(code), stdout, stderr, took)
+        told = json.loads(answer.read_text())
+    return Outcome(told["status"], told.get("value"), told.get("error", ""), stdout, stderr, took)
+
+
+def _path() -> str:
+    return os.pathsep.join(filter(None, [str(OURS.parent), os.environ.get("PYTHONPATH", "")]))
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the process and everything it started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.wait()
+
+
+def _read(file: Any) -> str:
+    file.seek(0)
+    text = str(file.read(KEPT).decode("utf-8", "replace"))
+    return text + "\n..." if file.read(1) else text
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        return f"the process was ended by {signal.Signals(-code).name}"
+    return f"the process ended itself with status {code}"
+
+
+def in_the_authors_words(error: BaseException) -> str:
+    """Return the exception with its author's part of the traceback: no line of ours, nor of what we called.
+
+    Examples
+    --------
+    >>> try:
+    ...     exec(compile("x = 1 / 0", "theirs.py", "exec"))
+    ... except ZeroDivisionError as error:
+    ...     lines = in_the_authors_words(error).splitlines()
+    >>> lines[0], lines[-1]
+    ('  File "theirs.py", line 1, in <module>', 'ZeroDivisionError: division by zero')
+    """
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_theirs(frame.filename)]
+    lines = traceback.format_list(frames) + traceback.format_exception_only(type(error), error)
+    return "".join(lines).rstrip()
+
+
+def _is_theirs(filename: str) -> bool:
+    if (
+        filename.startswith("<frozen")
+        or filename in ("<doctest>", "<stdin>")
+        or filename.startswith("<doctest")
+    ):
+        return False
+    path = Path(filename).resolve()
+    library = Path(os.__file__).resolve().parent
+    return OURS not in path.parents and library not in path.parents and "site-packages" not in path.parts
+
+
+def _main(request: str, answer: str) -> None:
+    asked = json.loads(Path(request).read_text())
+    module, _, name = asked["task"].partition(":")
+    try:
+        function = getattr(importlib.import_module(module), name)
+        told = {"status": "done", "value": function(asked["payload"])}
+        text = json.dumps(told)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit() too
+        text = json.dumps({"status": "raised", "error": in_the_authors_words(error)})
+    partial = f"{answer}.partial"
+    Path(partial).write_text(text)
+    os.replace(partial, answer)
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    os._exit(0)  # whatever threads they left running
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
