@@ -62,7 +62,7 @@ def _step(source: str, mutated: str) -> str:
     for line in lines[where:]:
         found = STEP.search(line)
         if found:
-            return found.group(1).strip().rstrip(":")
+            return found.group(1).strip(" ,:")
     return ""
 
 

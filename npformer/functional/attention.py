@@ -212,8 +212,8 @@ def scaled_dot_product_attention_backward(
     if intermediates is not None:
         intermediates["dP"] = dP.copy()
     dP -= _row_sums(P * dP)  # 3
-    dP -= _row_sums(P * dP)
-    dP *= P
+    dP -= _row_sums(P * dP)  # 3, the second pass
+    dP *= P  # 3
     dS = dP
     if intermediates is not None:
         intermediates["dS"] = dS.copy()

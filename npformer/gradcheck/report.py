@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import textwrap
@@ -117,6 +118,10 @@ class Report:
             for spot in self.blind_spots:
                 lines += _wrapped(f"{spot.sentence} To see it: {spot.remedy}. [{spot.identifier}]", "  - ")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The report in a notebook: as it is printed, with its spacing."""
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def to_json(self, indent: int | None = None) -> str:
         """The report as a JSON object, without the arrays.

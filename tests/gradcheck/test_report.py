@@ -86,3 +86,9 @@ def test_json_is_json_whatever_the_numbers():
     )
     assert content["results"][0]["worst"] == {"index": [0], "given": "nan", "numeric": "inf", "error": "-inf"}
     assert content["results"][0]["error"] == "nan"
+
+
+def test_a_notebook_shows_the_report_with_nothing_taken_for_html():
+    told = Report("a<b", (result("x", Verdict.OK),))._repr_html_()
+    assert told.startswith("<pre>gradient check of a&lt;b: passed")
+    assert told.endswith("</pre>")
