@@ -6,6 +6,7 @@ given ones. `check` is `gradcheck.check` with all of this plugged in.
 """
 
 from .check import check
+from .optimizers import OptimizerReport, check_optimizer
 from .samples import sample_inputs
 
-__all__ = ["check", "sample_inputs"]
+__all__ = ["OptimizerReport", "check", "check_optimizer", "sample_inputs"]
