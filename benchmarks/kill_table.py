@@ -33,6 +33,7 @@ from npformer.teaching.museum import EXHIBITS, INDEX, exhibit, student
 from npformer.teaching.museum.exhibits import EQUAL
 
 HIDDEN = 1e-12
+REFEREE_CONSTANTS = "complex step or 9-point stencil, 1e-12 or 1e-11 of the scale + its estimated error"
 POINTS = ("generic", "initialisation", "T = 1")
 SEQUENCES = ("layer_norm", "rms_norm", "embedding", "tied_embeddings", "rotary")
 SEQUENCES += ("scaled_dot_product_attention", "multi_head_attention")
@@ -127,7 +128,7 @@ def judged(task: tuple[str, str, bool, int], protocols: tuple[Protocol, ...]) ->
             except Exception:
                 passed, named = False, []
             row["failed"][REFEREE], row["calls"][REFEREE] = not passed, at.calls
-            generic = generic or named
+            generic = named if where == POINTS[0] else generic
             row["spots"], row["new spots"] = named, [spot for spot in named if spot not in generic]
             found.append(row)
     return found
@@ -139,6 +140,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--short", action="store_true", help="every third mistake alone")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
+    parser.add_argument("--misses", action="store_true", help="name what each protocol misses")
     parser.add_argument("--json", metavar="FILE", help="every single outcome")
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of the processes
@@ -156,7 +158,9 @@ def main() -> int:
         work = pool.imap_unordered(functools.partial(judged, protocols=protocols), tasks, chunksize=8)
         outcomes = [row for rows in work for row in rows]
     outcomes.sort(key=lambda row: (row["op"], row["name"], row["seed"]))
-    print(*table(outcomes, protocols), sep="\n")
+    print(*table(outcomes, protocols), "", *legend(outcomes), sep="\n")
+    if args.misses:
+        print("", *misses(outcomes, protocols), sep="\n")
     print(f"\n{len(mistakes)} mistakes, {args.seeds} seeds, {time.perf_counter() - began:.0f} s")
     if args.json:
         with open(args.json, "w") as file:
@@ -166,7 +170,86 @@ def main() -> int:
 
 
 def table(outcomes: list[Outcome], protocols: tuple[Protocol, ...]) -> list[str]:
-    return [str(len(outcomes))]
+    """Return the lines of the Markdown table."""
+    constants = {protocol.name: protocol.constants for protocol in protocols} | {REFEREE: REFEREE_CONSTANTS}
+    heads, kinds = [], []
+    for point in POINTS:
+        rows = [row for row in outcomes if row["point"] == point and row["name"]]
+        shown = {mistake(row) for row in rows if not row["hidden"]}
+        unseen = {mistake(row) for row in rows} - shown
+        heads += [f"{point}: {len(shown)} of {len(shown | unseen)} show", "false alarms"]
+        kinds += ["---:", "---:"]
+    lines = [row_of(["protocol", "constants", *heads, "forward calls"])]
+    lines.append(row_of(["---", "---", *kinds, "---:"]))
+    for name, said in constants.items():
+        cells: list[str] = []
+        for point in POINTS:
+            always, sometimes, never = (len(found) for found in caught(outcomes, name, point))
+            right = [row["failed"][name] for row in outcomes if row["point"] == point and not row["name"]]
+            cells += [f"{always} / {sometimes} / {never}", f"{sum(right)} of {len(right)}"]
+        generic = [row for row in outcomes if row["point"] == POINTS[0] and not row["name"]]
+        calls = statistics.median(row["calls"][name] for row in generic)
+        lines.append(row_of([name, said, *cells, f"{calls:.0f}"]))
+    return lines
+
+
+def row_of(cells: list[str]) -> str:
+    """Return a row of a Markdown table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def mistake(row: Outcome) -> str:
+    """Return op/name."""
+    return f"{row['op']}/{row['name']}"
+
+
+def caught(outcomes: list[Outcome], protocol: str, point: str) -> tuple[list[str], list[str], list[str]]:
+    """Return the mistakes that a protocol catches at all seeds where they show, at some, at none."""
+    failed: dict[str, list[bool]] = defaultdict(list)
+    for row in outcomes:
+        if row["name"] and row["point"] == point and not row["hidden"]:
+            failed[mistake(row)].append(row["failed"][protocol])
+    always = [name for name, found in failed.items() if all(found)]
+    never = [name for name, found in failed.items() if not any(found)]
+    return always, [name for name in failed if name not in always and name not in never], never
+
+
+def legend(outcomes: list[Outcome]) -> list[str]:
+    """Return in words what the referee says where there is nothing to see, and what it misses."""
+    lines = [
+        "A cell: mistakes caught at every seed / at some / at none, of those that show. False alarms: failed",
+        "checks of right gradients. Forward calls: median of a check of a right gradient, generic point.",
+        "torch sums a gradient that broadcasts against its input, as its engine does for every operation.",
+        "",
+    ]
+    for point in POINTS:
+        rows = [row for row in outcomes if row["point"] == point and row["name"]]
+        right = [row for row in outcomes if row["point"] == point and not row["name"]]
+        unseen = [row for row in rows if row["hidden"]]
+        told = [row for row in unseen if row["spots"]]
+        new = [row for row in unseen if row["new spots"]]
+        lines.append(
+            f"{point}: {len(unseen)} checks of hidden mistakes; {REFEREE} names a blind spot in {len(told)} "
+            f"(strict=True fails them), in {len(new)} one that the generic point has not. It names one in "
+            f"{sum(bool(row['spots']) for row in right)} of {len(right)} checks of right gradients."
+        )
+        silent = sorted({mistake(row) for row in unseen if not row["spots"]})
+        missed = [row for row in rows if not row["hidden"] and not row["failed"][REFEREE]]
+        lines += [f"  hidden, and no blind spot named: {name}" for name in silent]
+        lines += [f"  missed: {mistake(row)}, seed {row['seed']}, named: {row['spots']}" for row in missed]
+    return lines
+
+
+def misses(outcomes: list[Outcome], protocols: tuple[Protocol, ...]) -> list[str]:
+    """Return the names of what each protocol misses."""
+    lines = []
+    for protocol in protocols:
+        for point in POINTS:
+            _, sometimes, never = caught(outcomes, protocol.name, point)
+            for how, names in (("sometimes", sometimes), ("always", never)):
+                if names:
+                    lines.append(f"{protocol.name}, {point}, {how} misses: {', '.join(names)}")
+    return lines
 
 
 if __name__ == "__main__":

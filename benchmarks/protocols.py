@@ -42,9 +42,9 @@ class Student:
         self.forward, self.backward = counted, backward
         self.cotangent = self.rng().standard_normal(np.shape(forward(**copy.deepcopy(self.point))[0]))
 
-    def rng(self) -> np.random.Generator:
+    def rng(self, stream: int = 7) -> np.random.Generator:
         """Return the same Generator every time."""
-        return np.random.default_rng([self.seed, 7])
+        return np.random.default_rng([self.seed, stream])
 
     def run(self, *arrays: Array) -> tuple[Array, Any]:
         """Return output and cache: every call gets copies of everything, Generators included."""
@@ -108,7 +108,7 @@ def ones(student: Student) -> float:
 
 def one_entry(student: Student) -> float:
     """The relative error of one random entry of every input."""
-    rng, errors = student.rng(), []
+    rng, errors = student.rng(stream=8), []
     for i, a in enumerate(student.gradients(student.cotangent)):
         where = tuple(int(rng.integers(n)) for n in student.arrays[i].shape)
         errors.append(relative(a[where], student.slope(i, where, student.cotangent)))
