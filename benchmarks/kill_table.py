@@ -7,7 +7,8 @@ The points: a generic one; at initialisation (gamma 1, beta and biases 0, weight
 out of them, times 0.02); and a sequence of length 1. An op that has nothing of the kind is left out there. A
 mistake that gives the right gradient at a point (to 1e-12 of its scale) is hidden there: no protocol can
 catch it, and it is counted apart. A cell is the number of the other mistakes that a protocol catches at every
-seed / at some / at none, and how many of its checks of right gradients fail. Anything raised is caught.
+seed / at some / at none, and how many of its checks of right gradients fail. Anything raised is caught. All
+of it takes about five minutes on two cores.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ import numpy as np
 from protocols import PROTOCOLS, REFEREE, Protocol, Student, report_of
 
 from npformer.diagnosis import sample_inputs
-from npformer.teaching.museum import EXHIBITS, INDEX, exhibit, student
+from npformer.teaching.museum import EXHIBITS, exhibit, student
 from npformer.teaching.museum.exhibits import EQUAL
 
 HIDDEN = 1e-12
 REFEREE_CONSTANTS = "complex step or 9-point stencil, 1e-12 or 1e-11 of the scale + its estimated error"
 POINTS = ("generic", "initialisation", "T = 1")
-SEQUENCES = ("layer_norm", "rms_norm", "embedding", "tied_embeddings", "rotary")
-SEQUENCES += ("scaled_dot_product_attention", "multi_head_attention")
+SEQUENCES = {"layer_norm", "rms_norm", "embedding", "tied_embeddings", "rotary"}
+SEQUENCES |= {"scaled_dot_product_attention", "multi_head_attention"}
 Outcome = dict[str, Any]
 
 
@@ -217,9 +218,9 @@ def caught(outcomes: list[Outcome], protocol: str, point: str) -> tuple[list[str
 def legend(outcomes: list[Outcome]) -> list[str]:
     """Return in words what the referee says where there is nothing to see, and what it misses."""
     lines = [
-        "A cell: mistakes caught at every seed / at some / at none, of those that show. False alarms: failed",
-        "checks of right gradients. Forward calls: median of a check of a right gradient, generic point.",
-        "torch sums a gradient that broadcasts against its input, as its engine does for every operation.",
+        "A cell: mistakes caught at every seed where they show / at some / at none. False alarms: checks of",
+        "right gradients that fail. Forward calls: median of a check of a right gradient, generic point.",
+        "torch's engine itself sums a gradient that broadcasts against its input: not summed is right there.",
         "",
     ]
     for point in POINTS:
@@ -248,7 +249,8 @@ def misses(outcomes: list[Outcome], protocols: tuple[Protocol, ...]) -> list[str
             _, sometimes, never = caught(outcomes, protocol.name, point)
             for how, names in (("sometimes", sometimes), ("always", never)):
                 if names:
-                    lines.append(f"{protocol.name}, {point}, {how} misses: {', '.join(names)}")
+                    told = ", ".join(names) if len(names) <= 30 else f"{len(names)} mistakes"
+                    lines.append(f"{protocol.name}, {point}, {how} misses: {told}")
     return lines
 
 

@@ -1,7 +1,11 @@
 """Ten ways in which people check a hand-written backward, each with the constants it is published with.
 
 `kill_table.py` holds them against the catalogue of mistakes. A protocol looks at a `Student` and returns a
-number, which passes if it is below the protocol's limit; NaN does not. What a protocol raises counts as caught.
+number, which passes if it is below the protocol's limit; NaN does not. Anything raised counts as caught.
+
+Sources of the constants: the notes and assignments of Stanford's cs231n (neural-networks-3, gradient checks);
+the defaults of torch.autograd.gradcheck and of autograd.test_util; for SciPy, whose check_grad leaves the
+decision to its user, the loosest limit in its own tests.
 """
 
 from __future__ import annotations
@@ -48,7 +52,8 @@ class Student:
 
     def run(self, *arrays: Array) -> tuple[Array, Any]:
         """Return output and cache: every call gets copies of everything, Generators included."""
-        out, cache = self.forward(**copy.deepcopy({**self.point, **dict(zip(self.names, arrays))}))
+        inputs = {**self.point, **dict(zip(self.names, arrays, strict=True))}
+        out, cache = self.forward(**copy.deepcopy(inputs))
         return np.array(out), cache
 
     def gradients(self, dout: Array, *arrays: Array) -> list[Any]:
@@ -218,7 +223,7 @@ class Protocol:
 HAPPY = "central h = 1e-5, max abs(a - n) / max(1e-8, abs(a) + abs(n))"
 PROTOCOLS = (
     Protocol("the shape", "equal", shapes, 0.5),
-    Protocol("not None", "", not_none, 0.5),
+    Protocol("not None", "one for each input", not_none, 0.5),
     Protocol("dout of ones", "central h = 1e-5, absolute 1e-5", ones, 1e-5),
     Protocol("one random entry of each input", "central h = 1e-5, relative 1e-2", one_entry, 1e-2),
     Protocol("cs231n, probably wrong above 1e-2", HAPPY, cs231n, 1e-2),
