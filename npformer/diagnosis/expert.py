@@ -8,7 +8,7 @@ import numpy as np
 
 from ..gradcheck import Evidence, Hypothesis
 from .locate import locate
-from .recognise import Recognised, recognise
+from .recognise import Recognised, other_forms, recognise
 from .replay import Explanation, explain
 
 
@@ -39,11 +39,16 @@ def recall(evidence: Evidence) -> Mapping[str, Sequence[Hypothesis]]:
     # (a gradient of zeros is a fact of the arrays: nothing is to be read into which mistake gives 1e-17)
     wrong = [mine for mine in given if known.inputs[mine] in evidence.wrong and given[mine].any()]
     right = [mine for mine in given if known.inputs[mine] not in evidence.wrong]
-    found = explain(known.op, known.values, given, wrong, right)
-    told = {known.inputs[mine]: [_told(known, mine, e)] for mine, e in found.items()}
+    forms = [known, *other_forms(known)]
+    told: dict[str, list[Hypothesis]] = {}
+    for form in forms:  # what one explains need not be asked of the next
+        missing = [mine for mine in wrong if known.inputs[mine] not in told]
+        if missing:
+            for mine, e in explain(form.op, form.values, given, missing, right).items():
+                told[known.inputs[mine]] = [_told(form, mine, e)]
     for mine in wrong:
-        if mine not in found:
-            located = locate(known, evidence, mine, given, wrong, right)
+        if known.inputs[mine] not in told:
+            located = locate(forms, evidence, mine, given, wrong, right)
             if located is not None:
                 told[known.inputs[mine]] = [located]
     return told
@@ -54,7 +59,7 @@ def _told(known: Recognised, mine: str, e: Explanation) -> Hypothesis:
     wrong = " and ".join(f"`{switch.wrong}`" for switch in e.switches)
     right = " and ".join(f"`{switch.right}`" for switch in e.switches)
     steps = list(dict.fromkeys(switch.step for switch in e.switches if switch.step))
-    where = f" (step {', '.join(steps)} of {known.op}_backward)" if steps else ""
+    where = f" (step {', '.join(steps)} of {known.op.split(',')[0]}_backward)" if steps else ""
     tail = ", rounded to float32" if e.rounded else ""
     fact = f"The given gradient of {theirs} is the one that {wrong} gives{tail}, for {right}{where}."
     cause = next((switch.cause for switch in e.switches if switch.cause), "")

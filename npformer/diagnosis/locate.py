@@ -1,9 +1,9 @@
 """Where in the derivation an unexplained error begins.
 
-Three ways: the first intermediate gradient that the user's code exposes (dP, dS, dx_hat) and that is not
-what it should be; a quantity of few numbers (a row's mean) which, had it other values, would give the
-gradient as it is, with far fewer unknowns than equations; the only line that reaches the wrong gradients
-and no right one.
+Two ways. An intermediate gradient that the user's code exposes (dP, dS, dx_hat) is not what it should be: the
+first of these. Else a line is set free: could the given gradients be had with other numbers in that line
+alone, every other line being right? A row's mean has few numbers, a whole gradient as many as there are
+entries; the line with the fewest that can do it is where the error sits.
 """
 
 from __future__ import annotations
@@ -11,57 +11,102 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..gradcheck import Evidence, Hypothesis
-from .program import Line, program, reevaluate
+from .program import Line, compiled_name, program, reevaluate
 from .recognise import Recognised
 
 Array = npt.NDArray[Any]
 
-FEWER = 0.5  # unknowns per entry of the gradient, at most
+FEWER = 0.5  # free numbers per entry, at most, in what may be called explained
 FITS = 1e-7  # of the error
+RIGHT = 1e-9  # of an intermediate's largest entry
+LARGEST = 400  # numbers in a line that is set free
+
+
+@dataclass(frozen=True)
+class Freed:
+    """Lines of equally few free numbers for the entries of the wrong gradients that they then give."""
+
+    lines: tuple[Line, ...]
+    numbers: int
+    entries: int
+
+    @property
+    def step(self) -> str:
+        """The step that all of them belong to, or ""."""
+        labels = [line.step for line in self.lines]
+        every = {number for label in labels for number in label.split(", ")}
+        return next((label for label in labels if {*label.split(", ")} == every), "")
+
+    @property
+    def share(self) -> float:
+        """Free numbers per entry."""
+        return self.numbers / self.entries
 
 
 def locate(
-    known: Recognised,
+    forms: Sequence[Recognised],
     evidence: Evidence,
     mine: str,
     given: Mapping[str, Array],
     wrong: Sequence[str],
     right: Sequence[str],
 ) -> Hypothesis | None:
-    """Return the line in which the error of one gradient begins, where that can be told."""
-    theirs = known.inputs[mine]
-    exposed = _first_wrong_intermediate(known, evidence, mine)
-    if exposed is not None:
-        line, how = exposed
-        fact = f"The error of {theirs} begins in {line.target}, `{line.text}` (step {line.step}): {how}."
-        return Hypothesis(f"wrong-{line.target}", fact, "", 0.5, f"Look at {line.target}.", line.step)
-    fitted = _fitted(known, mine, given, right)
-    if fitted is not None:
-        line, other = fitted
+    """Return the step in which the error of one gradient begins, where that can be told.
+
+    Parameters
+    ----------
+    forms : sequence of Recognised
+        The op in each form of its derivation.
+    evidence : Evidence
+    mine : str
+        The input, by the textbook's name.
+    given : mapping of str to ndarray
+        The gradients.
+    wrong, right : sequence of str
+        Inputs whose gradient is wrong, and right.
+    """
+    exposed = intermediates_of(evidence)
+    theirs = forms[0].inputs[mine]
+    best: Freed | None = None
+    for known in forms:
+        wrong_one, right_ones = _judged(known, exposed, mine)
+        if wrong_one is not None:
+            how = "the first intermediate that is wrong"
+            how += f"; {right_ones[-1]} is right" if right_ones else ""
+            return _told(wrong_one, f"The error of {theirs} begins in {_line(wrong_one)}: {how}.", 0.5)
+        found = _freed(known, mine, given, wrong, right, right_ones)
+        if found is not None and (best is None or found.share < best.share):
+            best = found
+    if best is None:
+        return None
+    lines = ", ".join(f"`{line.text}`" for line in best.lines)
+    fact = f"No known mistake gives this gradient of {theirs}; "
+    if not best.step:
+        return Hypothesis("unknown", f"{fact}it sits in one of {lines}.", "", 0.0, "")
+    last = best.lines[-1]
+    if best.share <= FEWER:
         fact = (
-            f"The gradient of {theirs} is right but for {line.target}, `{line.text}` (step {line.step}): "
-            f"with other numbers there ({other}) every entry is explained."
+            f"The gradient of {theirs} is right but for {_line(last)}: with other numbers there "
+            f"({best.numbers} for {best.entries} entries) every entry is explained."
         )
-        return Hypothesis(f"wrong-{line.target}", fact, "", 0.9, f"Look at {line.target}.", line.step)
-    suspects = _suspects(known, wrong, right)
-    if len(suspects) == 1:
-        line = suspects[0]
-        fact = (
-            f"No known mistake gives this gradient of {theirs}; it can only sit in `{line.text}` "
-            f"(step {line.step}), since every other line also reaches a gradient that is right."
-        )
-        return Hypothesis(f"wrong-{line.target}", fact, "", 0.5, f"Look at {line.target}.", line.step)
-    if suspects:
-        lines = ", ".join(f"`{line.text}`" for line in suspects[:6])
-        fact = f"No known mistake gives this gradient of {theirs}. It sits in one of {lines}."
-        return Hypothesis("unknown", fact, "", 0.0, "", suspects[-1].step if len(suspects) == 1 else "")
-    return None
+        return _told(last, fact, 1.0, best.step)
+    fact += f"it begins in {lines} (step {best.step}): no other numbers in an earlier line would give it."
+    return _told(last, fact, 0.5, best.step)
+
+
+def _line(line: Line) -> str:
+    return f"{line.target}, `{line.text}` (step {line.step})"
+
+
+def _told(line: Line, fact: str, share: float, step: str = "") -> Hypothesis:
+    return Hypothesis(f"wrong-{line.target}", fact, "", share, f"Look at {line.target}.", step or line.step)
 
 
 def intermediates_of(evidence: Evidence) -> dict[str, Array]:
@@ -80,90 +125,107 @@ def intermediates_of(evidence: Evidence) -> dict[str, Array]:
     return {name: np.asarray(x) for name, x in found.items() if isinstance(x, np.ndarray)}
 
 
-def _first_wrong_intermediate(known: Recognised, evidence: Evidence, mine: str) -> tuple[Line, str] | None:
-    exposed = intermediates_of(evidence)
-    if not exposed:
-        return None
-    last_right = ""
+def _judged(known: Recognised, exposed: Mapping[str, Array], mine: str) -> tuple[Line | None, list[str]]:
+    """The first exposed intermediate on the way to a gradient that is wrong, and those that are right."""
+    right: list[str] = []
     target = program(known.op).gradients[mine]
     for line in program(known.op).lines:
-        reaches = any(
-            other.target == target for other in program(known.op).downstream(frozenset([line.target]))
-        )
-        if not line.backward or line.target not in exposed or not reaches:
+        if not line.backward or line.target not in exposed or line.target == target:
             continue
-        value = np.asarray(known.values[line.target])
-        other = exposed[line.target]
+        if not _reaches(known.op, line.target, target, ()):
+            continue
+        value, other = np.asarray(known.values[line.target]), exposed[line.target]
         scale = float(np.max(np.abs(value), initial=0.0)) or 1.0
-        if other.shape != value.shape or not float(np.max(np.abs(other - value))) <= 1e-9 * scale:
-            how = "the first intermediate that is wrong" + (f"; {last_right} is right" if last_right else "")
-            return line, how
-        last_right = line.target
-    if last_right:
-        after = [
-            line
-            for line in program(known.op).downstream(frozenset([last_right]))
-            if line.target != last_right
-            and any(o.target == target for o in program(known.op).downstream(frozenset([line.target])))
-        ]
-        if len(after) == 1:
-            return after[0], f"{last_right} is right"
-    return None
+        if other.shape != value.shape or not float(np.max(np.abs(other - value))) <= RIGHT * scale:
+            return line, right
+        right.append(line.target)
+    return None, right
 
 
-def _fitted(
-    known: Recognised, mine: str, given: Mapping[str, Array], right: Sequence[str]
-) -> tuple[Line, str] | None:
-    """A line of few numbers, other values of which explain the whole gradient."""
-    a = given[mine]
-    target = program(known.op).gradients[mine]
-    exact = np.asarray(known.values[target])
-    if a.shape != exact.shape or not np.isfinite(a).all():
+def _reaches(op: str, source: str, target: str, around: Sequence[str]) -> bool:
+    """Does a line have a part in another by a way around some?"""
+    if source in around:
+        return False
+    changed = {source}
+    for line in program(op).lines:
+        if line.reads & changed and line.target not in around and line.target != "dout":
+            changed.add(line.target)
+    return target in changed
+
+
+def _freed(
+    known: Recognised,
+    mine: str,
+    given: Mapping[str, Array],
+    wrong: Sequence[str],
+    right: Sequence[str],
+    right_lines: Sequence[str],
+) -> Freed | None:
+    """Set each line free in turn; return those of the fewest numbers that give the gradients."""
+    targets = program(known.op).gradients
+    exact = {name: np.asarray(known.values[targets[name]]) for name in (*wrong, *right)}
+    if any(given[name].shape != exact[name].shape or not np.isfinite(given[name]).all() for name in wrong):
         return None
-    error = (a - exact).ravel()
+    found: list[Freed] = []
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for line in program(known.op).lines:
             value = known.values.get(line.target)
-            if not line.backward or line.target in ("dout", target) or not isinstance(value, np.ndarray):
+            if not line.backward or line.target == "dout" or not isinstance(value, np.ndarray):
                 continue
-            if not 0 < value.size <= FEWER * a.size or value.size > 200:
+            if not 0 < value.size <= LARGEST or not _reaches(
+                known.op, line.target, targets[mine], right_lines
+            ):
                 continue
-            columns = [_effect(known, line.target, value, i, mine, exact) for i in range(value.size)]
-            if any(column is None for column in columns):
-                continue
-            J = np.stack([column for column in columns if column is not None], axis=1)
-            if not J.any():
-                continue
-            solution, *_ = np.linalg.lstsq(J, error, rcond=None)
-            left = float(np.max(np.abs(J @ solution - error)))
-            if left <= FITS * float(np.max(np.abs(error))):
-                return line, f"{value.size} against {a.size}"
-    return None
+            reached = [name for name in exact if _reaches(known.op, line.target, targets[name], right_lines)]
+            error = np.concatenate([(given[n] - exact[n]).ravel() for n in reached if n in wrong] or [[]])
+            spared = sum(exact[n].size for n in reached if n in right)
+            error = np.concatenate([error, np.zeros(spared)])
+            order = [n for n in reached if n in wrong] + [n for n in reached if n in right]
+            rank = _rank_if_it_fits(known, line, value, order, exact, error)
+            if rank:
+                found.append(Freed((line,), rank, error.size - spared))
+    if not found:
+        return None
+    best = min(found, key=lambda one: one.share)
+    return replace(best, lines=tuple(line for one in found if one.share == best.share for line in one.lines))
 
 
-def _effect(known: Recognised, target: str, value: Array, i: int, mine: str, exact: Array) -> Array | None:
-    moved = np.array(value, np.float64)
-    moved.flat[i] += 1.0
-    code = compile("_moved", "<fit>", "eval")
-    gradients = reevaluate(known.op, {**known.values, "_moved": moved}, {target: code}, {})
+def _rank_if_it_fits(
+    known: Recognised,
+    line: Line,
+    value: Array,
+    order: Sequence[str],
+    exact: Mapping[str, Array],
+    error: Array,
+) -> int:
+    """How many numbers of a line matter, if some choice of them gives the error; else 0."""
+    columns = []
+    for i in range(value.size):
+        moved = np.array(value, np.float64)
+        moved.flat[i] += 1.0
+        effect = _effect(known, line, moved, order, exact)
+        if effect is None:
+            return 0
+        columns.append(effect)
+    J = np.stack(columns, axis=1)
+    if not J.any() or not np.isfinite(J).all():
+        return 0
+    change, _, rank, _ = np.linalg.lstsq(J, error, rcond=1e-12)
+    explained = _effect(known, line, value + change.reshape(value.shape), order, exact)  # not all is linear
+    if explained is None or not np.max(np.abs(explained - error)) <= FITS * np.max(np.abs(error)):
+        return 0
+    return int(rank)
+
+
+def _effect(
+    known: Recognised, line: Line, value: Array, order: Sequence[str], exact: Mapping[str, Array]
+) -> Array | None:
+    """What other numbers in a line change in the gradients."""
+    gradients = reevaluate(
+        known.op, {**known.values, "_free": value}, {line.target: compiled_name("_free")}, {}
+    )
     if gradients is None:
         return None
-    if mine not in gradients:
-        return np.zeros(exact.size)
-    return np.asarray(gradients[mine] - exact).ravel()
-
-
-def _suspects(known: Recognised, wrong: Sequence[str], right: Sequence[str]) -> list[Line]:
-    """Backward lines that reach a wrong gradient and no right one."""
-    known_program = program(known.op)
-    good = {known_program.gradients[name] for name in right}
-    bad = {known_program.gradients[name] for name in wrong}
-    found = []
-    for line in known_program.lines:
-        if not line.backward or line.target == "dout":
-            continue
-        reached = {other.target for other in known_program.downstream(frozenset([line.target]))}
-        if reached & bad == bad and not reached & good:
-            found.append(line)
-    return found
+    changes = [np.asarray(gradients.get(name, exact[name]) - exact[name]).ravel() for name in order]
+    return np.concatenate(changes)

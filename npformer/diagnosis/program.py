@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .textbook import TEXTBOOK, language
+from .textbook import FORMS, TEXTBOOK, language
 
 Array = npt.NDArray[Any]
 LANGUAGE = {name: getattr(language, name) for name in language.__all__}
@@ -71,7 +71,7 @@ def program(op: str) -> Program:
     >>> [line.text for line in program("dropout").lines if line.backward]
     ['dout = dout', 'kept = dout * keep', 'dx = kept * scale']
     """
-    source = textwrap.dedent(inspect.getsource(TEXTBOOK[op]))
+    source = textwrap.dedent(inspect.getsource({**TEXTBOOK, **FORMS}[op]))
     function = ast.parse(source).body[0]
     assert isinstance(function, ast.FunctionDef)
     texts = source.splitlines()
@@ -116,6 +116,12 @@ def _downstream(op: str, targets: frozenset[str]) -> tuple[Line, ...]:
 def compiled(expression: ast.expr) -> types.CodeType:
     """Return the code of an expression."""
     return compile(ast.fix_missing_locations(ast.Expression(expression)), "<textbook>", "eval")
+
+
+@functools.cache
+def compiled_name(name: str) -> types.CodeType:
+    """Return the code that reads one name."""
+    return compiled(ast.Name(name, ast.Load()))
 
 
 def evaluate(op: str, arguments: Mapping[str, Any], until: str = "") -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .program import evaluate, program
-from .textbook import TEXTBOOK
+from .textbook import FORMS, TEXTBOOK
 
 Array = npt.NDArray[Any]
 
@@ -75,6 +75,14 @@ def recognise(
         if found is not None:
             return found
     return None
+
+
+def other_forms(known: Recognised) -> Iterator[Recognised]:
+    """Yield the op at the same point in the other forms of its backward that the textbook has."""
+    for name in FORMS:
+        if name.split(",")[0] == known.op:
+            arguments = {argument: known.values[argument] for argument in program(name).arguments}
+            yield Recognised(name, evaluate(name, arguments), known.inputs)
 
 
 class _Context:

@@ -162,9 +162,9 @@ def cross_entropy_backward(dout: npt.ArrayLike, cache: CrossEntropyCache) -> Arr
     dloss = np.where(counted, dout.reshape(-1) / divisor, 0)  # 1
     dlogits = exp_d * (dloss / (1 + s))[:, None]  # 2: dloss · p
     if eps:
-        dlogits -= (dloss * (eps / shape[-1]))[:, None]
-    one_minus_p = np.where(target == top, s / (1 + s), 1 - exp_d[row, target] / (1 + s))
+        dlogits -= (dloss * (eps / shape[-1]))[:, None]  # 2
+    one_minus_p = np.where(target == top, s / (1 + s), 1 - exp_d[row, target] / (1 + s))  # 3
     dlogits[row, target] = dloss * ((eps - eps / shape[-1]) - one_minus_p)  # 3
     if not counted.all():
-        dlogits[~counted] = 0  # whatever the logits there were
+        dlogits[~counted] = 0  # 1, whatever the logits there were
     return dlogits.reshape(shape)

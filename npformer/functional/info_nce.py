@@ -147,7 +147,7 @@ def info_nce_backward(
     dq_hat = dS @ k_hat / tau  # 2
     dk_hat = dS.T @ q_hat / tau  # 3
     dq = (dq_hat - q_hat * (dq_hat * q_hat).sum(axis=-1, keepdims=True)) * one_over_q  # 4
-    dk = (dk_hat - k_hat * (dk_hat * k_hat).sum(axis=-1, keepdims=True)) * one_over_k
+    dk = (dk_hat - k_hat * (dk_hat * k_hat).sum(axis=-1, keepdims=True)) * one_over_k  # 4
     if intermediates is not None:
         intermediates["dS"] = dS
         intermediates["dq_hat"] = dq_hat

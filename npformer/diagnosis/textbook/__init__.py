@@ -39,3 +39,10 @@ TEXTBOOK: dict[str, Callable[..., Any]] = {
     "residual": composed.residual,
     "tied_embeddings": composed.tied_embeddings,
 }
+
+# Other forms of a backward: the same gradient by other quantities. "op, how".
+FORMS: dict[str, Callable[..., Any]] = {
+    "softmax, from the top": normalisation.softmax_from_the_top,
+    "log_softmax, by the others": normalisation.log_softmax_by_the_others,
+    "cross_entropy, by the others": losses.cross_entropy_by_the_others,
+}

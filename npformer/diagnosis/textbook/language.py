@@ -16,6 +16,7 @@ maximum, concatenate, zeros_like, ones_like = np.maximum, np.concatenate, np.zer
 __all__ = [
     "Array",
     "T",
+    "at_largest",
     "concatenate",
     "cos",
     "count",
@@ -24,6 +25,7 @@ __all__ = [
     "gather",
     "group_sum",
     "heads",
+    "is_largest",
     "largest",
     "log",
     "maximum",
@@ -71,6 +73,19 @@ def largest(x: Array, axis: int | None = -1) -> Array:
     """Return the largest entry (by its real part) over an axis, -inf taken for 0."""
     top = x.real.max(axis=axis, keepdims=True)
     return np.where(np.isfinite(top), top, 0.0)
+
+
+def is_largest(x: Array, axis: int = -1) -> Array:
+    """Is an entry the first of the largest along an axis?"""
+    top = np.expand_dims(x.real.argmax(axis=axis), axis)
+    found = np.zeros(x.shape, bool)
+    np.put_along_axis(found, top, True, axis)
+    return found
+
+
+def at_largest(y: Array, x: Array, axis: int = -1) -> Array:
+    """Return y where x is largest along an axis, which stays as 1."""
+    return np.take_along_axis(y, np.expand_dims(x.real.argmax(axis=axis), axis), axis)
 
 
 def sum_rows(x: Array) -> Array:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from .language import Array, T, exp, largest, log, one_hot, sqrt, sum_everything, sum_over, where
+from .language import (
+    Array,
+    T,
+    exp,
+    is_largest,
+    largest,
+    log,
+    one_hot,
+    sqrt,
+    sum_everything,
+    sum_over,
+    where,
+)
 
 
 def cross_entropy(
@@ -23,6 +35,33 @@ def cross_entropy(
     dloss = masked / divisor  # 1
     difference = p - y  # 2, 3
     dlogits = dloss * difference  # 2, 3
+    return out, dlogits
+
+
+def cross_entropy_by_the_others(
+    logits: Array, targets: Array, dout: Array, valid: Array, divisor: float, smoothing: float
+) -> Any:
+    """The same with 1 - p at the target taken from the other classes where p is nearly 1."""
+    V = logits.shape[-1]
+    exp_d = exp(logits - largest(logits, -1))
+    s = sum_over(where(is_largest(logits, -1), 0, exp_d), -1)
+    p = exp_d / (1 + s)
+    hit = one_hot(targets, V) > 0
+    hit_is_largest = sum_over(hit & is_largest(logits, -1), -1)
+    y = (1 - smoothing) * hit + smoothing / V
+    loss = -sum_over(y * log(p), -1, False)
+    counted = where(valid, loss, 0)
+    out = (sum_everything(counted) if dout.ndim == 0 else counted) / divisor
+    dloss = dout[..., None] * valid[..., None] / divisor  # 1
+    share = dloss / (1 + s)  # 2
+    dloss_p = exp_d * share  # 2
+    spread = dloss * (smoothing / V)  # 2
+    elsewhere = dloss_p - spread  # 2
+    exp_target = sum_over(where(hit, exp_d, 0), -1)  # 3
+    one_minus_p = where(hit_is_largest, s / (1 + s), 1 - exp_target / (1 + s))  # 3
+    at_target = dloss * ((smoothing - smoothing / V) - one_minus_p)  # 3
+    both = where(hit, at_target, elsewhere)  # 2, 3
+    dlogits = where(valid[..., None], both, 0)  # 1
     return out, dlogits
 
 

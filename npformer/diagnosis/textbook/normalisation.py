@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from .language import Array, exp, largest, log, mean_over, sqrt, sum_over, sum_rows
+from .language import (
+    Array,
+    at_largest,
+    exp,
+    is_largest,
+    largest,
+    log,
+    mean_over,
+    sqrt,
+    sum_over,
+    sum_rows,
+    where,
+)
 
 
 def softmax(x: Array, dout: Array, axis: int) -> Any:
@@ -20,6 +32,21 @@ def softmax(x: Array, dout: Array, axis: int) -> Any:
     return out, dx
 
 
+def softmax_from_the_top(x: Array, dout: Array, axis: int) -> Any:
+    """The same with dout taken from its value at the largest entry."""
+    e = exp(x - largest(x, axis))
+    total = sum_over(e, axis)
+    p = e / total
+    out = p
+    dout_top = at_largest(dout, x, axis)  # 2
+    c = dout - dout_top  # 2
+    c_p = c * p  # 1, 2
+    along = sum_over(c_p, axis)  # 1, 2
+    centred = c - along  # 1, 2
+    dx = p * centred  # 1, 2
+    return out, dx
+
+
 def log_softmax(x: Array, dout: Array, axis: int) -> Any:
     """log p = x - log Σ exp(x)."""
     z = x - largest(x, axis)
@@ -29,6 +56,21 @@ def log_softmax(x: Array, dout: Array, axis: int) -> Any:
     total = sum_over(dout, axis)  # 1
     spread = p * total  # 1
     dx = dout - spread  # 1, 2
+    return out, dx
+
+
+def log_softmax_by_the_others(x: Array, dout: Array, axis: int) -> Any:
+    """The same with the gradient at the largest entry taken from the others."""
+    z = x - largest(x, axis)
+    log_p = z - log(sum_over(exp(z), axis))
+    p = exp(log_p)
+    out = log_p
+    total = sum_over(dout, axis)  # 1
+    spread = p * total  # 1
+    plain = dout - spread  # 1
+    others = where(is_largest(x, axis), 0, plain)  # 2
+    at_top = -sum_over(others, axis)  # 2
+    dx = where(is_largest(x, axis), at_top, others)  # 2
     return out, dx
 
 
