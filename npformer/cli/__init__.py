@@ -20,6 +20,7 @@ COMMANDS = {
     "fill": "predict the [MASK]s of a text with a trained model",
     "verify": "the proof: every op against finite differences, the complex step and stored PyTorch values",
     "check": "the referee on your own forward and backward: is the gradient right, and if not, why",
+    "exercises": "gradients to write by hand, graded with the mistake named; for a class too",
     "museum": "the catalogue of wrong gradients: each mistake, where it hides, what the referee says",
     "vectors": "inputs, outputs, gradients and intermediates of an op, for testing other code",
 }

@@ -1,0 +1,119 @@
+"""`npformer exercises list | start | check | hint | solution | report`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+WHEN = ("visible", "after_due_date", "after_published", "hidden")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of every action."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def action(name: str, what: str) -> argparse.ArgumentParser:
+        description = f"{what[0].upper()}{what[1:]}."
+        return actions.add_parser(name, help=what, description=description, allow_abbrev=False)
+
+    def graded(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--seconds", type=float, default=5.0, metavar="S", help="time limit of a file (5)"
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON in place of text")
+
+    action("list", "the exercises in order")
+    begin = action("start", "write stubs; a file that exists is left as it is")
+    begin.add_argument("which", nargs="?", default="all", metavar="N", help="number, name or all (default)")
+    begin.add_argument("--dir", default="exercises", metavar="DIR", help="where to (default exercises)")
+    look = action("check", "grade a file, or those of a folder that were started")
+    look.add_argument("which", nargs="?", default="", metavar="N|FILE|DIR", help="default: all of --dir")
+    look.add_argument("--dir", default="exercises", metavar="DIR", help="where N is (default exercises)")
+    graded(look)
+    hint = action("hint", "a hint; each says more than the one before")
+    hint.add_argument("which", metavar="N", help="number or name")
+    hint.add_argument("number", nargs="?", type=int, metavar="K", help="the hint's number (default 1)")
+    hint.add_argument("--more", action="count", default=0, help="the next one; as often as you like")
+    show = action("solution", "print a solution")
+    show.add_argument("which", metavar="N", help="number or name")
+    report = action("report", "a table of the points, for one student or a class")
+    report.add_argument("dir", nargs="?", default="exercises", metavar="DIR", help="default: exercises")
+    report.add_argument("--only", metavar="N,N,...", help="these exercises; default: all")
+    report.add_argument("--class", dest="whole_class", action="store_true", help="DIR has an entry a student")
+    report.add_argument("--gradescope", metavar="FILE", help="write Gradescope's results.json")
+    report.add_argument("--hidden", default="after_due_date", choices=WHEN, help="when hidden tests show")
+    report.add_argument("--output", metavar="FILE", help="write CSV or JSON there in place of printing")
+    report.add_argument("--workers", type=int, metavar="N", help="files at a time (default: the cores)")
+    graded(report)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked; `check` returns 1 unless everything passed."""
+    return {"start": _start, "check": _check, "report": _report}.get(args.action, _print)(args)
+
+
+def _print(args: argparse.Namespace) -> int:
+    from ..teaching.exercises import exercise, report, solution
+
+    if args.action == "list":
+        print(report.listing())
+    elif args.action == "solution":
+        print(solution(exercise(args.which)), end="")
+    else:
+        print(report.hint(exercise(args.which), args.number, args.more))
+    return 0
+
+
+def _start(args: argparse.Namespace) -> int:
+    from ..teaching.exercises import EXERCISES, exercise, start
+
+    for path, new in start(list(EXERCISES) if args.which == "all" else [exercise(args.which)], args.dir):
+        print(f"{path}" if new else f"{path}: exists, left as it is")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from ..teaching.exercises import grade_all, report, to_grade
+
+    grades = grade_all(to_grade(args.which, args.dir), seconds=args.seconds)
+    if args.json:
+        print(json.dumps([grade.to_dict() for grade in grades], indent=1))
+    else:
+        print("\n\n".join(report.detailed(grade) for grade in grades))
+    return 0 if all(grade.status == "passed" for grade in grades) else 1
+
+
+def _report(args: argparse.Namespace) -> int:
+    from ..teaching.exercises import EXERCISES, exercise, grade_class, grade_folder, gradescope, report
+
+    began = time.monotonic()
+    settings: dict[str, Any] = {"seconds": args.seconds, "workers": args.workers}
+    chosen = [exercise(which) for which in args.only.split(",")] if args.only else []
+    if args.whole_class:
+        if args.gradescope:
+            raise ValueError("--gradescope is for one student: leave out --class")
+        students, chosen = grade_class(args.dir, chosen, progress=_progress, **settings)
+        text = report.class_csv(students, chosen)
+        if args.json:
+            text = json.dumps(report.class_dict(students, chosen), indent=1) + "\n"
+    else:
+        grades = grade_folder(args.dir, chosen or EXERCISES, **settings)
+        if args.gradescope:
+            took = time.monotonic() - began
+            gradescope.write(args.gradescope, gradescope.results(grades, args.hidden, took))
+        dicts = [grade.to_dict() for grade in grades]
+        text = json.dumps(dicts, indent=1) + "\n" if args.json else report.table(grades) + "\n"
+    if args.output:
+        Path(args.output).write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+    return 0
+
+
+def _progress(done: int, of: int) -> None:
+    if done % 20 == 0 or done == of:
+        print(f"{done} of {of} files", file=sys.stderr, flush=True)

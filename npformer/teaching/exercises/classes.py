@@ -1,0 +1,146 @@
+"""A whole class: who handed in what, and grading all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .catalogue import EXERCISES
+from .exercise import Exercise, Grade
+from .grading import SECONDS, exercises_in, grade_all, nothing
+from .report import Student
+from .stubs import exercise, file_name, number
+
+Files = dict[Exercise, Path]
+
+
+def submissions(folder: str | Path) -> dict[str, Files]:
+    """Return who handed in what: a folder for each student, or a file.
+
+    Raises
+    ------
+    ValueError
+        If there is no folder, or nothing in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder")
+    found: dict[str, Files] = {}
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith((".", "__")):
+            continue
+        if entry.is_dir():
+            found[entry.name] = files_in(entry)
+        elif entry.suffix == ".py":
+            found[entry.stem] = dict.fromkeys(exercises_in(entry), entry)
+    if not found:
+        raise ValueError(f"{folder}: expected a folder or a .py file for each student, found none")
+    return found
+
+
+def files_in(folder: str | Path) -> Files:
+    """Return the file for each exercise in a folder and the folders in it."""
+    found: Files = {}
+    for path in sorted(Path(folder).rglob("*.py")):
+        if any(part.startswith((".", "__")) for part in path.relative_to(folder).parts):
+            continue
+        for one in exercises_in(path):
+            found.setdefault(one, path)
+    return found
+
+
+def grade_class(
+    folder: str | Path,
+    chosen: Sequence[Exercise] = (),
+    *,
+    seconds: float = SECONDS,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[Student], list[Exercise]]:
+    """Grade everybody.
+
+    Parameters
+    ----------
+    folder : path
+        Holds a folder or a file for each student.
+    chosen : sequence of Exercise
+        Default: those that anybody handed in.
+    seconds, workers, progress
+        As in `grade_all`.
+
+    Returns
+    -------
+    students : list of Student
+        By name, each with a grade for every exercise; 0 points where there is no file.
+    chosen : list of Exercise
+    """
+    handed_in = submissions(folder)
+    wanted = [one for one in EXERCISES if one in chosen] or [
+        one for one in EXERCISES if any(one in files for files in handed_in.values())
+    ]
+    keys = [(name, one) for name, files in handed_in.items() for one in wanted if one in files]
+    grades = grade_all(
+        [(handed_in[name][one], one) for name, one in keys],
+        seconds=seconds,
+        workers=workers,
+        progress=progress,
+    )
+    by_key = dict(zip(keys, grades, strict=True))
+    students = [
+        Student(name, tuple(by_key.get((name, one)) or nothing(one) for one in wanted)) for name in handed_in
+    ]
+    return students, wanted
+
+
+def grade_folder(
+    folder: str | Path, chosen: Sequence[Exercise], *, seconds: float = SECONDS, workers: int | None = None
+) -> list[Grade]:
+    """Grade one student's folder: a grade for each exercise that is chosen, 0 points where there is no file.
+
+    Raises
+    ------
+    ValueError
+        If there is no folder.
+    """
+    if not Path(folder).is_dir():
+        raise ValueError(f"{folder}: no such folder")
+    files = files_in(folder)
+    wanted = [one for one in chosen if one in files]
+    grades = grade_all([(files[one], one) for one in wanted], seconds=seconds, workers=workers)
+    by_exercise = dict(zip(wanted, grades, strict=True))
+    return [by_exercise.get(one) or nothing(one) for one in chosen]
+
+
+def to_grade(which: str, folder: str | Path) -> list[tuple[str | Path, Exercise]]:
+    """Return what "a number, a file or a folder" means: files and the exercises they are for.
+
+    Parameters
+    ----------
+    which : str
+        "" = everything in `folder`.
+    folder : path
+        Where the file of a number or name is.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to grade.
+    """
+    path = Path(which or folder)
+    if path.is_dir():
+        files = files_in(path)
+        if not files:
+            raise ValueError(f"{path}: no file of an exercise in it: npformer exercises start writes stubs")
+        return [(files[one], one) for one in EXERCISES if one in files]
+    if path.is_file():
+        found = exercises_in(path)
+        if not found:
+            raise ValueError(f"{path}: no function of an exercise in it")
+        return [(path, one) for one in found]
+    if path.suffix == ".py" or not which:
+        raise ValueError(f"{path}: no such {'file' if which else 'folder'}")
+    one = exercise(which)
+    path = Path(folder, file_name(one))
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file: npformer exercises start {number(one)} writes it")
+    return [(path, one)]
