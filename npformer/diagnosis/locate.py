@@ -80,7 +80,7 @@ def locate(
         if wrong_one is not None:
             how = "the first intermediate that is wrong"
             how += f"; {right_ones[-1]} is right" if right_ones else ""
-            return _told(wrong_one, f"The error of {theirs} begins in {_line(wrong_one)}: {how}.", 0.5)
+            return _told(wrong_one, f"The error of {theirs} begins in {_line(wrong_one)}: {how}.", 0.0)
         found = _freed(known, mine, given, wrong, right, right_ones)
         if found is not None and (best is None or found.share < best.share):
             best = found
@@ -98,7 +98,7 @@ def locate(
         )
         return _told(last, fact, 1.0, best.step)
     fact += f"it begins in {lines} (step {best.step}): no other numbers in an earlier line would give it."
-    return _told(last, fact, 0.5, best.step)
+    return _told(last, fact, 0.0, best.step)
 
 
 def _line(line: Line) -> str:

@@ -7,6 +7,7 @@ differentiable input. It works with any NumPy code, and needs nothing but NumPy.
 
 from .check import check
 from .derivative import complex_step_gradient, directional_derivative, error_of, numeric_gradient
+from .generic import generic_like
 from .report import GradientError, Report
 from .value_and_grad import check_params, check_value_and_grad
 from .verdicts import BlindSpot, Evidence, Finding, Hypothesis, Result, Verdict, Worst
@@ -27,5 +28,6 @@ __all__ = [
     "complex_step_gradient",
     "directional_derivative",
     "error_of",
+    "generic_like",
     "numeric_gradient",
 ]

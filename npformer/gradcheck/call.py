@@ -139,10 +139,6 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
         for name in names:
             found[name].append(Finding(verdict, sentence))
 
-    def kept(gradients: Any) -> dict[str, Any]:
-        by_name = _named(gradients, problem)
-        return {name: None if isinstance(by_name, str) else _copied(by_name[name]) for name in problem.wrt}
-
     a = fresh(problem.inputs)
     out, cache, cached = problem.evaluate(a)
     kept_out = _copied(out)
@@ -175,11 +171,11 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
     _find_shared(raw, a, given_dout, found)
 
     again_a = a if cached else fresh(problem.inputs)
-    second = kept(problem.differentiate(_copied(kept_dout), again_a, cache, cached))
+    second = by_name(problem.differentiate(_copied(kept_dout), again_a, cache, cached), problem)
     b = fresh(problem.inputs)
     again, cache_b, _ = problem.evaluate(b)
     b = b if cached else fresh(problem.inputs)
-    anew = kept(problem.differentiate(_copied(kept_dout), b, cache_b, cached))
+    anew = by_name(problem.differentiate(_copied(kept_dout), b, cache_b, cached), problem)
     other_dout = _copied(tuple(1 - part for part in parts(kept_dout)))  # would show in a buffer used again
     problem.differentiate(other_dout if isinstance(kept_dout, tuple) else other_dout[0], b, cache_b, cached)
     if not _same(again, kept_out):
@@ -201,7 +197,7 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
             why = (
                 "though all from the start gives the same again: the first call used up or changed its cache"
                 if _same(fresh_one, given[name])
-                else "and so does all from the start: randomness drawn in the backward"
+                else "and so does all from the start: randomness drawn in the backward, or a state it keeps"
             )
             what = "the same cache" if cached else "the same inputs"
             find(
@@ -217,6 +213,12 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
                 [name],
             )
     return Observation(kept_out, kept_dout, given, found)
+
+
+def by_name(gradients: Any, problem: Problem) -> dict[str, Any]:
+    """Return copies of the gradients to check by input; None where there is none."""
+    named = _named(gradients, problem)
+    return {name: None if isinstance(named, str) else _copied(named[name]) for name in problem.wrt}
 
 
 def _about(name: str, problem: Problem) -> Iterable[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import blind_spots
+from . import blind_spots, linearity
 from .arrays import recognise
 from .call import Observation, Problem, joined, make_problem, observe, parts
 from .derivative import fresh
@@ -60,7 +60,8 @@ def check(
     rng : numpy.random.Generator, optional
         Draws the cotangent, standard normal; seeded with 0 by default.
     dout : array_like or tuple of them, optional
-        The cotangent itself.
+        The cotangent itself. The backward is then not asked for others, which would show whether it is
+        linear in it.
     strict : bool
         Fail when the point has a blind spot.
     experts : sequence of callables
@@ -106,6 +107,9 @@ def check(
     noise = float(np.sqrt(np.sum(np.square(np.where(np.isfinite(out), out, 0) * cotangent))))
     references = {name: reference(f, inputs_wide, name, cotangent) for name in problem.wrt}
     scale_all = max(_largest(r.gradient) for r in references.values())
+    unsteady = any(f.verdict is Verdict.NONDETERMINISTIC for found in seen.findings.values() for f in found)
+    # (with a cotangent of the user's, a backward that knows no other is all right: that of a scalar loss)
+    linear = {} if unsteady or dout is not None else linearity.of_backward(problem, seen)
     results = [
         judge(
             name,
@@ -115,7 +119,7 @@ def check(
             scale_all=scale_all,
             noise=noise,
             dout_single=all(part.dtype.itemsize < 8 for part in parts(seen.dout)),
-            observed=[*seen.findings[name], *coarse],
+            observed=[*seen.findings[name], *coarse, *linear.get(name, ())],
         )
         for name in problem.wrt
     ]

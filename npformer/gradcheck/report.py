@@ -173,7 +173,11 @@ def _result(result: Result) -> dict[str, Any]:
 def _told(hypothesis: Hypothesis) -> str:
     """A hypothesis in words: the name, the fact, the typical cause, the fix."""
     cause = f" Typically: {hypothesis.cause}." if hypothesis.cause else ""
-    share = "" if hypothesis.share > 0.999 else f" It explains {hypothesis.share:.0%} of the error."
+    share = (
+        ""
+        if hypothesis.share > 0.999 or not hypothesis.share
+        else f" It explains {hypothesis.share:.0%} of the error."
+    )
     fix = f" {hypothesis.fix}" if hypothesis.fix else ""
     return f"{hypothesis.identifier}: {hypothesis.fact}{share}{cause}{fix}"
 

@@ -53,7 +53,7 @@ def test_a_strange_line_is_located(dx, identifier, step):
     said = first(report, "x")
     assert said.step == step, said
     assert said.identifier in (identifier, f"wrong-through_{'mean' if step == '5' else 'var'}"), said
-    assert said.share == (0.5 if step == "4, 5" else 1)  # few numbers explain all, many are only a place
+    assert said.share == (0 if step == "4, 5" else 1)  # few numbers explain all, many are only a place
 
 
 def test_one_line_that_two_gradients_share():
