@@ -11,10 +11,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="draws the point (default 0)")
     parser.add_argument("--format", choices=("npz", "json"), help="default: by the name of FILE, else npz")
     parser.add_argument("--out", metavar="FILE", help="default: OP-seedN.npz; '-' prints JSON")
+    parser.add_argument(
+        "--judge",
+        metavar="RESULTS",
+        help="judge what a kernel computed from them: an .npz (or .json) with 0/gradients/x, ... for every "
+        "case and input; 0/out and 0/intermediates/dS are judged, or used, where they are given",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the file and say where, or print JSON."""
+    """Write the file and say where, or print JSON, or judge results."""
+    if args.judge is not None:
+        from ..testing import check_vectors
+
+        report = check_vectors(args.op, args.judge, args.seed)
+        print(report)
+        return 0 if report.passed else 1
+
     from ..proof.vectors import to_json, write_vectors
 
     if args.out == "-":

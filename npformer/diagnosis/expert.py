@@ -63,4 +63,8 @@ def _told(known: Recognised, mine: str, e: Explanation) -> Hypothesis:
     tail = ", rounded to float32" if e.rounded else ""
     fact = f"The given gradient of {theirs} is the one that {wrong} gives{tail}, for {right}{where}."
     cause = next((switch.cause for switch in e.switches if switch.cause), "")
-    return Hypothesis(e.identifier, fact, cause, 1.0, f"Write {right}.", ", ".join(steps))
+    fix = f"Write {right}."
+    if e.rounded and all(switch.identifier == "float32-inside" for switch in e.switches):
+        fact = f"The given gradient of {theirs} is the right one, rounded to float32{where}."
+        fix = "Compute in the dtype of the inputs."
+    return Hypothesis(e.identifier, fact, cause, 1.0, fix, ", ".join(steps))

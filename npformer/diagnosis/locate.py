@@ -1,9 +1,10 @@
 """Where in the derivation an unexplained error begins.
 
-Two ways. An intermediate gradient that the user's code exposes (dP, dS, dx_hat) is not what it should be: the
-first of these. Else a line is set free: could the given gradients be had with other numbers in that line
-alone, every other line being right? A row's mean has few numbers, a whole gradient as many as there are
-entries; the line with the fewest that can do it is where the error sits.
+Three ways. A quantity in the user's cache is not what its name says (x_hat, P). An intermediate gradient
+that the user's code exposes (dP, dS, dx_hat) is not what it should be: the first of these. Else a line is set
+free: could the given gradients be had with other numbers in that line alone, every other line being right?
+A row's mean has few numbers, a whole gradient as many as there are entries; the line with the fewest that can
+do it is where the error sits.
 """
 
 from __future__ import annotations
@@ -74,6 +75,10 @@ def locate(
     """
     exposed = intermediates_of(evidence)
     theirs = forms[0].inputs[mine]
+    saved = _saved_wrong(forms[0], evidence.cache, mine)
+    if saved is not None and not exposed:
+        fact = f"The cache's {saved.target} is not what the derivation of {theirs} calls so, `{saved.text}`."
+        return Hypothesis(f"wrong-{saved.target}", fact, "", 0.0, f"Look at {saved.target}.")
     best: Freed | None = None
     for known in forms:
         wrong_one, right_ones = _judged(known, exposed, mine)
@@ -125,6 +130,26 @@ def intermediates_of(evidence: Evidence) -> dict[str, Array]:
     return {name: np.asarray(x) for name, x in found.items() if isinstance(x, np.ndarray)}
 
 
+def _saved_wrong(known: Recognised, cache: Any, mine: str) -> Line | None:
+    """The first quantity of the forward, in a cache with names, that is not what its name says."""
+    named = cache._asdict() if isinstance(cache, tuple) and hasattr(cache, "_asdict") else cache
+    if not isinstance(named, Mapping):
+        return None
+    for line in program(known.op).lines:
+        if line.backward or line.target == "out" or not isinstance(named.get(line.target), np.ndarray):
+            continue
+        value, other = np.asarray(known.values[line.target]), named[line.target]
+        reaches = _reaches(known.op, line.target, program(known.op).gradients[mine], ())
+        if other.shape == value.shape and reaches and not _right(other, value):
+            return line
+    return None
+
+
+def _right(given: Array, value: Array) -> bool:
+    scale = float(np.max(np.abs(value), initial=0.0)) or 1.0
+    return float(np.max(np.abs(given - value), initial=0.0)) <= RIGHT * scale
+
+
 def _judged(known: Recognised, exposed: Mapping[str, Array], mine: str) -> tuple[Line | None, list[str]]:
     """The first exposed intermediate on the way to a gradient that is wrong, and those that are right."""
     right: list[str] = []
@@ -135,8 +160,7 @@ def _judged(known: Recognised, exposed: Mapping[str, Array], mine: str) -> tuple
         if not _reaches(known.op, line.target, target, ()):
             continue
         value, other = np.asarray(known.values[line.target]), exposed[line.target]
-        scale = float(np.max(np.abs(value), initial=0.0)) or 1.0
-        if other.shape != value.shape or not float(np.max(np.abs(other - value))) <= RIGHT * scale:
+        if other.shape != value.shape or not _right(other, value):
             return line, right
         right.append(line.target)
     return None, right

@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "silu", "gelu", "gelu_tanh")
 
-def sample_inputs(op: str, seed: int = 0, equal: bool = False) -> dict[str, Any]:
+# the axes of each op, by the letters of its docstring, and how long they are unless told otherwise
+SIZES: dict[str, dict[str, int]] = {
+    "linear": {"N": 4, "d_in": 3, "d_out": 5},
+    "residual": {"N": 5, "d": 4},
+    **{op: {"N": 3, "d": 5} for op in ACTIVATIONS},
+    "softmax": {"N": 16, "V": 5},  # enough rows that not all weights sum to 1 exactly
+    "log_softmax": {"N": 16, "V": 5},
+    "swiglu": {"N": 3, "d": 5},
+    "cross_entropy": {"N": 6, "V": 4},
+    "binary_cross_entropy_with_logits": {"N": 3, "V": 5},
+    "mse_loss": {"N": 3, "d": 5},
+    "info_nce": {"N": 4, "d": 6},
+    "layer_norm": {"B": 2, "T": 3, "d": 5},
+    "rms_norm": {"B": 2, "T": 3, "d": 5},
+    "embedding": {"B": 2, "T": 4, "V": 6, "d": 3},
+    "tied_embeddings": {"B": 2, "T": 4, "V": 6, "d": 3},
+    "dropout": {"N": 4, "d": 6},
+    "rotary": {"B": 2, "T": 3, "pairs": 3},
+    "scaled_dot_product_attention": {"B": 2, "T": 4, "S": 6, "d_k": 3, "d_v": 5},
+    "multi_head_attention": {"B": 2, "T": 3, "d_model": 5, "width": 4, "d_out": 6},
+}
+
+# the same, with sizes equal that a transpose would exchange
+EQUAL: dict[str, dict[str, int]] = {
+    "linear": {"d_out": 3},
+    "scaled_dot_product_attention": {"S": 4},
+    "multi_head_attention": {"d_model": 4, "d_out": 4},
+}
+
+
+def sample_inputs(
+    op: str, seed: int = 0, equal: bool = False, sizes: Mapping[str, int] | None = None
+) -> dict[str, Any]:
     """Return a generic point for an op, its arguments in order, by the short names of an exercise.
 
     Parameters
@@ -17,6 +51,8 @@ def sample_inputs(op: str, seed: int = 0, equal: bool = False) -> dict[str, Any]
     seed : int
     equal : bool
         Make sizes equal that a transpose would exchange.
+    sizes : mapping of str to int, optional
+        Other lengths of the op's axes, e.g. ``{"N": 7}``; `npformer.diagnosis.samples.SIZES` has their names.
 
     Returns
     -------
@@ -26,70 +62,87 @@ def sample_inputs(op: str, seed: int = 0, equal: bool = False) -> dict[str, Any]
     Raises
     ------
     ValueError
-        If there is no such op.
+        If there is no such op, or it has no such axis.
 
     Examples
     --------
     >>> {name: x.shape for name, x in sample_inputs("linear").items()}
     {'x': (4, 3), 'w': (3, 5), 'b': (5,)}
+    >>> {name: x.shape for name, x in sample_inputs("linear", sizes={"N": 2}).items()}
+    {'x': (2, 3), 'w': (3, 5), 'b': (5,)}
     """
+    if op not in SIZES:
+        raise ValueError(f"sample_inputs: op: expected an op of npformer.functional, got {op!r}")
+    unknown = set(sizes or {}) - set(SIZES[op])
+    if unknown:
+        expected = ", ".join(SIZES[op])
+        raise ValueError(
+            f"sample_inputs: sizes: expected axes of {op}, {expected}, got {', '.join(sorted(unknown))}"
+        )
+    n = {**SIZES[op], **(EQUAL.get(op, {}) if equal else {}), **(sizes or {})}
     rng = np.random.default_rng([seed, len(op)])
     normal, uniform = rng.standard_normal, rng.uniform
     if op == "linear":
-        d = 3 if equal else 5
-        return {"x": normal((4, 3)), "w": normal((3, d)), "b": normal(d)}
+        return {
+            "x": normal((n["N"], n["d_in"])),
+            "w": normal((n["d_in"], n["d_out"])),
+            "b": normal(n["d_out"]),
+        }
     if op == "residual":
-        return {"x": normal((5, 4)), "w": normal((4, 4)) / 2}
-    if op in ("relu", "tanh", "sigmoid", "silu", "gelu", "gelu_tanh"):
-        x = uniform(0.3, 2.0, (3, 5)) * np.where(rng.random((3, 5)) < 0.5, -1, 1)
-        return {"x": x}
-    if op in ("softmax", "log_softmax"):  # enough rows that not all weights sum to 1 exactly
-        return {"x": normal((16, 5))}
+        return {"x": normal((n["N"], n["d"])), "w": normal((n["d"], n["d"])) / 2}
+    if op in ACTIVATIONS:  # away from the kink that relu has at 0
+        shape = (n["N"], n["d"])
+        return {"x": uniform(0.3, 2.0, shape) * np.where(rng.random(shape) < 0.5, -1, 1)}
+    if op in ("softmax", "log_softmax"):
+        return {"x": normal((n["N"], n["V"]))}
     if op == "swiglu":
-        return {"gate": normal((3, 5)), "up": normal((3, 5))}
+        return {"gate": normal((n["N"], n["d"])), "up": normal((n["N"], n["d"]))}
     if op == "cross_entropy":
-        targets = rng.integers(0, 4, 6)
-        targets[[2, 5]] = -100, targets[0]
-        return {"logits": normal((6, 4)), "targets": targets}
+        targets = rng.integers(0, n["V"], n["N"])
+        targets[n["N"] // 3], targets[-1] = -100, targets[0]
+        return {"logits": normal((n["N"], n["V"])), "targets": targets}
     if op == "binary_cross_entropy_with_logits":
-        return {"logits": normal((3, 5)), "targets": rng.integers(0, 2, (3, 5))}
+        return {"logits": normal((n["N"], n["V"])), "targets": rng.integers(0, 2, (n["N"], n["V"]))}
     if op == "mse_loss":
-        return {"input": normal((3, 5)), "target": normal((3, 5))}
+        return {"input": normal((n["N"], n["d"])), "target": normal((n["N"], n["d"]))}
     if op == "info_nce":
-        return {"queries": normal((4, 6)), "keys": normal((4, 6))}
+        return {"queries": normal((n["N"], n["d"])), "keys": normal((n["N"], n["d"]))}
     if op == "layer_norm":
-        return {"x": normal((2, 3, 5)), "gamma": uniform(0.5, 1.5, 5), "beta": normal(5)}
+        x = normal((n["B"], n["T"], n["d"]))
+        return {"x": x, "gamma": uniform(0.5, 1.5, n["d"]), "beta": normal(n["d"])}
     if op == "rms_norm":
-        return {"x": normal((2, 3, 5)), "gamma": uniform(0.5, 1.5, 5)}
+        return {"x": normal((n["B"], n["T"], n["d"])), "gamma": uniform(0.5, 1.5, n["d"])}
     if op in ("embedding", "tied_embeddings"):
-        ids = rng.integers(1, 6, (2, 4))
-        ids[0, 0], ids[1, 3] = 0, ids[0, 1]
-        return {"ids": ids, "table": normal((6, 3))}
+        ids = rng.integers(min(1, n["V"] - 1), n["V"], (n["B"], n["T"]))
+        ids[0, 0], ids[-1, -1] = 0, ids[0, 1 % n["T"]]
+        return {"ids": ids, "table": normal((n["V"], n["d"]))}
     if op == "dropout":
-        return {"x": normal((4, 6)), "rng": np.random.default_rng(seed)}
+        return {"x": normal((n["N"], n["d"])), "rng": np.random.default_rng(seed)}
     if op == "rotary":
-        return {"x": normal((2, 3, 6))}
-    return _attention(op, rng, seed, equal)
-
-
-def _attention(op: str, rng: np.random.Generator, seed: int, equal: bool) -> dict[str, Any]:
-    normal = rng.standard_normal
+        return {"x": normal((n["B"], n["T"], 2 * n["pairs"]))}
     if op == "scaled_dot_product_attention":
-        T, S = (4, 4) if equal else (4, 6)
-        mask = rng.random((2, T, S)) < 0.7
-        mask[:, :, :2] = True
-        mask[0, 1, 2] = False
-        mask[1, T - 1] = False
-        q, k, v = normal((2, T, 3)), normal((2, S, 3)), normal((2, S, 5))
-        return {"q": q, "k": k, "v": v, "mask": mask, "rng": np.random.default_rng(seed)}
-    if op != "multi_head_attention":
-        raise ValueError(f"sample_inputs: op: expected an op of npformer.functional, got {op!r}")
-    B, T, d, width = (2, 3, 4, 4) if equal else (2, 3, 5, 4)
+        return _attention(n, rng, seed)
+    return _multi_head_attention(n, rng)
+
+
+def _attention(n: Mapping[str, int], rng: np.random.Generator, seed: int) -> dict[str, Any]:
+    normal = rng.standard_normal
+    B, T, S = n["B"], n["T"], n["S"]
+    mask = rng.random((B, T, S)) < 0.7
+    mask[:, :, :2] = True
+    mask[0, 1 % T, 2 % S] = False
+    mask[-1, T - 1] = False
+    q, k, v = normal((B, T, n["d_k"])), normal((B, S, n["d_k"])), normal((B, S, n["d_v"]))
+    return {"q": q, "k": k, "v": v, "mask": mask, "rng": np.random.default_rng(seed)}
+
+
+def _multi_head_attention(n: Mapping[str, int], rng: np.random.Generator) -> dict[str, Any]:
+    normal = rng.standard_normal
+    B, T, d_model, width = n["B"], n["T"], n["d_model"], n["width"]
     mask = rng.random((B, 1, T, T)) < 0.7
     mask[:, :, :, 0] = True
-    mask[0, 0, 1] = False
-    weights = {f"w_{n}": normal((d, width)) / 2 for n in "qkv"}
-    out = d if equal else 6
-    weights["w_o"] = normal((width, out)) / 2
-    biases = {f"b_{n}": normal(weights[f"w_{n}"].shape[1]) for n in "qkvo"}
-    return {"x": normal((B, T, d)), **weights, **biases, "mask": mask}
+    mask[0, 0, 1 % T] = False
+    weights = {f"w_{name}": normal((d_model, width)) / 2 for name in "qkv"}
+    weights["w_o"] = normal((width, n["d_out"])) / 2
+    biases = {f"b_{name}": normal(weights[f"w_{name}"].shape[1]) for name in "qkvo"}
+    return {"x": normal((B, T, d_model)), **weights, **biases, "mask": mask}

@@ -6,7 +6,8 @@ hides a forgotten gamma, a square weight a transpose, ids without repeats an ove
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,11 @@ from .verdicts import BlindSpot
 Array = npt.NDArray[Any]
 
 ZERO = 1e-14  # of the largest gradient
+FAINT, FAINT_NARROW = 1e-6, 1e-2  # an error of this share must show; where the input is float32 or narrower
+TINY_EPS = 1e-10  # of eps: at inputs of order 1, where it stands makes less than rounding does
+
+PROBABILITIES = ("p", "p_drop", "drop_prob", "dropout", "dropout_p", "dropout_prob", "dropout_rate")
+SWITCHES = ("training", "train", "is_training")
 
 
 def of_inputs(inputs: Mapping[str, Any]) -> list[BlindSpot]:
@@ -78,8 +84,72 @@ def _of_floats(name: str, x: Array) -> list[BlindSpot]:
     return spots
 
 
-def of_gradients(gradients: Mapping[str, Array], noise: float) -> list[BlindSpot]:
-    """What true gradients that are zero hide.
+def of_settings(forward: Callable[..., Any], inputs: Mapping[str, Any]) -> list[BlindSpot]:
+    """What options of the forward that are off, or as good as off, hide.
+
+    Parameters
+    ----------
+    forward : callable
+        Its defaults are read where `inputs` says nothing.
+    inputs : mapping of str to anything
+
+    Returns
+    -------
+    list of BlindSpot
+
+    Examples
+    --------
+    >>> def attention(q, k, v, mask=None, dropout_p=0.0):
+    ...     ...
+    >>> [spot.identifier for spot in of_settings(attention, {})]
+    ['no-mask', 'dropout-off']
+    """
+    spots = []
+    for name, value in (_defaults(forward) | dict(inputs)).items():
+        if isinstance(value, np.ndarray) and value.ndim:
+            continue
+        if value is None and "mask" in name.lower():
+            sentence = f"{name} is None: what a masked position does to the gradients was not run."
+            spots.append(BlindSpot("no-mask", sentence, f"give a {name} that hides some positions", name))
+        elif name in PROBABILITIES and not isinstance(value, str) and value is not None and value == 0:
+            sentence = (
+                f"{name} is 0: nothing is dropped, so a mask that is drawn again, forgotten, or not divided "
+                "out would pass."
+            )
+            spots.append(BlindSpot("dropout-off", sentence, f"set {name} to 0.3 or so", name))
+        elif name in SWITCHES and value is False:
+            sentence = f"{name} is False: what is done in training alone (dropout) was not run."
+            spots.append(BlindSpot("dropout-off", sentence, f"set {name} to True", name))
+        elif name in ("eps", "epsilon") and isinstance(value, (int, float)) and 0 <= value <= TINY_EPS:
+            sentence = f"{name} is {value:g}: whether it is there, and where it stands, is below rounding."
+            spots.append(BlindSpot("tiny-eps", sentence, f"set {name} to 1e-3 for the check", name))
+    return spots
+
+
+def of_choice(inputs: Mapping[str, Any], wrt: Iterable[str]) -> list[BlindSpot]:
+    """Differentiable inputs that are not among those to check.
+
+    Returns
+    -------
+    list of BlindSpot
+    """
+    floats = [k for k, x in inputs.items() if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    return [
+        BlindSpot(
+            "not-checked",
+            f"The gradient of {name} was not checked: wrt leaves it out.",
+            f"check {name} too, or make it a constant of the forward",
+            name,
+        )
+        for name in floats
+        if name not in set(wrt)
+    ]
+
+
+def of_gradients(
+    gradients: Mapping[str, Array], noise: float, allowed: Mapping[str, tuple[float, int]] | None = None
+) -> list[BlindSpot]:
+    """What true gradients that are zero, or small beside the others, hide.
 
     Parameters
     ----------
@@ -87,6 +157,8 @@ def of_gradients(gradients: Mapping[str, Array], noise: float) -> list[BlindSpot
         The numeric ones.
     noise : float
         Norm of dout · out: the rounding of a zero is below a few eps of it.
+    allowed : mapping of str to (float, int), optional
+        The difference that was allowed, and how many bytes a number of the input has.
 
     Returns
     -------
@@ -95,12 +167,21 @@ def of_gradients(gradients: Mapping[str, Array], noise: float) -> list[BlindSpot
     scale = max((float(np.max(np.abs(g), initial=0.0)) for g in gradients.values()), default=0.0)
     spots = []
     for name, gradient in gradients.items():
-        if gradient.size and np.max(np.abs(gradient)) <= max(ZERO * scale, 1e-13 * noise):
+        largest = float(np.max(np.abs(gradient), initial=0.0))
+        tolerance, width = (allowed or {}).get(name, (0.0, 8))
+        if gradient.size and largest <= max(ZERO * scale, 1e-13 * noise):
             sentence = (
                 f"The true gradient of {name} is zero here: any factor in it could be wrong, or missing."
             )
             remedy = f"choose a point where {name} matters (if there is one)"
             spots.append(BlindSpot("zero-gradient", sentence, remedy, name))
+        elif tolerance > (FAINT if width >= 8 else FAINT_NARROW) * largest:
+            sentence = (
+                f"The true gradient of {name} is {largest / scale:.0e} of the largest: an error of "
+                f"{100 * tolerance / largest:.1g} % of it would pass."
+            )
+            remedy = "choose a point where the gradients are of one size (weights that are not small)"
+            spots.append(BlindSpot("faint-gradient", sentence, remedy, name))
     return spots
 
 
@@ -125,3 +206,11 @@ def of_call(out: Array, dout: Array) -> list[BlindSpot]:
         )
         spots.append(BlindSpot("non-finite-output", sentence, "choose a point where all outputs are finite"))
     return spots
+
+
+def _defaults(forward: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        parameters = inspect.signature(forward).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    return {p.name: p.default for p in parameters if p.default is not p.empty}

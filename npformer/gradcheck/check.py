@@ -133,7 +133,13 @@ def check(
         results = _with_hypotheses(results, evidence, experts)
     spots = [
         *blind_spots.of_inputs(problem.inputs),
-        *blind_spots.of_gradients({name: r.gradient for name, r in references.items()}, noise),
+        *blind_spots.of_settings(problem.forward, problem.inputs),
+        *blind_spots.of_choice(problem.inputs, problem.wrt),
+        *blind_spots.of_gradients(
+            {name: r.gradient for name, r in references.items()},
+            noise,
+            {r.name: (r.tolerance * r.scale, problem.inputs[r.name].dtype.itemsize) for r in results},
+        ),
         *blind_spots.of_call(out, joined(seen.dout)),
     ]
     return Report(op, tuple(results), tuple(spots), strict)

@@ -142,7 +142,7 @@ def judge(
     elif not any(finding.verdict is Verdict.PRECISION for finding in findings):
         nothing = float(np.max(np.abs(a[judged]), initial=0.0)) <= 8 * EPS * noise
         findings += _rough(name, reference, known, scale, single, noise if nothing else 0.0)
-    return result(error=error, tolerance=tolerance, worst=worst)
+    return result(error=error, tolerance=tolerance, scale=scale, worst=worst)
 
 
 def _dtype(name: str, x: Array, given: Array, dout_single: bool) -> list[Finding]:

@@ -87,6 +87,32 @@ def test_an_exposed_intermediate_that_is_wrong_is_told_of():
     assert "first intermediate that is wrong" in said.fact
 
 
+@pytest.mark.parametrize("broken", ["x_hat", "rstd", None])
+def test_a_quantity_in_the_cache_that_is_not_what_its_name_says(broken):
+    def forward(x, gamma, beta):
+        d = x - x.mean(-1, keepdims=True)
+        rstd = 1 / np.sqrt((d * d).mean(-1, keepdims=True) + 1e-5)
+        cache = {"x_hat": d * rstd, "rstd": rstd, "gamma": gamma}
+        out = gamma * cache["x_hat"] + beta
+        if broken:
+            cache[broken] = np.sinh(cache[broken])
+        return out, cache
+
+    def backward(dout, cache):
+        x_hat, dx_hat = cache["x_hat"], dout * cache["gamma"]
+        through_var = x_hat * (dx_hat * x_hat).mean(-1, keepdims=True)
+        dx = cache["rstd"] * (dx_hat - dx_hat.mean(-1, keepdims=True) - through_var)
+        return dx, (dout * x_hat).sum((0, 1)), dout.sum((0, 1))
+
+    report = npformer.check(forward, backward, sample_inputs("layer_norm"))
+    if broken is None:
+        assert report.passed
+    else:
+        said = first(report, "x")
+        assert said.identifier == f"wrong-{broken}"
+        assert f"The cache's {broken} is not" in said.fact
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_the_other_forms_are_the_same_gradient(name):
     op = name.split(",")[0]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npformer.gradcheck.blind_spots import of_call, of_gradients, of_inputs
+from npformer.gradcheck import check
+from npformer.gradcheck.blind_spots import of_call, of_choice, of_gradients, of_inputs, of_settings
 
 GENERIC = np.random.default_rng(0).standard_normal((2, 3, 4))
 
@@ -56,3 +57,70 @@ def test_the_call():
     assert names(of_call(GENERIC, np.ones((2, 3, 4)))) == ["constant-cotangent"]
     assert names(of_call(np.array(1.0), np.array(1.0))) == []
     assert names(of_call(np.array([1.0, -np.inf]), np.array([1.0, 2.0]))) == ["non-finite-output"]
+
+
+def attention(q, k, attn_mask=None, dropout_p=0.0, training=True):
+    return q @ k.T, (q, k)
+
+
+def layer_norm(x, eps=1e-12):
+    return x, x
+
+
+@pytest.mark.parametrize(
+    ("forward", "inputs", "found"),
+    [
+        (attention, {}, ["no-mask", "dropout-off"]),
+        (attention, {"attn_mask": np.array([True, False]), "dropout_p": 0.1}, []),
+        (attention, {"attn_mask": 0.0, "dropout_p": 0.1, "training": False}, ["dropout-off"]),
+        (layer_norm, {}, ["tiny-eps"]),
+        (layer_norm, {"eps": 0.0}, ["tiny-eps"]),
+        (layer_norm, {"eps": 1e-5}, []),
+        (np.tanh, {}, []),
+        (lambda x, p=None: x, {"x": np.zeros(3)}, []),
+    ],
+)
+def test_settings(forward, inputs, found):
+    spots = of_settings(forward, inputs)
+    assert names(spots) == found
+    for spot in spots:
+        assert spot.input in spot.sentence
+        assert spot.remedy
+
+
+def test_a_choice_of_inputs():
+    point = {"x": GENERIC, "ids": np.array([0, 0]), "w": GENERIC, "p": 0.1}
+    assert [(s.identifier, s.input) for s in of_choice(point, ["x"])] == [("not-checked", "w")]
+    assert of_choice(point, ["x", "w"]) == []
+
+
+def test_gradients_that_are_faint():
+    gradients = {"q": GENERIC, "k": 1e-8 * GENERIC}
+    spots = of_gradients(gradients, 0.0, {"q": (1e-12, 8), "k": (1e-13, 8)})
+    assert [(s.identifier, s.input) for s in spots] == [("faint-gradient", "k")]
+    assert names(of_gradients(gradients, 0.0, {"q": (1e-12, 8), "k": (1e-15, 8)})) == []
+    assert names(of_gradients(gradients, 0.0, {"q": (1e-6, 4), "k": (1e-11, 4)})) == []
+
+
+def backward(dout, cache):
+    q, k = cache
+    return dout @ k, dout.T @ q
+
+
+def test_a_strict_check_fails_on_each_and_the_remedy_removes_it():
+    rng = np.random.default_rng(0)
+    q, k = rng.standard_normal((3, 4)), rng.standard_normal((5, 4))
+    good = {"q": q, "k": k, "attn_mask": np.array([True, False]), "dropout_p": 0.1}
+    assert check(attention, backward, good, strict=True).passed
+    for changed, found in [
+        ({"attn_mask": None}, "no-mask"),
+        ({"dropout_p": 0.0}, "dropout-off"),
+        ({"training": False}, "dropout-off"),
+        ({"k": 1e-10 * k}, "faint-gradient"),
+    ]:
+        report = check(attention, backward, good | changed, strict=True)
+        assert found in {spot.identifier for spot in report.blind_spots}, changed
+        assert not report.passed
+        assert check(attention, backward, good | changed).passed
+    report = check(attention, backward, good, wrt="q", strict=True)
+    assert [spot.identifier for spot in report.blind_spots] == ["not-checked"]

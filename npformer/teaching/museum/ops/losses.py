@@ -72,7 +72,7 @@ def info_nce_forward(queries: Any, keys: Any, temperature: Any = 0.3) -> Any:
 def info_nce_backward(dout: Any, cache: Any) -> Any:
     """Return dqueries, dkeys."""
     q, k, nq, nk, p, temperature = cache
-    dS = (p - np.eye(len(p))) * dout / len(p)
+    dS = (p - np.eye(len(p), dtype=p.dtype)) * dout / len(p)
     dS = dS / temperature
     dq = dS @ k
     dk = dS.T @ q

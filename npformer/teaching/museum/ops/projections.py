@@ -29,7 +29,7 @@ def embedding_forward(ids: Any, table: Any) -> Any:
 def embedding_backward(dout: Any, cache: Any) -> Any:
     """Return dtable."""
     ids, shape = cache
-    dtable = np.zeros(shape)
+    dtable = np.zeros(shape, dout.dtype)
     np.add.at(dtable, ids, dout)
     return dtable
 

@@ -1,0 +1,160 @@
+"""A kernel in any language before the referee, by files: from `npformer vectors`, and back.
+
+    npformer vectors layer_norm --seed 1 --out vectors.npz     # what the kernel reads
+    my_kernel vectors.npz results.npz                          # "0/gradients/x", ..., "1/gradients/x", ...
+    npformer vectors layer_norm --seed 1 --judge results.npz   # the reports, with the name of the mistake
+
+Cases have the numbers and inputs the names that they have in the vectors.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import functional
+from ..diagnosis import check
+from ..gradcheck import Report
+from ..proof.cases import Case, cases
+from ..proof.vectors import read_vectors
+
+Array = npt.NDArray[Any]
+
+SAME_OUTPUT = 1e-10  # of the largest
+
+
+@dataclass(frozen=True)
+class KernelReport:
+    """What is said of a kernel's results: a report for each case, by the case's variant.
+
+    Attributes
+    ----------
+    op : str
+    reports : dict of str to Report
+    outputs : dict of str to str
+        Cases whose output is not the op's, and by how much. An output that was not given is not judged.
+    """
+
+    op: str
+    reports: dict[str, Report]
+    outputs: dict[str, str]
+
+    @property
+    def passed(self) -> bool:
+        """Is every gradient right, and every output that was given?"""
+        return not self.outputs and all(report.passed for report in self.reports.values())
+
+    def __str__(self) -> str:
+        lines = []
+        for variant, report in self.reports.items():
+            wrong = self.outputs.get(variant)
+            lines.append(f"{self.op}, {variant}: {'passed' if report.passed and not wrong else 'FAILED'}")
+            if wrong:
+                lines.append(f"  {wrong}")
+            if not report.passed:
+                lines += [f"  {line}" if line else "" for line in str(report).splitlines()]
+        return "\n".join(lines)
+
+
+def check_vectors(op: str, results: str | Path, seed: int = 0) -> KernelReport:
+    """Judge the gradients that a kernel computed from the test vectors of an op.
+
+    Parameters
+    ----------
+    op : str
+    results : path
+        An .npz with "CASE/gradients/NAME" for every case and input of the vectors ("0/gradients/x"), and, if
+        they are to be judged too, "CASE/out" and "CASE/intermediates/NAME". Or a .json of the vectors' form.
+    seed : int
+        The one the vectors were made with.
+
+    Returns
+    -------
+    KernelReport
+
+    Raises
+    ------
+    ValueError
+        If there is no such op, or a case or a gradient is missing in the results.
+    OSError
+        If the file cannot be read.
+    """
+    stored = cases(op, seed)
+    computed = read_vectors(results)
+    if len(computed) != len(stored):
+        raise ValueError(
+            f"check_vectors: {results}: expected the {len(stored)} cases of {op}, got {len(computed)}"
+        )
+    reports: dict[str, Report] = {}
+    outputs: dict[str, str] = {}
+    for number, (case, result) in enumerate(zip(stored, computed, strict=True)):
+        for name in case.inputs:
+            if name not in result["gradients"]:
+                raise ValueError(
+                    f"check_vectors: {results}: expected {number}/gradients/{name}, "
+                    f"got {', '.join(result['gradients']) or 'no gradients'}"
+                )
+        reports[case.variant] = _judge(case, result)
+        if "out" in result and (wrong := _output(case, result["out"])):
+            outputs[case.variant] = wrong
+    return KernelReport(op, reports, outputs)
+
+
+def assert_vectors_match(op: str, results: str | Path, seed: int = 0) -> KernelReport:
+    """Fail unless a kernel's results are right; as `check_vectors`.
+
+    Parameters
+    ----------
+    op, results, seed
+        As for `check_vectors`.
+
+    Returns
+    -------
+    KernelReport
+
+    Raises
+    ------
+    AssertionError
+        Its message is the report.
+    """
+    __tracebackhide__ = True
+    report = check_vectors(op, results, seed)
+    if not report.passed:
+        raise AssertionError("\n" + str(report))
+    return report
+
+
+def _judge(case: Case, result: Mapping[str, Any]) -> Report:
+    """The op's own forward at the case's point, and the stored gradients for a backward."""
+    forward = getattr(functional, case.op)
+    inputs: dict[str, Any] = {**case.inputs, **case.arguments}
+    for name, parameter in inspect.signature(forward).parameters.items():
+        if parameter.default is parameter.empty and name not in inputs:
+            inputs[name] = None  # the keys' sequence in self-attention
+    if case.random is not None:
+        inputs["rng"] = case.random().generator
+
+    def backward(dout: Array, cache: Any, intermediates: dict[str, Array] | None = None) -> dict[str, Any]:
+        if intermediates is not None:
+            intermediates |= result["intermediates"]
+        return {name: result["gradients"][name] for name in case.inputs}
+
+    return check(forward, backward, inputs, op=case.op, wrt=list(case.inputs), dout=case.dout)
+
+
+def _output(case: Case, given: Array) -> str:
+    out = np.asarray(case.forward(**case.inputs)[0])
+    if np.shape(given) != out.shape:
+        return f"The output has shape {np.shape(given)}, the op's {out.shape}."
+    error = float(np.max(np.abs(given - out), initial=0.0))
+    scale = float(np.max(np.abs(out), initial=0.0))
+    if error <= SAME_OUTPUT * scale:
+        return ""
+    where = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.abs(given - out))), out.shape))
+    return f"The output differs, most at {where}: {given[where]:.6g} for {out[where]:.6g}."

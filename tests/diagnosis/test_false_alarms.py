@@ -1,0 +1,61 @@
+"""Right gradients pass whatever the sizes, the masks, the numbers and the dtype."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import npformer
+from npformer import functional as F
+from npformer.diagnosis import sample_inputs
+from npformer.diagnosis.samples import SIZES
+from npformer.teaching.museum import INDEX, student
+from npformer.testing.strategies import ids, masks, normals, sizes
+
+DTYPES = st.sampled_from([np.float64, np.float32])
+
+
+def narrowed(inputs, dtype):
+    """The same inputs with every real array in `dtype`."""
+    floats = {k for k, x in inputs.items() if isinstance(x, np.ndarray) and x.dtype.kind == "f"}
+    return {k: x.astype(dtype) if k in floats else x for k, x in inputs.items()}
+
+
+@pytest.mark.parametrize("op", INDEX)
+@settings(max_examples=8, deadline=None)
+@given(st.data())
+def test_a_students_right_code_at_any_sizes(op, data):
+    n = data.draw(sizes(" ".join(SIZES[op])))
+    if "width" in n:
+        n["width"] *= 2  # two heads
+    inputs = narrowed(sample_inputs(op, data.draw(st.integers(0, 9999)), sizes=n), data.draw(DTYPES))
+    report = npformer.check(*student(op), list(inputs.values()))
+    assert report.passed, str(report)
+
+
+@settings(max_examples=25, deadline=None)
+@given(sizes("B T S d_k d_v"), DTYPES, st.data())
+def test_attention_with_any_mask(n, dtype, data):
+    B, T, S = n["B"], n["T"], n["S"]
+    inputs = {
+        "q": data.draw(normals(B, T, n["d_k"], dtype=dtype, scale=0.5)),
+        "k": data.draw(normals(B, S, n["d_k"], dtype=dtype)),
+        "v": data.draw(normals(B, S, n["d_v"], dtype=dtype)),
+        "mask": data.draw(masks(B, T, S)),
+    }
+    report = npformer.check(F.scaled_dot_product_attention, F.scaled_dot_product_attention_backward, inputs)
+    assert report.passed, str(report)
+
+
+@settings(max_examples=25, deadline=None)
+@given(sizes("B T V"), DTYPES, st.sampled_from(["mean", "sum", "none"]), st.data())
+def test_cross_entropy_with_any_targets(n, dtype, reduction, data):
+    inputs = {
+        "logits": data.draw(normals(n["B"], n["T"], n["V"], dtype=dtype, scale=3.0)),
+        "targets": data.draw(ids(n["B"], n["T"], vocab_size=n["V"], ignore_index=-100)),
+        "reduction": reduction,
+    }
+    report = npformer.check(F.cross_entropy, F.cross_entropy_backward, inputs)
+    assert report.passed, str(report)

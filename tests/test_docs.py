@@ -1,0 +1,62 @@
+"""Every Python block of the documents runs, and prints what is printed below it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+NEEDS = {"torch": "'.[parity]'", "jax": "'.[jax]'"}
+
+
+def blocks() -> list[pytest.param]:
+    """Each Python block, with the text block right behind it, if there is one."""
+    found = []
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        fences = list(FENCE.finditer(text))
+        for fence, following in zip(fences, [*fences[1:], None], strict=True):
+            if fence[1] != "python":
+                continue
+            prints = following is not None and following[1] == "text"
+            prints = prints and not text[fence.end() : following.start()].strip()
+            number = text[: fence.start()].count("\n") + 2
+            needs = [name for name in NEEDS if f"import {name}" in fence[2]]
+            found.append(
+                pytest.param(
+                    fence[2],
+                    following[2] if prints else None,
+                    needs,
+                    id=f"{path.name}:{number}",
+                    marks=[pytest.mark.extra] if needs else [],
+                )
+            )
+    return found
+
+
+def comparable(text: str) -> str:
+    """The text without what differs between machines: rounding errors, and the spacing that follows them."""
+    return re.sub(r"\s+", " ", re.sub(r"\d(\.\d+)?e-\d\d", "~", text)).strip()
+
+
+@pytest.mark.parametrize(("code", "printed", "needs"), blocks())
+def test_a_block_runs_and_prints_what_is_below_it(code, printed, needs, tmp_path, monkeypatch):
+    for name in needs:
+        pytest.importorskip(name, reason=f"needs {name}: pip install {NEEDS[name]}")
+    monkeypatch.chdir(tmp_path)
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(compile(code, "block", "exec"), {"__name__": "block"})
+    if printed is not None:
+        assert comparable(output.getvalue()) == comparable(printed)
+
+
+def test_there_are_blocks_and_some_print():
+    assert len(blocks()) >= 10
+    assert sum(param.values[1] is not None for param in blocks()) >= 4

@@ -1,0 +1,99 @@
+"""What a kernel computed from the test vectors, judged from its file."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from npformer.proof.cases import OPS
+from npformer.proof.cases.case import CONSTANTS
+from npformer.proof.vectors import to_json, vectors
+from npformer.testing import assert_vectors_match, check_vectors
+
+
+def results(op, seed=0):
+    """What a right kernel writes."""
+    arrays = {}
+    for i, case in enumerate(vectors(op, seed)):
+        arrays[f"{i}/out"] = case["out"]
+        arrays |= {f"{i}/gradients/{name}": np.array(g) for name, g in case["gradients"].items()}
+    return arrays
+
+
+def written(tmp_path, arrays):
+    path = tmp_path / "results.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if op not in CONSTANTS])
+def test_right_results_pass(op, tmp_path):
+    report = check_vectors(op, written(tmp_path, results(op, 3)), 3)
+    assert report.passed, str(report)
+    assert list(report.reports) == [case["variant"] for case in vectors(op, 3)]
+
+
+def test_a_wrong_gradient_is_named(tmp_path):
+    arrays = results("rms_norm")
+    for i, case in enumerate(vectors("rms_norm")):
+        x, gamma, dout = case["inputs"]["x"], case["inputs"]["gamma"], case["dout"]
+        rstd = 1 / np.sqrt((x * x).mean(-1, keepdims=True) + case["arguments"].get("eps", 1e-6))
+        arrays[f"{i}/gradients/x"] = rstd * gamma * dout
+    path = written(tmp_path, arrays)
+    with pytest.raises(AssertionError, match="FAILED"):
+        assert_vectors_match("rms_norm", path)
+    for variant, report in check_vectors("rms_norm", path).reports.items():
+        assert report.names == {"mean-square-term-missing"}, (variant, str(report))
+
+
+def test_the_point_is_that_of_the_seed(tmp_path):
+    path = written(tmp_path, results("layer_norm", 1))
+    assert check_vectors("layer_norm", path, 1).passed
+    assert not check_vectors("layer_norm", path, 0).passed
+
+
+def test_a_wrong_output_is_said_and_one_not_given_is_not(tmp_path):
+    arrays = results("softmax")
+    arrays["0/out"] = arrays["0/out"] + 1e-6
+    report = check_vectors("softmax", written(tmp_path, arrays))
+    assert not report.passed
+    assert "The output differs, most at" in str(report)
+    del arrays["0/out"]
+    assert check_vectors("softmax", written(tmp_path, arrays)).passed
+    arrays["0/out"] = np.zeros(3)
+    assert "has shape (3,)" in str(check_vectors("softmax", written(tmp_path, arrays)))
+
+
+def test_json_is_read_too(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text(to_json("gelu", 2))
+    assert check_vectors("gelu", path, 2).passed
+    content = json.loads(path.read_text())
+    content["cases"][0]["gradients"]["x"]["data"][0] += 0.5
+    path.write_text(json.dumps(content))
+    assert not check_vectors("gelu", path, 2).passed
+
+
+def test_what_is_missing_is_named(tmp_path):
+    arrays = results("layer_norm")
+    del arrays["1/gradients/gamma"]
+    with pytest.raises(ValueError, match=r"expected 1/gradients/gamma, got x, beta"):
+        check_vectors("layer_norm", written(tmp_path, arrays))
+    few = {name: x for name, x in arrays.items() if name.startswith("0/")}
+    with pytest.raises(ValueError, match="expected the 5 cases of layer_norm, got 1"):
+        check_vectors("layer_norm", written(tmp_path, few))
+
+
+def test_intermediates_put_the_error_into_its_step(tmp_path):
+    op = "scaled_dot_product_attention"
+    arrays = results(op)
+    rng = np.random.default_rng(0)
+    for i, case in enumerate(vectors(op)):
+        arrays |= {f"{i}/intermediates/{k}": np.array(x) for k, x in case["intermediates"].items()}
+    dq = arrays["0/gradients/q"]
+    arrays["0/gradients/q"] = dq + rng.standard_normal(dq.shape)  # dS is right, so it is the product with k
+    report = check_vectors(op, written(tmp_path, arrays))
+    (hypothesis,) = report.reports["plain"]["q"].hypotheses[:1]
+    assert hypothesis.step == "5", str(report)
