@@ -13,7 +13,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("file", metavar="FILE[:NAME]", help="NAME or NAME_forward, and NAME_backward")
     parser.add_argument("--op", metavar="OP", help="which op it is; default: NAME, or by its output")
-    parser.add_argument("--shapes", metavar="LIST", help="random inputs: x=3x4,ids=2x5:int7,m=3x4:bool")
+    parser.add_argument(
+        "--shapes",
+        metavar="LIST",
+        help="random inputs: x=3x4,ids=2x5:int7,m=3x4:bool, for the functions that take these",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="draws inputs and dout (default 0)")
     parser.add_argument("--strict", action="store_true", help="fail where the point could not show a mistake")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="time limit (default 10)")
@@ -21,9 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a report for each pair; 0 if all passed, 1 if not, 2 if there is nothing to check."""
+    """Print a report for each pair; 0 if all passed, 1 if not."""
+    from ..diagnosis.samples import SIZES
     from ..teaching.child import run_child
-    from ..teaching.submission import inputs_of_shapes
+    from ..teaching.submission import inputs_of_shapes, op_of
 
     path, name = args.file, ""
     if not Path(path).exists() and ":" in path:
@@ -32,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{path}: no such file")
     if args.shapes:
         inputs_of_shapes(args.shapes, args.seed)  # bad usage is told before anything runs
+    if args.op and op_of(args.op) not in SIZES:
+        raise ValueError(f"--op: expected one of {', '.join(SIZES)}, got {args.op!r}")
     request = {"file": str(Path(path).resolve()), "name": name}
     request |= {"op": args.op, "shapes": args.shapes, "seed": args.seed, "strict": args.strict}
     outcome = run_child("npformer.teaching.submission:check_file", request, seconds=args.seconds)

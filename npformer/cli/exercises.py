@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     hint = action("hint", "a hint; each says more than the one before")
     hint.add_argument("which", metavar="N", help="number or name")
     hint.add_argument("number", nargs="?", type=int, metavar="K", help="the hint's number (default 1)")
-    hint.add_argument("--more", action="count", default=0, help="the next one; as often as you like")
+    hint.add_argument("--more", action="count", default=0, help="one hint further for each --more")
     show = action("solution", "print a solution")
     show.add_argument("which", metavar="N", help="number or name")
     report = action("report", "a table of the points, for one student or a class")
@@ -46,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report.add_argument("--class", dest="whole_class", action="store_true", help="DIR has an entry a student")
     report.add_argument("--gradescope", metavar="FILE", help="write Gradescope's results.json")
     report.add_argument("--hidden", default="after_due_date", choices=WHEN, help="when hidden tests show")
-    report.add_argument("--output", metavar="FILE", help="write CSV or JSON there in place of printing")
+    report.add_argument(
+        "--output", metavar="FILE", help="write it there: a class as CSV, or as JSON where FILE ends in .json"
+    )
     report.add_argument("--workers", type=int, metavar="N", help="files at a time (default: the cores)")
     graded(report)
 
@@ -92,13 +94,14 @@ def _report(args: argparse.Namespace) -> int:
 
     began = time.monotonic()
     settings: dict[str, Any] = {"seconds": args.seconds, "workers": args.workers}
+    as_json = args.json or Path(args.output or "").suffix == ".json"
     chosen = [exercise(which) for which in args.only.split(",")] if args.only else []
     if args.whole_class:
         if args.gradescope:
             raise ValueError("--gradescope is for one student: leave out --class")
         students, chosen = grade_class(args.dir, chosen, progress=_progress, **settings)
         text = report.class_csv(students, chosen)
-        if args.json:
+        if as_json:
             text = json.dumps(report.class_dict(students, chosen), indent=1) + "\n"
     else:
         grades = grade_folder(args.dir, chosen or EXERCISES, **settings)
@@ -106,7 +109,7 @@ def _report(args: argparse.Namespace) -> int:
             took = time.monotonic() - began
             gradescope.write(args.gradescope, gradescope.results(grades, args.hidden, took))
         dicts = [grade.to_dict() for grade in grades]
-        text = json.dumps(dicts, indent=1) + "\n" if args.json else report.table(grades) + "\n"
+        text = json.dumps(dicts, indent=1) + "\n" if as_json else report.table(grades) + "\n"
     if args.output:
         Path(args.output).write_text(text, encoding="utf-8")
     else:

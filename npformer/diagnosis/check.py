@@ -27,7 +27,12 @@ def check(
 
     Parameters
     ----------
-    forward, backward, inputs, wrt, rng, dout, strict
+    forward, backward : callable
+        ``forward(*inputs)`` returns ``(out, cache)`` for a ``backward(dout, cache)``, or `out` alone for a
+        ``backward(dout, *inputs)``. Gradients come in the order of the differentiable inputs, or by name.
+    inputs : sequence or mapping of str to anything
+        The point. Real floating-point arrays are differentiated, everything else is passed on.
+    wrt, rng, dout, strict
         As in `npformer.gradcheck.check`.
     op : str, optional
         Which of npformer's ops the forward is ("layer_norm"). Left out, the op is recognised by its output.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from .. import functional
 from ..gradcheck import Evidence, Hypothesis
 from .locate import locate
 from .recognise import Recognised, other_forms, recognise
@@ -57,14 +58,29 @@ def recall(evidence: Evidence) -> Mapping[str, Sequence[Hypothesis]]:
 def _told(known: Recognised, mine: str, e: Explanation) -> Hypothesis:
     theirs = known.inputs[mine]
     wrong = " and ".join(f"`{switch.wrong}`" for switch in e.switches)
-    right = " and ".join(f"`{switch.right}`" for switch in e.switches)
+    rights = [f"`{switch.right}`" for switch in e.switches if not _says_nothing(switch.right)]
+    right = " and ".join(rights)
     steps = list(dict.fromkeys(switch.step for switch in e.switches if switch.step))
-    where = f" (step {', '.join(steps)} of {known.op.split(',')[0]}_backward)" if steps else ""
+    where = f" (step {', '.join(steps)} of {derivation_of(known.op)})" if steps else ""
     tail = ", rounded to float32" if e.rounded else ""
-    fact = f"The given gradient of {theirs} is the one that {wrong} gives{tail}, for {right}{where}."
+    instead = f", for {right}" if rights else ""
+    fact = f"The given gradient of {theirs} is the one that {wrong} gives{tail}{instead}{where}."
     cause = next((switch.cause for switch in e.switches if switch.cause), "")
-    fix = f"Write {right}."
+    if not cause and all("-for-" in switch.identifier for switch in e.switches):
+        cause = "one array taken for another"
+    fix = f"Write {right}." if rights else ""
     if e.rounded and all(switch.identifier == "float32-inside" for switch in e.switches):
         fact = f"The given gradient of {theirs} is the right one, rounded to float32{where}."
         fix = "Compute in the dtype of the inputs."
     return Hypothesis(e.identifier, fact, cause, 1.0, fix, ", ".join(steps))
+
+
+def derivation_of(op: str) -> str:
+    """Return where the steps of an op's backward are written down, in words."""
+    name = op.split(",")[0].removesuffix("_tanh") + "_backward"
+    return f"npformer.functional.{name}" if hasattr(functional, name) else f"{op}'s backward"
+
+
+def _says_nothing(line: str) -> bool:
+    """Is it `dx = dx`: the whole gradient was changed?"""
+    return all(len(set(part.split(" = "))) == 1 for part in line.split("; "))

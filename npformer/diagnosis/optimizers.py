@@ -12,7 +12,7 @@ import functools
 import inspect
 import itertools
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -30,6 +30,19 @@ HYPERPARAMETERS = {
     "adam": {"lr": 0.05, "beta1": 0.8, "beta2": 0.95, "eps": 1e-3},
     "adamw": {"lr": 0.05, "beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1},
 }
+# what optimizers are given elsewhere, by default
+CUSTOMARY: dict[str, tuple[float, ...]] = {
+    "lr": (1e-3, 1e-2, 1e-1, 3e-4, 1e-4),
+    "momentum": (0.9, 0.0),
+    "beta1": (0.9,),
+    "beta2": (0.999, 0.99, 0.98, 0.95),
+    "eps": (1e-8, 1e-7, 1e-6, 1e-12),
+    "weight_decay": (0.01, 0.0),
+}
+T_FROM_ZERO = (
+    "step-count-from-zero: t counts from 1; with t = 0 the bias correction divides by 1 - beta^0 = 0."
+)
+FROM_ZERO = {"adam": T_FROM_ZERO, "adamw": T_FROM_ZERO}
 
 
 def sgd(x: Array, g: Array, m: Array, v: Array, t: int, lr: float, momentum: float) -> Any:
@@ -130,11 +143,15 @@ class OptimizerReport:
     passed: bool
     names: frozenset[str]
     sentence: str
+    hyperparameters: Mapping[str, float]
+
+    def __bool__(self) -> bool:
+        return self.passed
 
     def __str__(self) -> str:
-        return (
-            f"optimizer check of {self.reference}: {'passed' if self.passed else 'FAILED'}\n\n{self.sentence}"
-        )
+        outcome = "passed" if self.passed else "FAILED"
+        values = _listed(self.hyperparameters)
+        return f"optimizer check of {self.reference} with {values}: {outcome}\n\n{self.sentence}"
 
     def raise_if_failed(self) -> None:
         """Raise GradientError, an AssertionError, unless it passed."""
@@ -156,7 +173,8 @@ def check_optimizer(
     ----------
     step : callable
         ``step(params, grads, state)`` returns the new parameters and the new state; the first state is None.
-        It has to use the hyperparameters that are given here (or the defaults, `HYPERPARAMETERS`).
+        It has to use the hyperparameters that are given here (or the defaults, `HYPERPARAMETERS`). Of an
+        object with a state of its own: ``lambda p, g, state: (optimizer.step(p, g), None)``.
     reference : {"sgd", "adam", "adamw"}
     steps : int
     rng : numpy.random.Generator, optional
@@ -194,14 +212,18 @@ def check_optimizer(
     gradients = rng.standard_normal((steps, 6)) * [1, 1, 1e-3, 1e-6, 1, 1]  # eps shows where g is small
     gradients[:, 4] = 0
 
+    def told(sentence: str, names: Iterable[str] = (), passed: bool = False) -> OptimizerReport:
+        return OptimizerReport(reference, passed, frozenset(names), sentence, values)
+
     given, why = _run(step, x, gradients)
     right = _replay(reference, {}, x, gradients, values)
     way = float(np.max(np.abs(right - x)))
     if why:
-        return OptimizerReport(reference, False, frozenset(), why)
+        counted = "Step 1 gave" in why and reference in FROM_ZERO
+        return told(f"{why} {FROM_ZERO[reference]}", ["step-count-from-zero"]) if counted else told(why)
     error = np.abs(given - right)
     if np.max(error) <= MATCH * way:
-        return OptimizerReport(reference, True, frozenset(), f"{steps} steps agree with the rule.")
+        return told(f"{steps} steps agree with the rule.", passed=True)
     first = tuple(int(i) for i in np.argwhere(~(error <= MATCH * way))[0])
     off = (
         f"Step {first[0] + 1} differs, first at entry {first[1]}: {given[first]:.6g} for {right[first]:.6g}."
@@ -218,9 +240,28 @@ def check_optimizer(
             if np.max(np.abs(wrong - given)) <= min(MATCH * way, 1e-4 * float(np.max(error))):
                 lines = " and ".join(f"`{target} = {text}`" for target, text in rewrites.items())
                 instead = " and ".join(f"`{_line(reference, target)}`" for target in rewrites)
-                told = f"{' + '.join(names)}: all {steps} steps are those of {lines}, for {instead}."
-                return OptimizerReport(reference, False, frozenset(names), f"{off} {told}")
-    return OptimizerReport(reference, False, frozenset(), f"{off} No known mistake gives these steps.")
+                cause = f"{' + '.join(names)}: all {steps} steps are those of {lines}, for {instead}."
+                return told(f"{off} {cause}", names)
+    for other in _other_hyperparameters(reference, values):
+        if np.max(np.abs(_replay(reference, {}, x, gradients, other) - given)) <= MATCH * way:
+            cause = (
+                f"other-hyperparameters: all {steps} steps are those of the rule with {_listed(other)}. Give "
+                "them to check_optimizer, or use those of the check."
+            )
+            return told(f"{off} {cause}", ["other-hyperparameters"])
+    return told(f"{off} No known mistake gives these steps.")
+
+
+def _other_hyperparameters(reference: str, values: Mapping[str, float]) -> Iterator[dict[str, float]]:
+    """What a step of somebody's may have by default."""
+    names = list(values)
+    choices = [dict.fromkeys([values[name], *CUSTOMARY[name]]) for name in names]
+    for chosen in itertools.product(*choices):
+        yield dict(zip(names, chosen, strict=True))
+
+
+def _listed(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} = {value:g}" for name, value in values.items())
 
 
 def _run(step: Callable[..., Any], x: Array, gradients: Array) -> tuple[Array, str]:

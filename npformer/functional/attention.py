@@ -211,10 +211,11 @@ def scaled_dot_product_attention_backward(
         dP *= keep_scale(dropout_p)
     if intermediates is not None:
         intermediates["dP"] = dP.copy()
-    dP -= _row_sums(P * dP)  # 3
+    D = _row_sums(P * dP)  # 3
+    dP -= D  # 3
     dP -= _row_sums(P * dP)  # 3, the second pass
     dP *= P  # 3
-    dS = dP
+    dS = dP  # 3, in the place of dP
     if intermediates is not None:
         intermediates["dS"] = dS.copy()
     dbias = None if bias_shape is None else _sum_to(dS, bias_shape)  # 4

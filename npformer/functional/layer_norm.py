@@ -77,16 +77,16 @@ def layer_norm(
     return out, LayerNormCache(x_hat, rstd, gamma)
 
 
-# The backward, step by step. Every mean is over the last axis, of length d; rows do not mix.
+# The backward, step by step. Every mean is over the last axis, of length n; rows do not mix.
 #
 #   1. out = gamma · x_hat + beta. beta is added to every row:    dbeta  = Σ_rows dout
 #   2. gamma multiplies x_hat in every row:                       dgamma = Σ_rows dout · x_hat
 #   3. and the other factor of that product:                      dx_hat = dout · gamma
 #   4. x_hat = d · rstd, where rstd depends on d too. From rstd = (mean(d²) + eps)^(-1/2):
-#          ∂rstd/∂d_j = -1/2 · rstd³ · 2 d_j / d = -rstd² · x_hat_j / d
+#          ∂rstd/∂d_j = -1/2 · rstd³ · 2 d_j / n = -rstd² · x_hat_j / n
 #      so that   dd_j = dx_hat_j · rstd + (Σ_i dx_hat_i · d_i) · ∂rstd/∂d_j
 #                     = rstd · (dx_hat_j - x_hat_j · mean(dx_hat · x_hat))
-#   5. d = x - mean(x): each x_j enters every d_i with -1/d, so   dx = dd - mean(dd).
+#   5. d = x - mean(x): each x_j enters every d_i with -1/n, so   dx = dd - mean(dd).
 #      mean(x_hat) = 0, so only dx_hat contributes to that mean:
 #          dx = rstd · (dx_hat - mean(dx_hat) - x_hat · mean(dx_hat · x_hat))
 def layer_norm_backward(
@@ -128,8 +128,8 @@ def layer_norm_backward(
     dbeta = dout.sum(axis=rows)  # 1
     dgamma = (dout * x_hat).sum(axis=rows)  # 2
     dx_hat = dout * gamma  # 3
-    mean_dx_hat = dx_hat.mean(axis=-1, keepdims=True)
-    mean_dx_hat_x_hat = (dx_hat * x_hat).mean(axis=-1, keepdims=True)
+    mean_dx_hat = dx_hat.mean(axis=-1, keepdims=True)  # 5
+    mean_dx_hat_x_hat = (dx_hat * x_hat).mean(axis=-1, keepdims=True)  # 4
     dx = rstd * (dx_hat - mean_dx_hat - x_hat * mean_dx_hat_x_hat)  # 4, 5
     if intermediates is not None:
         intermediates["dx_hat"] = dx_hat

@@ -68,12 +68,12 @@ def rms_norm(x: npt.ArrayLike, gamma: npt.ArrayLike, eps: float = 1e-6) -> tuple
     return out, RmsNormCache(x_hat, rrms, gamma)
 
 
-# The backward, step by step. Every mean is over the last axis, of length d; rows do not mix.
+# The backward, step by step. Every mean is over the last axis, of length n; rows do not mix.
 #
 #   1. gamma multiplies x_hat in every row:            dgamma = Σ_rows dout · x_hat
 #   2. and the other factor of that product:           dx_hat = dout · gamma
 #   3. x_hat = x · rrms, where rrms depends on x too. From rrms = (mean(x²) + eps)^(-1/2):
-#          ∂rrms/∂x_j = -1/2 · rrms³ · 2 x_j / d = -rrms² · x_hat_j / d
+#          ∂rrms/∂x_j = -1/2 · rrms³ · 2 x_j / n = -rrms² · x_hat_j / n
 #      so that   dx_j = dx_hat_j · rrms + (Σ_i dx_hat_i · x_i) · ∂rrms/∂x_j
 #                     = rrms · (dx_hat_j - x_hat_j · mean(dx_hat · x_hat))
 def rms_norm_backward(

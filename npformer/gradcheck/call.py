@@ -303,6 +303,18 @@ def _kind(value: Any) -> str:
     return f"array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
 
 
+def called(problem: Problem, out: Any) -> list[str]:
+    """What is to be known where two values came back and were taken for two outputs: how that was decided."""
+    if not isinstance(out, tuple) or len(out) != 2:
+        return []
+    names = _parameters(problem.backward)
+    return [
+        f"The forward returned two values. They were taken for two outputs, not for (out, cache), since the "
+        f"backward takes {len(names) or 'other than two'} arguments ({', '.join(names)}): it was called as "
+        f"backward(dout, {', '.join(problem.inputs)}), with a dout for each output."
+    ]
+
+
 def _parameters(function: Callable[..., Any]) -> list[str]:
     """Names of the parameters that may be given by position; [] where nobody knows."""
     try:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from . import blind_spots, linearity
 from .arrays import recognise
-from .call import Observation, Problem, joined, make_problem, observe, parts
+from .call import Observation, Problem, called, joined, make_problem, observe, parts
 from .derivative import fresh
 from .judge import judge
 from .reference import reference
@@ -142,7 +142,7 @@ def check(
         ),
         *blind_spots.of_call(out, joined(seen.dout)),
     ]
-    return Report(op, tuple(results), tuple(spots), strict)
+    return Report(op, tuple(results), tuple(spots), strict, tuple(called(problem, seen.out)))
 
 
 def _function(

@@ -176,7 +176,7 @@ def _wrong(
         return []
     sentence = (
         f"{_count(wrong)} of {wrong.size} differ from the {reference.method}; worst at {worst.index}: "
-        f"given {worst.given:.6g}, numeric {worst.numeric:.6g}, off by {error:.1e} of the scale where "
+        f"given {worst.given:.6g}, numeric {worst.numeric:.6g}, a relative error of {error:.1e} where "
         f"{tolerance:.1e} is allowed."
     )
     return [Finding(Verdict.WRONG, sentence)]

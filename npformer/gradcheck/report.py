@@ -45,7 +45,7 @@ class Report:
     >>> rng = np.random.default_rng(0)
     >>> report = check(scale, scale_backward, [rng.standard_normal((3, 2)), np.ones(2)], op="scale")
     >>> print(report)
-    gradient check of scale: FAILED (1 of 2 inputs)
+    gradient check of scale: FAILED in 1 of 2 inputs: x
     <BLANKLINE>
     input  shape  verdict  worst at    given   numeric    error  allowed  held against
     x      3x2    OK       (0, 0)    0.12573   0.12573  0.0e+00  1.0e-12  complex step
@@ -65,11 +65,15 @@ class Report:
     results: tuple[Result, ...]
     blind_spots: tuple[BlindSpot, ...] = ()
     strict: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         """Did every input pass (and, when strict, was nothing hidden)?"""
         return all(result.passed for result in self.results) and not (self.strict and self.blind_spots)
+
+    def __bool__(self) -> bool:
+        return self.passed
 
     @property
     def verdict(self) -> Verdict:
@@ -99,17 +103,16 @@ class Report:
             raise GradientError("\n" + str(self))
 
     def __str__(self) -> str:
-        passed = sum(result.passed for result in self.results)
-        title = (
-            f"gradient check{' of ' + self.op if self.op else ''}: {'passed' if self.passed else 'FAILED'}"
-        )
-        lines = [f"{title} ({passed} of {len(self.results)} inputs)", ""]
+        lines = [f"gradient check{' of ' + self.op if self.op else ''}: {self._outcome()}", ""]
         lines += _table(self.results)
         for result in self.results:
             if result.verdict is not Verdict.OK:
                 lines += ["", *_wrapped(f"{result.name}: {result.sentence}")]
                 for hypothesis in result.hypotheses:
                     lines += _wrapped(_told(hypothesis), "  - ")
+        if not self.passed:
+            for note in self.notes:
+                lines += ["", *_wrapped(note)]
         if self.blind_spots:
             lines += [
                 "",
@@ -118,6 +121,15 @@ class Report:
             for spot in self.blind_spots:
                 lines += _wrapped(f"{spot.sentence} To see it: {spot.remedy}. [{spot.identifier}]", "  - ")
         return "\n".join(lines)
+
+    def _outcome(self) -> str:
+        failed = [result.name for result in self.results if not result.passed]
+        if failed:
+            return f"FAILED in {len(failed)} of {_inputs(len(self.results))}: {', '.join(failed)}"
+        if not self.passed:
+            count = len(self.blind_spots)
+            return f"FAILED, since it is strict: nothing is wrong, {count} blind spot{'s'[: count != 1]}"
+        return f"passed, {_inputs(len(self.results))}"
 
     def _repr_html_(self) -> str:
         """The report in a notebook: as it is printed, with its spacing."""
@@ -139,6 +151,7 @@ class Report:
             "strict": self.strict,
             "results": [_result(result) for result in self.results],
             "blind_spots": [vars(spot) for spot in self.blind_spots],
+            "notes": list(self.notes),
         }
         return json.dumps(content, indent=indent, allow_nan=False)
 
@@ -180,6 +193,10 @@ def _told(hypothesis: Hypothesis) -> str:
     )
     fix = f" {hypothesis.fix}" if hypothesis.fix else ""
     return f"{hypothesis.identifier}: {hypothesis.fact}{share}{cause}{fix}"
+
+
+def _inputs(count: int) -> str:
+    return f"{count} input{'s' if count != 1 else ''}"
 
 
 def _number(x: float) -> float | str:

@@ -21,7 +21,7 @@ def softmax_forward(x):
 RIGHT = "def softmax_backward(dout, p):\n    return p * (dout - (p * dout).sum(axis=-1, keepdims=True))\n"
 WRONG = "def softmax_backward(dout, p):\n    return p * dout\n"
 KINDS = {
-    "right": (FORWARD + RIGHT, 0, "passed (1 of 1 inputs)"),
+    "right": (FORWARD + RIGHT, 0, "passed, 1 input"),
     "wrong": (FORWARD + WRONG, 1, "sum-term-missing"),
     "crashing": (FORWARD + RIGHT.replace("dout -", "1 / 0 -"), 1, "ZeroDivisionError"),
     "crashing at once": ("raise KeyError('mine')\n", 1, "KeyError: 'mine'"),
@@ -38,7 +38,7 @@ KINDS = {
         "def f_backward(dout, c):\n    return dout * c[1], dout * c[0]\n"
         "def example_inputs():\n    return [np.arange(3.0), np.array([0.5, -1.0, 2.0])]\n",
         0,
-        "passed (2 of 2 inputs)",
+        "passed, 2 inputs",
     ),
     "no inputs": ("def g(a):\n    return a, a\ndef g_backward(d, c):\n    return d\n", 1, "--shapes"),
 }
@@ -93,3 +93,94 @@ def test_bad_usage(arguments, words, tmp_path, capsys):
     path.write_text(FORWARD + RIGHT)
     assert main(["check", *(a.format(path) for a in arguments)]) == 2
     assert words in capsys.readouterr().err
+
+
+PLAIN = """
+import numpy as np
+
+def cross_entropy(logits, targets):  # knows of no ignored targets
+    e = np.exp(logits - logits.real.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    rows = np.arange(len(targets))
+    assert (targets >= 0).all(), "a target below 0"
+    return -np.log(p[rows, targets]).mean(), (p, targets)
+
+def cross_entropy_backward(dout, cache):
+    p, targets = cache
+    d = p.copy()
+    d[np.arange(len(targets)), targets] -= 1
+    return d * dout / len(targets)
+
+def attention(q, k, v):  # of one sequence
+    S = q @ k.T / np.sqrt(q.shape[-1])
+    e = np.exp(S - S.real.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    return p @ v, (q, k, v, p)
+
+def attention_backward(dout, cache):
+    q, k, v, p = cache
+    dp = dout @ v.T
+    ds = p * (dp - (dp * p).sum(axis=1, keepdims=True)) / np.sqrt(q.shape[-1])
+    return ds @ k, ds.T @ q, p.T @ dout
+
+def causal(q, k, v):
+    mask = np.tri(len(q), dtype=bool)
+    S = np.where(mask, q @ k.T, -np.inf)
+    e = np.exp(S)
+    p = e / e.sum(axis=1, keepdims=True)
+    return p @ v, (q, k, v, p)
+
+def causal_backward(dout, cache):
+    q, k, v, p = cache
+    dp = dout @ v.T
+    ds = p * (dp - (dp * p).sum(axis=1, keepdims=True))
+    return ds @ k, ds.T @ q, p.T @ dout
+"""
+
+
+def test_textbook_code_is_checked_at_a_plainer_point(tmp_path, capsys):
+    path = tmp_path / "plain.py"
+    path.write_text(PLAIN)
+    assert main(["check", f"{path}:cross_entropy"]) == 0
+    out = capsys.readouterr().out
+    assert "This is a plainer point: at 6x4, 6 of int64, AssertionError: a target below 0" in out
+    assert main(["check", f"{path}:attention"]) == 0
+    assert "plainer point" in capsys.readouterr().out
+    assert main(["check", f"{path}:causal", "--op", "attention"]) == 0  # as many keys as queries
+    capsys.readouterr()
+
+
+def test_one_pair_that_raises_does_not_hide_the_others(tmp_path, capsys):
+    path = tmp_path / "three.py"
+    path.write_text(
+        FORWARD + WRONG + "def relu(x):\n    return x * (x > 0), x\n"
+        "def relu_backward(dout, x):\n    return dout * (x > 0)\n"
+        "def tanh(x):\n    raise RuntimeError('mine')\ndef tanh_backward(dout, y):\n    return dout\n"
+    )
+    assert main(["check", str(path), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)["checked"]
+    assert [(one["name"], one["passed"]) for one in told] == [
+        ("softmax", False),
+        ("relu", True),
+        ("tanh", False),
+    ]
+    assert told[2]["error"] == "RuntimeError: mine"
+    assert "line" in told[2]["text"]
+
+
+def test_shapes_are_for_the_functions_that_take_these(tmp_path, capsys):
+    path = tmp_path / "two.py"
+    path.write_text(
+        FORWARD + RIGHT + "def own(a, b):\n    return a * b, (a, b)\n"
+        "def own_backward(d, c):\n    return d * c[1], d * c[0]\n"
+    )
+    assert main(["check", str(path), "--shapes", "a=3,b=3"]) == 0
+    assert capsys.readouterr().out.count("passed") == 2
+
+
+def test_an_op_that_is_none_is_refused_and_an_alias_is_not(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(FORWARD + RIGHT)
+    assert main(["check", str(path), "--op", "convolution"]) == 2
+    assert "--op: expected one of linear," in capsys.readouterr().err
+    assert main(["check", str(path), "--op", "softmax"]) == 0

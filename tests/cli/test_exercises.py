@@ -46,3 +46,31 @@ def test_hints_say_more_and_more(capsys):
 def test_bad_usage_is_one_line(arguments, capsys):
     assert main(["exercises", *arguments]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_class_says_what_it_did_not_grade(tmp_path, capsys):
+    assert main(["exercises", "solution", "3"]) == 0
+    solution = capsys.readouterr().out
+    for name in ("ann", "bob", "eve"):
+        (tmp_path / "class" / name).mkdir(parents=True)
+    (tmp_path / "class" / "ann" / "03_softmax.py").write_text(solution)
+    (tmp_path / "class" / "ann" / "other.py").write_text(solution)
+    (tmp_path / "class" / "bob" / "hw.ipynb").write_text("{}")
+    (tmp_path / "class" / "zed.zip").write_bytes(b"PK")
+    assert main(["exercises", "report", "class", "--class"]) == 0
+    rows = dict(line.split(",", 1) for line in capsys.readouterr().out.strip().splitlines())
+    assert rows["ann"].endswith("two files for softmax: other.py was not graded")
+    assert rows["ann"].startswith("4,")
+    assert "no .py file of an exercise found, but hw.ipynb" in rows["bob"]
+    assert "but nothing" in rows["eve"]
+    assert "neither a folder nor a .py file" in rows["zed.zip"]
+    assert main(["exercises", "report", "class", "--class", "--output", "points.json"]) == 0
+    assert json.loads((tmp_path / "points.json").read_text())["students"][0]["student"] == "ann"
+
+
+def test_a_number_is_found_in_the_folder_itself_too(tmp_path, capsys, monkeypatch):
+    assert main(["exercises", "start", "3"]) == 0
+    assert "npformer exercises check 3" in (tmp_path / "exercises" / "03_softmax.py").read_text()
+    monkeypatch.chdir(tmp_path / "exercises")
+    assert main(["exercises", "check", "3"]) == 1
+    assert "not started" in capsys.readouterr().out

@@ -28,3 +28,10 @@ def test_json(capsys):
 def test_no_such_exhibit(capsys):
     assert main(["museum", "softmax/none"]) == 2
     assert "got 'softmax/none'" in capsys.readouterr().err
+
+
+def test_an_op_lists_its_own(capsys):
+    assert main(["museum", "softmax"]) == 0
+    out = capsys.readouterr().out
+    assert "wrong-axis" in out
+    assert "gamma-forgotten" not in out

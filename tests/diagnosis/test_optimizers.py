@@ -156,3 +156,29 @@ def test_bad_arguments():
         check_optimizer(sgd, "rprop")
     with pytest.raises(ValueError, match="eps: expected one of lr, momentum"):
         check_optimizer(sgd, "sgd", eps=1.0)
+
+
+def test_other_hyperparameters_are_told():
+    def mine(x, g, state):
+        m, v, t = state or (0, 0, 0)
+        m, v, t = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g, t + 1
+        return x - 1e-3 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8), (m, v, t)
+
+    report = check_optimizer(mine, "adam")
+    assert report.names == {"other-hyperparameters"}
+    assert "lr = 0.001, beta1 = 0.9, beta2 = 0.999, eps = 1e-08" in report.sentence
+    assert "lr = 0.05, beta1 = 0.8" in str(report)
+    assert check_optimizer(mine, "adam", lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8)
+
+
+def test_a_count_from_zero_is_told():
+    def mine(x, g, state):
+        m, v, t = state or (0, 0, 0)
+        m, v = 0.8 * m + 0.2 * g, 0.95 * v + 0.05 * g * g
+        with np.errstate(all="ignore"):
+            new = x - 0.05 * (m / (1 - np.float64(0.8) ** t)) / (
+                np.sqrt(v / (1 - np.float64(0.95) ** t)) + 1e-3
+            )
+        return new, (m, v, t + 1)
+
+    assert check_optimizer(mine, "adam").names == {"step-count-from-zero"}

@@ -43,7 +43,7 @@ def test_the_table():
         "op", (result("x", Verdict.OK), result("b", Verdict.WRONG, hypotheses=(because,), **more))
     )
     lines = str(report).splitlines()
-    assert lines[0] == "gradient check of op: FAILED (1 of 2 inputs)"
+    assert lines[0] == "gradient check of op: FAILED in 1 of 2 inputs: b"
     assert lines[4].split("  ")[0] == "b"
     assert "(1, 2)" in lines[4]
     assert "1.2e-01" in lines[4]
@@ -92,3 +92,37 @@ def test_a_notebook_shows_the_report_with_nothing_taken_for_html():
     told = Report("a<b", (result("x", Verdict.OK),))._repr_html_()
     assert told.startswith("<pre>gradient check of a&lt;b: passed")
     assert told.endswith("</pre>")
+
+
+def test_a_report_is_true_when_it_passed_and_its_title_counts_what_failed():
+    x = np.arange(1.0, 4.0)
+
+    def forward(x, gamma):
+        return x * gamma, (x, gamma)
+
+    def right(d, c):
+        return d * c[1], d * c[0]
+
+    report = check(forward, right, [x, np.ones(3)])
+    assert report
+    assert str(report).startswith("gradient check: passed, 2 inputs")
+    assert not check(forward, lambda d, c: (d, -d * c[0]), [x, x])
+    strict = check(forward, right, [x, np.ones(3)], strict=True)
+    assert not strict
+    assert str(strict).startswith(
+        "gradient check: FAILED, since it is strict: nothing is wrong, 1 blind spot\n"
+    )
+
+
+def test_how_two_returned_values_were_taken_is_told():
+    def loss(x, y):
+        p = x * y
+        return p.sum(), p
+
+    def backward(dout, p, y):  # wants the cache, and the inputs too
+        return p * y, p * y
+
+    report = check(loss, backward, [np.arange(1.0, 4.0), np.arange(2.0, 5.0)])
+    assert "it was called as backward(dout, x, y), with a dout for each output" in " ".join(
+        str(report).split()
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..verdicts import Evidence, Hypothesis
+from ..verdicts import Evidence, Hypothesis, Verdict
 
 Array = npt.NDArray[Any]
 
@@ -37,6 +37,9 @@ def structure(evidence: Evidence, name: str) -> list[Hypothesis]:
             rank = int(np.sum(s > FITS * s[0]))
             if rank < min(flat.shape):
                 facts.append(f"As a matrix the error has rank {rank} of {min(flat.shape)}.")
+    right = [key for key, verdict in evidence.verdicts.items() if verdict is Verdict.OK]
+    if right and identifier == "unknown":
+        facts.append(f"Right {'is' if len(right) == 1 else 'are'} {', '.join(right)}.")
     share = 1.0 if identifier != "unknown" else 0.0
     return [Hypothesis(identifier, " ".join(facts), "", share, "")]
 

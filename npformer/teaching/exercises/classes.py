@@ -15,7 +15,7 @@ Files = dict[Exercise, Path]
 
 
 def submissions(folder: str | Path) -> dict[str, Files]:
-    """Return who handed in what: a folder for each student, or a file.
+    """Return who handed in what: a folder for each student, or a file. Other entries have nothing to grade.
 
     Raises
     ------
@@ -33,20 +33,46 @@ def submissions(folder: str | Path) -> dict[str, Files]:
             found[entry.name] = files_in(entry)
         elif entry.suffix == ".py":
             found[entry.stem] = dict.fromkeys(exercises_in(entry), entry)
-    if not found:
+        else:
+            found[entry.name] = {}
+    if not any(entry.is_dir() or entry.suffix == ".py" for entry in folder.iterdir()):
         raise ValueError(f"{folder}: expected a folder or a .py file for each student, found none")
     return found
+
+
+def remark_on(entry: Path, wanted: Sequence[Exercise]) -> str:
+    """Say what of a student's entry was not graded, "" where all was."""
+    if not entry.is_dir():
+        alone = Path(f"{entry}.py").is_file()
+        return "" if alone else "not graded: neither a folder nor a .py file"
+    others = [path for path in _sources(entry) if path not in files_in(entry).values()]
+    twice = {path: [one.name for one in exercises_in(path) if one in wanted] for path in others}
+    told = [
+        f"two files for {', '.join(names)}: {path.relative_to(entry)} was not graded"
+        for path, names in twice.items()
+        if names
+    ]
+    if not any(one in wanted for one in files_in(entry)):
+        names = [path.name for path in sorted(entry.rglob("*")) if path.is_file()][:5]
+        told.append(f"no .py file of an exercise found, but {', '.join(names) if names else 'nothing'}")
+    return "; ".join(told)
 
 
 def files_in(folder: str | Path) -> Files:
     """Return the file for each exercise in a folder and the folders in it."""
     found: Files = {}
-    for path in sorted(Path(folder).rglob("*.py")):
-        if any(part.startswith((".", "__")) for part in path.relative_to(folder).parts):
-            continue
+    for path in _sources(folder):
         for one in exercises_in(path):
             found.setdefault(one, path)
     return found
+
+
+def _sources(folder: str | Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(Path(folder).rglob("*.py"))
+        if not any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
+    ]
 
 
 def grade_class(
@@ -87,7 +113,12 @@ def grade_class(
     )
     by_key = dict(zip(keys, grades, strict=True))
     students = [
-        Student(name, tuple(by_key.get((name, one)) or nothing(one) for one in wanted)) for name in handed_in
+        Student(
+            name,
+            tuple(by_key.get((name, one)) or nothing(one) for one in wanted),
+            remark_on(Path(folder, name), wanted),
+        )
+        for name in handed_in
     ]
     return students, wanted
 
@@ -141,6 +172,8 @@ def to_grade(which: str, folder: str | Path) -> list[tuple[str | Path, Exercise]
         raise ValueError(f"{path}: no such {'file' if which else 'folder'}")
     one = exercise(which)
     path = Path(folder, file_name(one))
+    if not path.is_file() and Path(file_name(one)).is_file():
+        path = Path(file_name(one))  # they are in the folder itself
     if not path.is_file():
         raise ValueError(f"{path}: no such file: npformer exercises start {number(one)} writes it")
     return [(path, one)]

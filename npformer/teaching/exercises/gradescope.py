@@ -64,7 +64,7 @@ def _tests(grade: Grade, item: int, mark: Mark, hidden: str) -> list[dict[str, A
     said = mark.said if mark.started else "not started"
     behind = "\n".join(f"hidden point, {line}" for line in mark.said_hidden.splitlines())
     if mark.shown != 1:
-        behind = "The shown point comes first."
+        behind = "Not graded: the test at the shown point has to pass first."
     rows = [
         ("", mark.shown, said, "visible", 1),
         (" (hidden points)", mark.hidden, behind, hidden, 2),

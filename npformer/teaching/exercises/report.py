@@ -75,6 +75,7 @@ class Student:
 
     name: str
     grades: tuple[Grade, ...]
+    note: str = ""  # on what was not graded
 
     @property
     def score(self) -> float:
@@ -90,7 +91,8 @@ def class_csv(students: Sequence[Student], chosen: Sequence[Exercise]) -> str:
     most = sum(one.max_score for one in chosen)
     for student in students:
         points = [_points(grade.score) for grade in student.grades]
-        notes = [f"{g.exercise}: {note}" for g in student.grades for note in _notes(g)]
+        notes = [student.note] if student.note else []
+        notes += [f"{g.exercise}: {note}" for g in student.grades for note in _notes(g)]
         sums = [_points(student.score), _points(most)]
         writer.writerow([_harmless(student.name), *points, *sums, "; ".join(notes)])
     return out.getvalue()
@@ -100,7 +102,13 @@ def class_dict(students: Sequence[Student], chosen: Sequence[Exercise]) -> dict[
     """Return the same with every mark, for machines."""
     most = sum(one.max_score for one in chosen)
     rows = [
-        {"student": s.name, "score": s.score, "max_score": most, "grades": [g.to_dict() for g in s.grades]}
+        {
+            "student": s.name,
+            "score": s.score,
+            "max_score": most,
+            "note": s.note,
+            "grades": [g.to_dict() for g in s.grades],
+        }
         for s in students
     ]
     return {"exercises": [one.name for one in chosen], "students": rows}

@@ -66,7 +66,7 @@ def stub(exercise: Exercise) -> str:
     wanted = ", ".join(exercise.functions)
     header = [
         f"# npformer exercise {number(exercise)}: {exercise.name}. To write: {wanted}.",
-        f"# Check it with: npformer exercises check {file_name(exercise)}",
+        f"# Check it with: npformer exercises check {number(exercise)}",
     ]
     return "\n".join([*header, *lines]) + "\n"
 

@@ -70,10 +70,10 @@ def _has_rows(x: Any, first: Any) -> bool:
     )
 
 
-def listing() -> str:
-    """Return the list of all exhibits, by op."""
+def listing(only: str = "") -> str:
+    """Return the list of all exhibits, by op, or of one op's."""
     lines = []
-    for op in INDEX:
+    for op in [only] if only else INDEX:
         lines.append(f"{op}")
         lines += [f"  {e.number:>3}  {e.name:<32} {e.what}" for e in EXHIBITS if e.op == op]
     return "\n".join(lines)
@@ -90,7 +90,9 @@ def page(exhibit: Exhibit) -> str:
         lines += [f"  - {wrong}", f"  + {right}"]
     hidden = hides_at(exhibit)
     lines += ["", f"Why it looks right: {exhibit.why}"]
-    places = ", ".join(hidden) if hidden else "at none of the customary points tried"
+    places = (
+        ", ".join(hidden) if hidden else "nowhere; each of the usual test points that were tried shows it"
+    )
     lines += [f"Where it hides: {places}."]
     return "\n".join([*lines, "", str(report)])
 
