@@ -155,13 +155,11 @@ def _added(result: Any, grads: Any, name: str, value: float) -> Any:
     return result
 
 
-FIRST, *MIDDLE, LAST = MISTAKES
+FIRST, *OTHERS = MISTAKES
 
 
 # Each proves a whole encoder, which takes seconds.
-@pytest.mark.parametrize(
-    "mistake", [FIRST, LAST, *(pytest.param(m, marks=pytest.mark.thorough) for m in MIDDLE)]
-)
+@pytest.mark.parametrize("mistake", [FIRST, *(pytest.param(m, marks=pytest.mark.thorough) for m in OTHERS)])
 def test_a_broken_block_fails(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     block, breaks, wrong = MISTAKES[mistake]
     monkeypatch.setattr(block, "backward", breaks(block.backward))

@@ -15,12 +15,11 @@ from npformer.proof.cases import OPS, cases
 from npformer.proof.ops import compare_with_stored, prove_case, prove_op
 from npformer.proof.rows import Row
 
-# Twenty seeds; of the two ops whose cases take longest, fifteen are for --thorough.
-SLOW = ("multi_head_attention", "scaled_dot_product_attention")
+# Twenty seeds, seventeen of them with --thorough.
 SEEDS = [
-    pytest.param(op, seeds, marks=pytest.mark.thorough if op in SLOW and seeds.start else ())
+    pytest.param(op, seeds, marks=pytest.mark.thorough if seeds.start else ())
     for op in OPS
-    for seeds in (range(5), range(5, 20))
+    for seeds in (range(3), range(3, 20))
 ]
 
 
