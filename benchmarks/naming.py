@@ -5,6 +5,11 @@
 
 A mistake is named if the first hypotheses of all failed inputs say its name and no other. A pair counts where
 each of its two mistakes changes the gradient that the other leaves: one that hides the other is one mistake.
+What is not named is of three kinds:
+
+    other name  a name, or half of the pair, that gives exactly the same numbers
+    unknown     no explanation is claimed
+    misnamed    a name that does not give the numbers, or not all of them
 """
 
 from __future__ import annotations
@@ -25,6 +30,8 @@ from npformer.diagnosis import sample_inputs
 from npformer.teaching.museum import EXHIBITS, INDEX, Exhibit, student
 from npformer.teaching.museum.exhibits import EQUAL
 
+KINDS = ("other name", "unknown", "misnamed")
+
 
 def singles(op: str, seeds: range) -> dict[str, Any]:
     """Check every exhibit of an op alone, and the right op."""
@@ -42,8 +49,9 @@ def singles(op: str, seeds: range) -> dict[str, Any]:
             found["caught"] += not report.passed
             found["named"] += report.names == {exhibit.name}
             if report.names != {exhibit.name}:
+                found[_kind(report)] += 1
                 misnamed.append([f"{op}/{exhibit.name}", seed, sorted(report.names)])
-    return {**found, "misnamed": misnamed}
+    return {**found, "otherwise": misnamed}
 
 
 def pairs(op: str, seeds: range) -> dict[str, Any]:
@@ -62,8 +70,17 @@ def pairs(op: str, seeds: range) -> dict[str, Any]:
             found["caught"] += not report.passed
             found["named"] += report.names == {one.name, other.name}
             if report.names != {one.name, other.name}:
+                found[_kind(report)] += 1
                 misnamed.append([_name(one, other), seed, sorted(report.names)])
-    return {**found, "misnamed": misnamed}
+    return {**found, "otherwise": misnamed}
+
+
+def _kind(report: npformer.gradcheck.Report) -> str:
+    """What a report is that does not say the name: "other name", "unknown" or "misnamed"."""
+    first = [r.hypotheses[0] for r in report.results if not r.passed and r.hypotheses]
+    if not first or all(h.identifier == "unknown" or h.identifier.startswith("wrong-") for h in first):
+        return "unknown"
+    return "other name" if all(h.share >= 0.999999 for h in first) else "misnamed"
 
 
 def _name(one: Exhibit, other: Exhibit) -> str:
@@ -92,7 +109,8 @@ def main() -> int:
     warnings.simplefilter("ignore", RuntimeWarning)  # 0 / 0 is one of the mistakes
     began = time.perf_counter()
     rows = {}
-    header = ("op", "mistakes", "caught", "named", "pairs", "caught", "named", "hidden", "false alarms")
+    alone = ("op", "mistakes", "caught", "named", *KINDS)
+    header = (*alone, "pairs", "caught", "named", *KINDS, "hidden", "false alarms")
     print("| " + " | ".join(header) + " |\n|---" + "|---:" * (len(header) - 1) + "|")
     for op in [args.op] if args.op else INDEX:
         one, two = singles(op, range(args.seeds)), pairs(op, range(args.pair_seeds))
@@ -101,7 +119,7 @@ def main() -> int:
     total = {k: _added([row[k] for row in rows.values()]) for k in ("singles", "pairs")}
     print(_row("all", total["singles"], total["pairs"]))
     for row in rows.values():
-        for name, seed, said in [*row["singles"]["misnamed"], *row["pairs"]["misnamed"]]:
+        for name, seed, said in [*row["singles"]["otherwise"], *row["pairs"]["otherwise"]]:
             print(f"named otherwise: {name} at seed {seed}: {', '.join(said) or 'nothing'}")
     print(f"{args.seeds} seeds, pairs at {args.pair_seeds}, {time.perf_counter() - began:.0f} s")
     if args.json:
@@ -122,8 +140,11 @@ def _row(op: str, one: Any, two: Any) -> str:
     def share(of: Any, key: str) -> str:
         return f"{of[key] / of['checks']:.1%}" if of.get("checks") else "-"
 
-    cells = [op, one["checks"], share(one, "caught"), share(one, "named"), two.get("checks", 0)]
-    cells += [share(two, "caught"), share(two, "named"), two.get("hidden", 0), one["false alarms"]]
+    cells = [op]
+    for part in (one, two):
+        cells += [part.get("checks", 0), share(part, "caught"), share(part, "named")]
+        cells += [part.get(kind, 0) for kind in KINDS]
+    cells += [two.get("hidden", 0), one["false alarms"]]
     return "| " + " | ".join(map(str, cells)) + " |"
 
 

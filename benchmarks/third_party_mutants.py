@@ -5,7 +5,8 @@
 cosmic-ray replaces operators, numbers, comparisons and so on in the source of each `*_backward` of
 npformer.functional; it shares nothing with the mistakes that the referee replays. A mutant whose gradients
 are the original's at every case of the op (to 1e-12) is no mutant; one that raises is caught without a
-referee. Of the others the referee must pass none. What it says of a mutant counts as
+referee. Of the others the referee must pass none. Those inside the switch set are the ones that a replayed
+mistake reproduces exactly. What it says of a mutant counts as
 
     named      a mistake that gives exactly these gradients, in the step that was mutated
     same       a mistake that gives exactly these gradients, told of another step
@@ -175,6 +176,12 @@ def main() -> int:
             print(f"| {op} | " + " | ".join(str(row[c]) for c in columns) + " |", flush=True)
     total = sum(rows.values(), Counter())
     print("| all | " + " | ".join(str(total[c]) for c in columns) + " |")
+    inside, outside = (sum(total[kind] for kind in part) for part in (KINDS[:2], KINDS[2:]))
+    print(f"inside the switch set: {inside}, of them {total['named']} in the step that was mutated")
+    located = f"{total['located']} located ({total['located'] / outside:.0%})" if outside else "0 located"
+    print(
+        f"outside: {outside}, of them {located}, {total['mislocated']} mislocated, {total['unknown']} unknown"
+    )
     print(f"{time.perf_counter() - began:.0f} s")
     if args.json:
         with open(args.json, "w") as file:

@@ -69,6 +69,7 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
     "linear": {
         "averaged-not-summed": [{"dbias": "sum_rows(dout) / len(dy)"}, {"dbias": "dout.mean(0)"}],
         "not-summed": [{"dbias": "dout"}],
+        "summed-over-too-few-axes": [{"dbias": "dout.sum(0)"}],
         "summed-over-everything": [{"dbias": "sum_everything(dout)"}],
         "keepdims-left-in": [{"dbias": "dout.sum(0, keepdims=True)"}, {"dbias": "sum_rows(dout)[None]"}],
         "transposed": [{"dweight": "T(dy) @ rows"}],
@@ -139,6 +140,7 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
             {"masked": "upstream", "y": "one_hot(targets % V, V)"},
         ],
         "one-hot-missing": [{"difference": "p"}],
+        "gradient-of-the-probabilities": [{"difference": "-y / p"}],
         "upstream-ignored": [{"upstream": "ones_like(dout)[..., None]"}],
         "sign-flipped": [{"difference": "y - p"}],
     },
@@ -188,8 +190,14 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
             {"rstd": "1 / sqrt(var)"},
         ],
         "rstd-missing": [{"dx": "centred"}],
-        "x-for-x_hat": [{"dgamma": "sum_rows(dout * x)"}],
-        "summed-over-too-few-axes": [{"dgamma": "(dout * x_hat).sum(0)"}],
+        "x-for-x_hat": [{"dgamma": "sum_rows(dout * x)"}, {"through_var": "x * mean_over(dx_hat * x, -1)"}],
+        "sum-for-mean": [
+            {"mean_dx_hat": "sum_over(dx_hat, -1)", "mean_dx_hat_x_hat": "sum_over(dx_hat * x_hat, -1)"}
+        ],
+        "wrong-axis": [
+            {"mean_dx_hat": "mean_over(dx_hat, 0)", "mean_dx_hat_x_hat": "mean_over(dx_hat * x_hat, 0)"}
+        ],
+        "summed-over-too-few-axes": [{"dgamma": "(dout * x_hat).sum(0)"}, {"dbeta": "dout.sum(0)"}],
         "averaged-not-summed": [
             {"dbeta": "sum_rows(dout) / (dout.size // dout.shape[-1])"},
             {"dbeta": "dout.mean(0)"},
@@ -200,7 +208,7 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
         "sum-for-mean": [{"mean_dx_hat_x_hat": "sum_over(dx_hat * x_hat, -1)"}],
         "gamma-forgotten": [{"dx_hat": "dout"}],
         "rrms-missing": [{"dx": "centred"}],
-        "x-for-x_hat": [{"dgamma": "sum_rows(dout * x)"}],
+        "x-for-x_hat": [{"dgamma": "sum_rows(dout * x)"}, {"through_ms": "x * mean_over(dx_hat * x, -1)"}],
         "mean-subtracted": [
             {"through_ms": "x_hat * mean_dx_hat_x_hat + mean_over(dx_hat, -1)"},
         ],

@@ -96,11 +96,11 @@ def _keep(found: dict[str, Explanation], new: Explanation) -> None:
             found[name] = new
 
 
-def _order(e: Explanation) -> tuple[int, int, int, int, int, int]:
+def _order(e: Explanation) -> tuple[int, int, int, int, int]:
     """Least first: a mistake of the catalogue counts one, any other two."""
     cost = sum(1 if switch.rank <= 1 else 2 for switch in e.switches) + e.rounded
     ranks = [switch.rank for switch in e.switches]
-    return cost, e.contradicts, -len(e.explains), len(e.switches), max(ranks), sum(ranks)
+    return cost, e.contradicts, -len(e.explains), max(ranks), sum(ranks)
 
 
 def _pairs(

@@ -18,6 +18,7 @@ from .verdicts import BlindSpot
 Array = npt.NDArray[Any]
 
 ZERO = 1e-14  # of the largest gradient
+FAINT_BESIDE = 1e-3  # of the largest gradient: from there on, one is judged by the others' size
 FAINT, FAINT_NARROW = 1e-6, 1e-2  # an error of this share must show; where the input is float32 or narrower
 TINY_EPS = 1e-10  # of eps: at inputs of order 1, where it stands makes less than rounding does
 
@@ -175,7 +176,7 @@ def of_gradients(
             )
             remedy = f"choose a point where {name} matters (if there is one)"
             spots.append(BlindSpot("zero-gradient", sentence, remedy, name))
-        elif tolerance > (FAINT if width >= 8 else FAINT_NARROW) * largest:
+        elif largest < FAINT_BESIDE * scale and tolerance > (FAINT if width >= 8 else FAINT_NARROW) * largest:
             sentence = (
                 f"The true gradient of {name} is {largest / scale:.0e} of the largest: an error of "
                 f"{100 * tolerance / largest:.1g} % of it would pass."

@@ -43,3 +43,10 @@ def test_each_output_may_take_its_own_side_at_a_kink():
     assert found.kinks.tolist() == [True]
     assert found.low == pytest.approx([0], abs=1e-5)
     assert found.high == pytest.approx([5], abs=1e-5)
+
+
+def test_a_function_too_fast_for_any_stencil_is_left_to_the_complex_step():
+    x = 1e-8 * np.array([0.3, -1.0, 2.0])
+    found = reference(lambda x: np.sin(1e8 * x), {"x": x}, "x", np.ones(3))
+    assert found.method == "complex step"
+    assert np.allclose(found.gradient, 1e8 * np.cos(1e8 * x), rtol=1e-12)

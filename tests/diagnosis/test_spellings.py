@@ -1,0 +1,76 @@
+"""Mistakes as people make them, in their own words: named whatever the code looks like."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import npformer
+
+RNG = np.random.default_rng(3)
+X = RNG.standard_normal((3, 4, 8))
+LAYER_NORM = [X, RNG.uniform(0.5, 1.5, 8), RNG.standard_normal(8)]
+LOGITS, TARGETS = RNG.standard_normal((6, 4)), np.array([0, 1, 2, 3, 3, 1])
+
+
+def mean(z, axis=-1):
+    return z.mean(axis, keepdims=True)
+
+
+def layer_norm(x, gamma, beta, eps=1e-5):
+    m = mean(x)
+    s = np.sqrt(mean((x - m) ** 2) + eps)
+    xh = (x - m) / s
+    return gamma * xh + beta, (x, s, xh, gamma)
+
+
+def with_dx(dx):
+    """A backward of layer norm that is right but for dx."""
+    return lambda d, c: (dx(d * c[3], d, *c), (d * c[2]).sum((0, 1)), d.sum((0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("dx", "name"),
+    [
+        (lambda g, d, x, s, xh, gamma: (g - mean(g)) / s, "variance-term-missing"),
+        (lambda g, d, x, s, xh, gamma: (d - mean(d) - xh * mean(d * xh)) / s, "gamma-forgotten"),
+        (lambda g, d, x, s, xh, gamma: (g - 8 * mean(g) - xh * 8 * mean(g * xh)) / s, "sum-for-mean"),
+        (lambda g, d, x, s, xh, gamma: (g - mean(g) - x * mean(g * x)) / s, "x-for-x_hat"),
+        (lambda g, d, x, s, xh, gamma: (g - mean(g, 0) - xh * mean(g * xh, 0)) / s, "wrong-axis"),
+        (lambda g, d, x, s, xh, gamma: (g - mean(g) - xh * mean(g * xh)) / s**2, "factor-squared"),
+    ],
+)
+def test_layer_norm(dx, name):
+    assert npformer.check(layer_norm, with_dx(dx), LAYER_NORM).names == {name}
+
+
+@pytest.mark.parametrize("B", [2, 3])
+def test_a_bias_summed_over_one_axis_of_two(B):
+    def linear(x, w, b):
+        return x @ w + b, (x, w)
+
+    def backward(d, c):
+        x, w = c
+        return d @ w.T, np.tensordot(x, d, ((0, 1), (0, 1))), d.sum(0)
+
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal(shape) for shape in ((B, 3, 4), (4, 5), (5,))]
+    assert npformer.check(linear, backward, inputs).names == {"summed-over-too-few-axes"}
+
+
+@pytest.mark.parametrize(
+    ("dlogits", "name"),
+    [
+        (lambda d, p, y: -d * y / p / 6, "gradient-of-the-probabilities"),
+        (lambda d, p, y: d * (p - y), "mean-divisor-missing"),
+        (lambda d, p, y: d * p / 6, "one-hot-missing"),
+    ],
+)
+def test_cross_entropy(dlogits, name):
+    def forward(logits, targets):
+        e = np.exp(logits - logits.real.max(-1, keepdims=True))
+        p = e / e.sum(-1, keepdims=True)
+        return -np.log(p[np.arange(6), targets]).mean(), (p, np.eye(4)[targets])
+
+    report = npformer.check(forward, lambda d, c: dlogits(d, *c), [LOGITS, TARGETS])
+    assert report.names == {name}
