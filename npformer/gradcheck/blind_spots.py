@@ -176,10 +176,13 @@ def of_gradients(
             )
             remedy = f"choose a point where {name} matters (if there is one)"
             spots.append(BlindSpot("zero-gradient", sentence, remedy, name))
-        elif largest < FAINT_BESIDE * scale and tolerance > (FAINT if width >= 8 else FAINT_NARROW) * largest:
+        elif (
+            largest < FAINT_BESIDE * max(scale, noise)
+            and tolerance > (FAINT if width >= 8 else FAINT_NARROW) * largest
+        ):
             sentence = (
-                f"The true gradient of {name} is {largest / scale:.0e} of the largest: an error of "
-                f"{100 * tolerance / largest:.1g} % of it would pass."
+                f"The true gradient of {name} is at most {largest:.0e}, beside {max(scale, noise):.0e} in "
+                f"the others and the outputs: an error of {100 * tolerance / largest:.1g} % of it would pass."
             )
             remedy = "choose a point where the gradients are of one size (weights that are not small)"
             spots.append(BlindSpot("faint-gradient", sentence, remedy, name))

@@ -5,6 +5,7 @@ understood, told apart by what the forward returns:
 
     out, cache = forward(...)      gradients = backward(dout, cache)
     out        = forward(...)      gradients = backward(dout, ...the inputs...)
+                                   gradients = backward(dout) where it takes no more: the rest is in an object
 
 A tuple of two is (out, cache), unless the backward cannot take two arguments. `out` may itself be a tuple of
 arrays; `dout` is then one too. The gradients may be a bare array, a tuple in the order of the
@@ -50,10 +51,15 @@ class Problem:
         """Call the backward with exactly these objects."""
         if cached:
             return self.backward(dout, cache)
-        names = _parameters(self.backward)[1:]
-        if names and set(names) <= set(inputs):
-            return self.backward(dout, **{name: inputs[name] for name in names})
-        return self.backward(dout, *inputs.values())
+        named = _by_keyword(self.backward, inputs)
+        if named is not None:
+            return self.backward(dout, **named)
+        alone = not _takes(self.backward, 1 + len(inputs)) and _takes(self.backward, 1)
+        return (
+            self.backward(dout)
+            if alone and not isinstance(dout, tuple)
+            else self.backward(dout, *inputs.values())
+        )
 
 
 def make_problem(
@@ -82,6 +88,9 @@ def make_problem(
         names = [*names[: len(inputs)], *(f"input{i}" for i in range(len(names), len(inputs)))]
         named = dict(zip(names, inputs, strict=True))
     by_name = isinstance(inputs, Mapping) and _binds(forward, named)
+    if by_name:  # a tuple of gradients is in the order of the function's arguments
+        order = [name for name in _parameters(forward) if name in named]
+        named = {name: named[name] for name in [*order, *(name for name in named if name not in order)]}
     named = fresh(named)
 
     chosen = list(named) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
@@ -94,12 +103,18 @@ def make_problem(
                     f"check: wrt: expected real floating-point inputs, got {_kind(named[name])} for {name}"
                 )
             named[name] = np.asarray(named[name])
-    differentiable = tuple(name for name, value in named.items() if _is_float(value))
+        if wrt is not None and not np.isfinite(named[name]).all():
+            raise ValueError(f"check: wrt: expected finite numbers, got {_kind(named[name])} for {name}")
+    # (an additive mask of 0 and -inf is a constant: nothing can be moved to both sides of -inf)
+    differentiable = tuple(
+        name for name, value in named.items() if _is_float(value) and np.isfinite(value).all()
+    )
     chosen = [name for name in differentiable if name in chosen]
     if not chosen:
         kinds = ", ".join(f"{name}: {_kind(value)}" for name, value in named.items())
         raise ValueError(
-            f"check: inputs: expected at least one array of floating-point numbers, got {kinds or 'none'}"
+            "check: inputs: expected at least one array of finite floating-point numbers, "
+            f"got {kinds or 'none'}"
         )
     return Problem(forward, backward, named, by_name, differentiable, tuple(chosen), _takes(backward, 2))
 
@@ -229,6 +244,9 @@ def _about(name: str, problem: Problem) -> Iterable[str]:
 def _named(gradients: Any, problem: Problem) -> dict[str, Any] | str:
     """The gradients by input name, or a sentence why they cannot be told apart."""
     names = problem.differentiable
+    fields = getattr(gradients, "_fields", ())
+    if fields and {field.removeprefix("d") for field in fields} == {name.removeprefix("d") for name in names}:
+        gradients = gradients._asdict()
     if isinstance(gradients, Mapping):
         return {name: gradients.get(name, gradients.get("d" + name)) for name in names}
     if not isinstance(gradients, (tuple, list)):
@@ -243,7 +261,8 @@ def _named(gradients: Any, problem: Problem) -> dict[str, Any] | str:
         if len(keys) == len(values):
             return dict.fromkeys(names) | dict(zip(keys, values, strict=True))
     wanted = f"{len(names)} differentiable inputs ({', '.join(names)})"
-    return f"The backward returned {len(gradients)} gradients for {wanted}."
+    count = f"{len(gradients)} gradient{'s' if len(gradients) != 1 else ''}"
+    return f"The backward returned {count} for {wanted}; if the others are constants, say so by wrt."
 
 
 def _find_shared(
@@ -300,7 +319,10 @@ def _is_float(value: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-    return f"array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+    if not isinstance(value, np.ndarray):
+        return type(value).__name__
+    finite = value.dtype.kind != "f" or np.isfinite(value).all()
+    return f"array of {value.dtype}{'' if finite else ' with entries that are not finite'}"
 
 
 def called(problem: Problem, out: Any) -> list[str]:
@@ -322,6 +344,22 @@ def _parameters(function: Callable[..., Any]) -> list[str]:
     except (TypeError, ValueError):
         return []
     return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def _by_keyword(backward: Callable[..., Any], inputs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The inputs that a backward asks for by their names, or None where it asks for others."""
+    try:
+        parameters = list(inspect.signature(backward).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return dict(inputs)
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    if len(named) < len(parameters) or not named:
+        return None
+    if any(p.default is p.empty and p.name not in inputs for p in named):
+        return None
+    return {p.name: inputs[p.name] for p in named if p.name in inputs} or None
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:

@@ -104,7 +104,7 @@ def check(
     out = joined(seen.out)
     coarse = _float32_output(problem, out)
     f, cotangent, inputs_wide = _function(problem, seen, coarse=bool(coarse))
-    noise = float(np.sqrt(np.sum(np.square(np.where(np.isfinite(out), out, 0) * cotangent))))
+    noise = _size(f, inputs_wide, np.where(np.isfinite(out), out, 0), cotangent)
     references = {name: reference(f, inputs_wide, name, cotangent) for name in problem.wrt}
     scale_all = max(_largest(r.gradient) for r in references.values())
     unsteady = any(f.verdict is Verdict.NONDETERMINISTIC for found in seen.findings.values() for f in found)
@@ -177,6 +177,32 @@ def _function(
         return _narrow(f, problem), cotangent, wide
     settled = True
     return f, cotangent, wide
+
+
+def _size(f: Callable[..., Array], inputs: Mapping[str, Any], out: Array, cotangent: Array) -> float:
+    """How large dout · out is, of which a gradient's rounding is a few eps: without what is constant in it.
+
+    An output that has a large constant added (a score of -1e30) would excuse any gradient. So the outputs are
+    also had at inputs that are moved by up to a tenth; those of order 1 count in any case.
+    """
+    with np.errstate(over="ignore"):
+        whole = float(np.linalg.norm(cotangent * out))
+    rng = np.random.default_rng(0)
+
+    def moved(x: Any) -> Any:
+        if not (isinstance(x, np.ndarray) and x.dtype.kind == "f"):
+            return x
+        u = 0.1 * rng.uniform(-1, 1, x.shape)
+        return x + u * np.where(x == 0, 1, np.where(np.isfinite(x), np.abs(x), 0))
+
+    try:
+        other = f(**fresh({name: moved(x) for name, x in inputs.items()}))
+    except Exception:  # it is somebody's code, and this is not the point that was asked for
+        return whole
+    with np.errstate(all="ignore"):
+        varies = 10 * float(np.linalg.norm(cotangent * (out - other)))
+    usual = float(np.linalg.norm(cotangent * np.minimum(np.abs(out), 1)))
+    return min(whole, max(varies, usual)) if np.isfinite(varies) else whole
 
 
 def _narrow(f: Callable[..., Array], problem: Problem) -> Callable[..., Array]:

@@ -50,7 +50,8 @@ def stencil_gradient(
     x = base[name]
     cotangent = np.asarray(dout)
     out = _output(f, base, cotangent)
-    noise = float(np.finfo(out.dtype).eps) * math.sqrt(float(np.sum(np.square(cotangent * out))))
+    with np.errstate(over="ignore"):
+        noise = float(np.finfo(out.dtype).eps) * math.sqrt(float(np.sum(np.square(cotangent * out))))
 
     gradient, error, jump = (np.zeros(x.shape) for _ in range(3))
     for where in np.ndindex(x.shape):

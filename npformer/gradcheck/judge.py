@@ -141,7 +141,7 @@ def judge(
         findings += _wrong(wrong, worst, reference, error, tolerance)
     elif not any(finding.verdict is Verdict.PRECISION for finding in findings):
         nothing = float(np.max(np.abs(a[judged]), initial=0.0)) <= 8 * EPS * noise
-        findings += _rough(name, reference, known, scale, single, noise if nothing else 0.0)
+        findings += _rough(name, reference, known, scale, single, noise if nothing else 0.0, noise)
     return result(error=error, tolerance=tolerance, scale=scale, worst=worst)
 
 
@@ -183,7 +183,7 @@ def _wrong(
 
 
 def _rough(
-    name: str, reference: Reference, known: Array, scale: float, single: bool, noise: float
+    name: str, reference: Reference, known: Array, scale: float, single: bool, noise: float, rounding: float
 ) -> list[Finding]:
     if not known.all():
         sentence = (
@@ -192,6 +192,7 @@ def _rough(
         return [Finding(Verdict.CANNOT_TELL, sentence)]
     # An error of the size of rounding is no obstacle: a gradient that is exactly zero has nothing else.
     enough = (TOO_ROUGH_FLOAT32 if single else TOO_ROUGH) * scale
+    enough += 8 * EPS * rounding  # of the outputs, which is in every difference of them
     if zero_like(reference, noise, 1e-13):  # the stencil magnifies rounding
         enough += 1e-12 * noise
     rough = ~reference.kinks & ~(reference.error <= enough)

@@ -24,6 +24,7 @@ Array = npt.NDArray[Any]
 KINK_STEP = 2.0**-20  # 1e-6: as near as one output's slope is still good to four digits
 NARROW_STEP = 2.0**-24  # 6e-8
 AGREES = 30.0  # of the stencil's estimated error
+NEAR = 1e-6  # of the largest slope: a lost imaginary part makes more, two steps agreeing by luck less
 VAGUE = 0.01  # of the largest slope: a stencil with such errors has nothing to say against the complex step
 
 
@@ -60,7 +61,7 @@ def reference(
     if sharp is not None:
         smooth = ~kinks
         scale = float(np.max(np.abs(sharp), initial=0.0))
-        allowed = AGREES * d.error[smooth] + 1e-13 * scale
+        allowed = np.maximum(AGREES * d.error[smooth] + 1e-13 * scale, NEAR * scale)
         with np.errstate(invalid="ignore"):
             agrees = np.abs(sharp - d.gradient)[smooth] <= allowed
         disputed = np.argwhere(smooth)[~agrees]

@@ -36,6 +36,7 @@ HALVINGS = 5  # always granted; more only where the result is still poor
 NARROWEST = FIRST_STEP / 2**20  # 3e-8: a narrower step would measure rounding
 CONVERGED = 3e-13  # |g(h) - g(h/2)| of the scale: g(h/2) is then far better than that
 POOR = 1e-11
+AGREED, APART = 1e-3, 1e-2  # of the scale
 NO_JUMP = 1e-8
 ROUNDING = 8.0  # how much more than one rounding of every output is still rounding: sums of a few products
 
@@ -116,6 +117,16 @@ def slope(s: Callable[[float], float], noise: float, scale: float = 0.0, at: flo
     def good_to(part: float) -> bool:
         return any(not r.kinked and r.difference <= part * max(scale, abs(r.value)) for r in rungs)
 
+    def departs(new: _Rung) -> bool:
+        """Did three wider steps agree, and this one is far off? Then it sees the digits of the outputs."""
+        wider = [r for r in rungs[:-1] if not r.kinked and math.isfinite(r.value)]
+        if len(wider) < 3 or not math.isfinite(new.value):
+            return False
+        best = min(wider, key=lambda r: r.difference).value
+        usual = max(scale, abs(best))
+        agree = sum(abs(r.value - best) <= AGREED * usual for r in wider) >= 3
+        return agree and abs(new.value - best) > APART * usual
+
     rungs: list[_Rung] = []  # from the widest step to the narrowest
     rising = 0  # how often in a row a narrower step was worse, as it is when rounding rules
     h = FIRST_STEP
@@ -128,6 +139,8 @@ def slope(s: Callable[[float], float], noise: float, scale: float = 0.0, at: flo
             break
         if len(rungs) >= HALVINGS and (good_to(POOR) or rising > 1):
             break
+        if len(rungs) > HALVINGS and departs(new):
+            break
         if len(rungs) >= HALVINGS and all(r.kinked for r in rungs):  # a kink: look whether it stays one
             rungs.append(rung(NARROWEST))
             if rungs[-1].kinked and abs(rungs[-1].jump) > abs(new.jump) / 2:
@@ -136,7 +149,7 @@ def slope(s: Callable[[float], float], noise: float, scale: float = 0.0, at: flo
         h /= 2
 
     h = 2 * FIRST_STEP
-    while 4 * h <= abs(at) and not rungs[0].kinked and not good_to(CONVERGED):
+    while 4 * h <= abs(at) < math.inf and not rungs[0].kinked and not good_to(CONVERGED):
         new = rung(h)
         rungs.insert(0, new)
         if new.difference > 2 * rungs[1].difference:

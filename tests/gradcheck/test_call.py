@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
+
 import numpy as np
 import pytest
 
+from npformer.gradcheck import check
 from npformer.gradcheck.call import joined, make_problem, observe, parts
 
 X = np.array([1.0, 2.0])
@@ -106,3 +109,45 @@ def test_the_observation_is_copied_and_leaves_the_problem_alone():
 def test_dout_has_the_outputs_dtype():
     problem = make_problem(lambda x: (x, None), lambda d, c: 1 * d, [X.astype(np.float32)], None)
     assert observe(problem, None, np.random.default_rng(0)).dout.dtype == np.float32
+
+
+class Cube:
+    """A layer as courses write them: the backward takes dout alone."""
+
+    def forward(self, x):
+        self.x = x
+        return x**3
+
+    def backward(self, dout):
+        return 3 * dout * self.x**2
+
+
+def test_a_backward_of_dout_alone():
+    layer = Cube()
+    assert check(layer.forward, layer.backward, [X]).passed
+    assert not check(layer.forward, lambda dout: 2 * layer.backward(dout), [X]).passed
+
+
+def test_arguments_by_keyword_alone():
+    def forward(x, *, k=3.0):
+        return k * x**2
+
+    def backward(dout, x, *, k=3.0):
+        return 2 * k * dout * x
+
+    assert check(forward, backward, {"x": X, "k": 2.0}).passed
+    assert check(
+        lambda **kw: kw["x"] * kw["y"],
+        lambda d, **kw: {"x": d * kw["y"], "y": d * kw["x"]},
+        {"x": X, "y": 2 * X},
+    ).passed
+
+
+def test_a_mapping_takes_the_order_of_the_function_and_a_named_tuple_its_names():
+    def forward(x, w):
+        return x * w, (x, w)
+
+    reverse = {"w": 2 * X, "x": X}
+    assert check(forward, lambda d, c: (d * c[1], d * c[0]), reverse).passed
+    named = namedtuple("named", "dw dx")
+    assert check(forward, lambda d, c: named(dx=d * c[1], dw=d * c[0]), reverse).passed

@@ -474,7 +474,7 @@ def test_what_the_user_gave_is_untouched():
     ("inputs", "kwargs", "error", "words"),
     [
         (np.ones(3), {}, TypeError, "expected a sequence or a mapping"),
-        ([np.arange(3)], {}, ValueError, "expected at least one array of floating-point numbers"),
+        ([np.arange(3)], {}, ValueError, "expected at least one array of finite floating-point numbers"),
         ([X], {"wrt": "nope"}, ValueError, "got 'nope'"),
         ([np.arange(3)], {"wrt": "x"}, TypeError, "array of int64"),
     ],
@@ -593,3 +593,56 @@ def test_the_arrays_are_asked_where_no_expert_explains_the_error():
 
     report = check(product, lambda d, c: (d * c[1], -d * c[0]), [X, Y], experts=[expert])
     assert [h.identifier for h in report["y"].hypotheses] == ["sign-flipped", "guess"]
+
+
+@pytest.mark.parametrize("constant", [-1e9, -1e30, float(np.finfo(np.float64).min)])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_large_constant_output_excuses_nothing(constant):
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal((3, 4)), rng.random((3, 4)) < 0.5]
+
+    def masked(s, mask):
+        return np.where(mask, s, constant), mask
+
+    assert check(masked, lambda d, m: 3 * d * m, inputs).verdict is Verdict.WRONG
+    if constant > -1e300:
+        assert check(masked, lambda d, m: d * m, inputs).passed
+
+
+@pytest.mark.parametrize("offset", [1e8, 1e12, 1e15])
+def test_a_constant_added_to_every_output_excuses_nothing(offset):
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    assert check(lambda x: (x * x + offset, x), lambda d, x: 3 * d * x, [x]).verdict is Verdict.WRONG
+    assert check(lambda x: (x * x + offset, x), lambda d, x: 2 * d * x, [x]).passed
+
+
+@pytest.mark.parametrize("scale", [10, 20, 30])
+def test_a_saturated_softmax_may_round(scale):
+    def softmax(x):
+        e = np.exp(x - x.real.max(-1, keepdims=True))
+        p = e / e.sum(-1, keepdims=True)
+        return p, p
+
+    for seed in range(5):
+        x = scale * np.random.default_rng(seed).standard_normal((3, 5))
+        report = check(softmax, lambda d, p: p * (d - (d * p).sum(-1, keepdims=True)), [x])
+        assert report.passed, str(report)
+
+
+def test_what_is_infinite_is_no_input_to_differentiate():
+    rng = np.random.default_rng(0)
+    s, mask = rng.standard_normal((3, 4)), np.where(rng.random((3, 4)) < 0.6, 0.0, -np.inf)
+    mask[:, 0] = 0
+
+    def softmax(s, mask):
+        e = np.exp(s + mask)
+        p = e / e.sum(-1, keepdims=True)
+        return p, p
+
+    report = check(softmax, lambda d, p: p * (d - (d * p).sum(-1, keepdims=True)), [s, mask])
+    assert report.passed
+    assert [r.name for r in report.results] == ["s"]
+    with pytest.raises(ValueError, match="entries that are not finite"):
+        check(lambda x: (x, x), lambda d, x: d, [np.array([1.0, np.inf])])
+    with pytest.raises(ValueError, match="wrt: expected finite numbers"):
+        check(softmax, lambda d, p: d, [s, mask], wrt=["mask"])
