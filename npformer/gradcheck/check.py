@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from . import blind_spots, linearity
 from .arrays import recognise
-from .call import Observation, Problem, called, joined, make_problem, observe, parts
+from .call import Problem, called, joined, make_problem, parts
 from .derivative import fresh
 from .judge import judge
+from .observe import Observation, observe
 from .reference import reference
 from .report import Report
 from .verdicts import Evidence, Expert, Finding, Hypothesis, Reference, Result, Verdict

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .call import Observation, Problem, by_name, parts
+from .call import Problem, by_name, parts
 from .derivative import fresh
+from .observe import Observation
 from .verdicts import Finding, Verdict
 
 Array = npt.NDArray[Any]

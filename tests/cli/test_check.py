@@ -28,7 +28,11 @@ KINDS = {
     "no Python": ("def softmax_forward(x:\n", 1, "SyntaxError"),
     "printing": (FORWARD + RIGHT.replace("    return", "    print('here I am')\n    return"), 0, "here I am"),
     "wrong signature": (FORWARD + "def softmax_backward(dout):\n    return dout\n", 1, "TypeError"),
-    "a list": (FORWARD + RIGHT.replace("keepdims=True))", "keepdims=True)).tolist()"), 0, "passed"),
+    "a list": (
+        FORWARD + RIGHT.replace("return p * (", "return (p * (").replace("True))", "True))).tolist()"),
+        1,
+        "The gradient is a list of lists, not an array.",
+    ),
     "nothing": (FORWARD + "def softmax_backward(dout, p):\n    pass\n", 1, "gradient"),
     "no backward": (FORWARD, 1, "no NAME_forward (or NAME) with a NAME_backward"),
     "leaving": (FORWARD + RIGHT + "import sys\nsys.exit(4)\n", 1, "SystemExit: 4"),
