@@ -219,7 +219,7 @@ def check_optimizer(
     right = _replay(reference, {}, x, gradients, values)
     way = float(np.max(np.abs(right - x)))
     if why:
-        counted = "Step 1 gave" in why and reference in FROM_ZERO
+        counted = why.startswith("Step 1 gave") and "every entry" in why and reference in FROM_ZERO
         return told(f"{why} {FROM_ZERO[reference]}", ["step-count-from-zero"]) if counted else told(why)
     error = np.abs(given - right)
     if np.max(error) <= MATCH * way:
@@ -277,6 +277,8 @@ def _run(step: Callable[..., Any], x: Array, gradients: Array) -> tuple[Array, s
             return x, f"Step {t} changed the gradient in place: whoever uses it next gets other numbers."
         if current.shape != x.shape:
             return x, f"Step {t} returned parameters of shape {current.shape}, expected {x.shape}."
+        if not np.isfinite(current).any():
+            return x, f"Step {t} gave {current[0]} at every entry."
         if not np.isfinite(current).all():
             where = int(np.flatnonzero(~np.isfinite(current))[0])
             return x, f"Step {t} gave {current[where]} at entry {where}, where the gradient was {g[where]:g}."

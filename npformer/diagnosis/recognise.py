@@ -71,10 +71,22 @@ def recognise(
         candidates = [*named, *(name for name in TEXTBOOK if name not in named)] if named else TEXTBOOK
     context = _Context(inputs, out, dout, cache, forward)
     for name in candidates:
+        if op is None and not _tells(name, context):
+            continue
         found = _as(name, context)
         if found is not None:
             return found
     return None
+
+
+def _tells(op: str, context: _Context) -> bool:
+    """Could the output be told from the input's own? At positive numbers everything is a relu."""
+    x = next(iter(context.floats.values()), np.zeros(0))
+    if op == "relu":
+        return bool((x < 0).any() and (x > 0).any())
+    if op == "dropout":
+        return bool(((context.out == 0) & (x != 0)).any()) if x.shape == context.out.shape else False
+    return True
 
 
 def other_forms(known: Recognised) -> Iterator[Recognised]:
@@ -218,7 +230,7 @@ def _settings(op: str, arrays: Mapping[str, Any], context: _Context) -> dict[str
         elif name == "keep":
             found[name] = _kept(op, arrays, context)
         elif name == "p":
-            found[name] = [0.0] if len(found["keep"]) == 1 and np.all(found["keep"][0] == 1) else []
+            found[name] = [0.0]  # with everything kept: a 0/1 array in the cache may be a mask
             found[name] += [s for s in numbers if 0 < s < 1] + [1 - s for s in numbers if 0 < s < 1]
     return _finished(op, arrays, context, found)
 

@@ -138,6 +138,15 @@ def by_name(gradients: Any, problem: Problem) -> dict[str, Any]:
 
 def by_input(gradients: Any, problem: Problem) -> dict[str, Any] | str:
     """The gradients by input name, or a sentence why they cannot be told apart."""
+    told = _told_apart(gradients, problem)
+    if isinstance(told, dict):
+        for name, gradient in told.items():
+            if isinstance(gradient, (tuple, list)):
+                return f"The gradient of {name} is a {type(gradient).__name__}, not an array."
+    return told
+
+
+def _told_apart(gradients: Any, problem: Problem) -> dict[str, Any] | str:
     names = problem.differentiable
     fields = getattr(gradients, "_fields", ())
     if fields and {field.removeprefix("d") for field in fields} == {name.removeprefix("d") for name in names}:

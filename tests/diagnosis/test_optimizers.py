@@ -182,3 +182,15 @@ def test_a_count_from_zero_is_told():
         return new, (m, v, t + 1)
 
     assert check_optimizer(mine, "adam").names == {"step-count-from-zero"}
+
+
+def test_a_division_by_zero_where_the_gradient_is_zero_is_no_count_from_zero():
+    def mine(x, g, state):
+        m, v, t = state or (0, 0, 0)
+        m, v, t = 0.8 * m + 0.2 * g, 0.95 * v + 0.05 * g * g, t + 1
+        with np.errstate(all="ignore"):
+            return x - 0.05 * (m / (1 - 0.8**t)) / np.sqrt(v / (1 - 0.95**t)), (m, v, t)
+
+    report = check_optimizer(mine, "adam")
+    assert not report.names
+    assert "at entry 4, where the gradient was 0" in report.sentence

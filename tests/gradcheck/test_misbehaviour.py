@@ -119,3 +119,20 @@ def test_a_right_one_has_none_of_them():
     report = npformer.check(softmax, softmax_backward, {"x": X})
     assert report.passed
     assert not any(words in str(report) for *_, words in CASES.values())
+
+
+def test_a_gradient_in_a_tuple_of_its_own_is_told():
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    report = npformer.check(lambda x: x * x, lambda d, x: ((2 * d * x,),), [x])
+    assert "The gradient of x is a tuple, not an array." in str(report)
+    ragged = npformer.check(lambda x: x * x, lambda d, x: [[1.0], [1.0, 2.0]], [x])
+    assert not ragged.passed
+
+
+def test_a_backward_that_takes_no_other_dout_is_judged_at_its_own():
+    def backward(d, x):
+        assert (d == 1).all(), "for a loss"
+        return 2 * x
+
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    assert npformer.check(lambda x: x * x, backward, [x], dout=np.ones((3, 4))).passed

@@ -114,3 +114,30 @@ def test_shapes_nan_and_bad_axes():
         permutation_equivariant(attention, {"q": Q, "k": K[:, :4], "v": V}, POSITIONS, 1)
     with pytest.raises(ValueError, match="length 2 or more, got 1"):
         causal(attention, {"q": Q[:, :1], "k": K[:, :1], "v": V[:, :1]}, POSITIONS, 1)
+
+
+def test_a_leak_behind_a_norm_is_seen():
+    def normed(x):
+        centred = x - x.mean(-1, keepdims=True)
+        hat = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+        return np.broadcast_to(hat.sum(0), hat.shape)  # every position sees all
+
+    x = np.random.default_rng(0).standard_normal((4, 6))
+    assert not causal(normed, {"x": x}, over={"x": 0}, out_axis=0).passed
+
+
+def test_a_leak_of_ids_that_end_alike_is_seen():
+    table = np.random.default_rng(0).standard_normal((10, 6))
+
+    def sees_the_last(ids):
+        return table[ids] + table[ids][-1]
+
+    ids = np.array([1, 4, 2, 3, 3])
+    assert not causal(sees_the_last, {"ids": ids}, over={"ids": 0}, out_axis=0).passed
+    assert causal(lambda ids: table[ids], {"ids": ids}, over={"ids": 0}, out_axis=0).passed
+
+
+def test_float32_may_round_as_float32_does():
+    x = np.random.default_rng(0).standard_normal((7, 300)).astype(np.float32)
+    w = np.random.default_rng(1).standard_normal((300, 40)).astype(np.float32)
+    assert batch_independent(lambda x: x @ w, {"x": x}, over={"x": 0}).passed
