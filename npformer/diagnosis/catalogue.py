@@ -136,9 +136,13 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
         "mean-over-all-rows": [{"dloss": "masked / valid.size"}],
         "ignored-rows-get-a-gradient": [
             {"masked": "upstream"},
-            {"masked": "upstream", "y": "one_hot(np.where(valid, targets, 0), V)"},
-            {"masked": "upstream", "y": "one_hot(targets % V, V)"},
+            {
+                "masked": "upstream",
+                "y": "(1 - smoothing) * one_hot(np.where(valid, targets, 0), V) + smoothing / V",
+            },
+            {"masked": "upstream", "y": "(1 - smoothing) * one_hot(targets % V, V) + smoothing / V"},
         ],
+        "smoothing-ignored": [{"y": "one_hot(targets, V)"}],
         "one-hot-missing": [{"difference": "p"}],
         "gradient-of-the-probabilities": [{"difference": "-y / p"}],
         "upstream-ignored": [{"upstream": "ones_like(dout)[..., None]"}],

@@ -37,6 +37,7 @@ CAUSES = {
     "mean-divisor-missing": "the loss is a mean, and the gradient is not divided by what it is divided by",
     "mean-over-all-rows": "len(targets) in place of the number of targets that count",
     "ignored-rows-get-a-gradient": "the mask of ignored targets is applied in the forward only",
+    "smoothing-ignored": "the forward's targets are smoothed, and the backward takes the one-hot ones",
     "one-hot-missing": "p - onehot without the onehot",
     "factor-2-missing": "d(x²) = 2 x: the 2 is lost",
     "temperature-missing": "a constant divisor of the forward is lost in the backward",

@@ -10,7 +10,7 @@ from .. import functional
 from ..gradcheck import Evidence, Hypothesis
 from .locate import locate
 from .recognise import Recognised, other_forms, recognise
-from .replay import Explanation, explain
+from .replay import Explanation, explain, is_the_ops_own
 
 
 def recall(evidence: Evidence) -> Mapping[str, Sequence[Hypothesis]]:
@@ -42,6 +42,9 @@ def recall(evidence: Evidence) -> Mapping[str, Sequence[Hypothesis]]:
     right = [mine for mine in given if known.inputs[mine] not in evidence.wrong]
     forms = [known, *other_forms(known)]
     told: dict[str, list[Hypothesis]] = {}
+    for mine in wrong:
+        if is_the_ops_own(known, mine, given):
+            told[known.inputs[mine]] = [_of_another_forward(known, mine)]
     for form in forms:  # what one explains need not be asked of the next
         missing = [mine for mine in wrong if known.inputs[mine] not in told]
         if missing:
@@ -53,6 +56,16 @@ def recall(evidence: Evidence) -> Mapping[str, Sequence[Hypothesis]]:
             if located is not None:
                 told[known.inputs[mine]] = [located]
     return told
+
+
+def _of_another_forward(known: Recognised, mine: str) -> Hypothesis:
+    fact = (
+        f"The given gradient of {known.inputs[mine]} is that of {known.op.split(',')[0]}, which the forward "
+        "is up to a difference near rounding."
+    )
+    cause = "a small constant (log(p + 1e-12)) in the forward that the backward leaves out"
+    fix = "Leave the constant out of the forward, or differentiate it too."
+    return Hypothesis("another-forward", fact, cause, 1.0, fix)
 
 
 def _told(known: Recognised, mine: str, e: Explanation) -> Hypothesis:

@@ -24,6 +24,7 @@ from ..gradcheck import GradientError
 
 Array = npt.NDArray[Any]
 MATCH = 1e-10  # of the way that the parameters went
+SINGLE = 1e-4  # of it, for float32: a way is a part of the parameter
 
 HYPERPARAMETERS = {
     "sgd": {"lr": 0.05, "momentum": 0.7},
@@ -101,12 +102,15 @@ RULES: dict[str, Callable[..., Any]] = {"sgd": sgd, "adam": adam, "adamw": adamw
 
 ADAM: dict[str, dict[str, str]] = {
     "bias-correction-missing": {"m_hat": "m_used", "v_hat": "v_used"},
+    "bias-correction-of-m-missing": {"m_hat": "m_used"},
     "bias-correction-of-v-missing": {"v_hat": "v_used"},
     "bias-correction-late": {
         "m_hat": "m_used / (1 - beta1 ** (t - 1)) if t > 1 else m_used",
         "v_hat": "v_used / (1 - beta2 ** (t - 1)) if t > 1 else v_used",
     },
     "eps-inside-the-root": {"root": "np.sqrt(v_hat + eps)"},
+    "eps-before-correction": {"root": "np.sqrt(v_hat) + eps / np.sqrt(1 - beta2 ** t)"},
+    "ascent": {"x_new": "x + step"},
     "root-missing": {"root": "v_hat + eps"},
     "second-moment-of-m": {"squared": "m_new * m_new"},
     "update-before-moments": {"m_used": "m", "v_used": "v"},
@@ -121,6 +125,7 @@ MISTAKES: dict[str, dict[str, dict[str, str]]] = {
     "sgd": {
         "momentum-damped": {"m_new": "momentum * m + (1 - momentum) * g"},
         "update-before-momentum": {"m_used": "m"},
+        "nesterov": {"m_used": "g + momentum * m_new"},
         "ascent": {"x_new": "x + step"},
     },
     "adam": ADAM,
@@ -131,6 +136,7 @@ MISTAKES: dict[str, dict[str, dict[str, str]]] = {
         "decay-after-the-step": {"decay": "lr * weight_decay * (x - step)"},
         "eps-inside-the-root": {"root": "np.sqrt(v_hat + eps)"},
         "bias-correction-missing": {"m_hat": "m_new", "v_hat": "v_new"},
+        "ascent": {"x_new": "x + step - decay"},
     },
 }
 
@@ -200,6 +206,8 @@ def check_optimizer(
     >>> sorted(check_optimizer(adam_without_correction, "adam").names)
     ['bias-correction-missing']
     """
+    if steps < 1:
+        raise ValueError(f"check_optimizer: steps: expected a positive number, got {steps}")
     if reference not in RULES:
         raise ValueError(f"check_optimizer: reference: expected one of {', '.join(RULES)}, got {reference!r}")
     for name in hyperparameters:
@@ -228,6 +236,11 @@ def check_optimizer(
     off = (
         f"Step {first[0] + 1} differs, first at entry {first[1]}: {given[first]:.6g} for {right[first]:.6g}."
     )
+    if np.max(error) <= SINGLE * way and np.array_equal(given, given.astype(np.float32)):
+        cause = (
+            f"float32-inside: all {steps} steps are the rule's, rounded to float32. Keep the dtype of params."
+        )
+        return told(f"{off} {cause}", ["float32-inside"])
     known = MISTAKES[reference]
     for count in (1, 2):
         for names in itertools.combinations(known, count):

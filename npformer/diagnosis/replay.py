@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from .catalogue import catalogue
 from .program import program, reevaluate
+from .recognise import Recognised
 from .switches import Switch, mechanical, neighbours
 
 Array = npt.NDArray[Any]
@@ -87,6 +88,25 @@ def explain(
         if missing:
             _pairs(op, values, judge, judged, missing, found)
     return found
+
+
+def is_the_ops_own(known: Recognised, name: str, given: Mapping[str, Array]) -> bool:
+    """Is a given gradient the right one of the op? Then no mistake explains why it is wrong for the forward.
+
+    Parameters
+    ----------
+    known : Recognised
+    name : str
+        The input, by the textbook's name.
+    given : mapping of str to ndarray
+        The gradients.
+
+    Returns
+    -------
+    bool
+    """
+    exact = np.asarray(known.values[program(known.op).gradients[name]])
+    return _near(exact, given[name], 3e-14 * float(np.max(np.abs(exact), initial=0.0)))
 
 
 def _keep(found: dict[str, Explanation], new: Explanation) -> None:

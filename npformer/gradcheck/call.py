@@ -43,8 +43,8 @@ class Problem:
         """Call the forward with exactly these objects; (out, cache, whether there is a cache)."""
         result = self.forward(**inputs) if self.by_name else self.forward(*inputs.values())
         if isinstance(result, tuple) and len(result) == 2 and self.may_cache:
-            return result[0], result[1], True
-        return result, None, False
+            return _output(result[0]), result[1], True
+        return _output(result), None, False
 
     def differentiate(self, dout: Any, inputs: Mapping[str, Any], cache: Any, cached: bool) -> Any:
         """Call the backward with exactly these objects."""
@@ -116,6 +116,16 @@ def make_problem(
             f"got {kinds or 'none'}"
         )
     return Problem(forward, backward, named, by_name, differentiable, tuple(chosen), _takes(backward, 2))
+
+
+def _output(out: Any) -> Any:
+    """An output as it came, of which it is certain that it is numbers."""
+    if isinstance(out, list) and not any(isinstance(part, np.ndarray) for part in out):
+        out = np.asarray(out)  # one array, written out in lists
+    if isinstance(out, Mapping) or any(part.dtype.kind not in "biufc" for part in parts(out)):
+        kinds = ", ".join(_kind(part) for part in out) if isinstance(out, (tuple, list)) else _kind(out)
+        raise TypeError(f"check: forward: expected numbers, in an array or a tuple of arrays, got {kinds}")
+    return out
 
 
 def parts(out: Any) -> list[Array]:

@@ -165,6 +165,8 @@ def _function(
             if not settled or any(isinstance(x, np.ndarray) and x.dtype.kind == "c" for x in inputs.values()):
                 raise
             return np.full(finite.shape, np.nan)
+        if out.shape != finite.shape:  # x[x > 0]: no derivative across that step
+            return np.full(finite.shape, np.nan)
         if coarse and out.dtype.kind == "f":  # says how far its digits can be trusted
             out = out.astype(np.float32)
         return np.where(finite, out, 0)

@@ -27,7 +27,13 @@ def generic_like(inputs: Mapping[str, Any], rng: np.random.Generator | None = No
         Floating-point arrays are normal with a standard deviation of 1 / √(second-last size); where the given
         ones are constant, uniform around that constant (gamma between 0.5 and 1.5); where they are all
         positive, uniform between the smallest and the largest. Integers are drawn from those given, with a
-        repeat; booleans are mixed, with a True in every row. Everything else is passed on.
+        repeat; booleans are mixed, with a True in every row. Everything else is passed on, and arrays with
+        entries that are not finite (additive masks).
+
+    Raises
+    ------
+    TypeError
+        If `inputs` is no mapping.
 
     Notes
     -----
@@ -42,6 +48,10 @@ def generic_like(inputs: Mapping[str, Any], rng: np.random.Generator | None = No
     >>> len(of_inputs(point)), len(of_inputs(generic_like(point)))
     (3, 0)
     """
+    if not isinstance(inputs, Mapping):
+        raise TypeError(
+            f"generic_like: inputs: expected a mapping of names to inputs, got {type(inputs).__name__}"
+        )
     rng = np.random.default_rng(0) if rng is None else rng
     return {name: _like(x, rng) if isinstance(x, np.ndarray) else x for name, x in inputs.items()}
 
@@ -50,10 +60,12 @@ def _like(x: Array, rng: np.random.Generator) -> Array:
     if not x.size or x.dtype.kind not in "fiub":
         return x.copy()
     if x.dtype.kind == "f":
+        if not np.isfinite(x).all():  # an additive mask of 0 and -inf is a constant
+            return x.copy()
         low, high = float(x.min()), float(x.max())
         if low == high and low != 0:
-            low, high = 0.5 * low, 1.5 * low
-        elif not 0 < low < high < np.inf:
+            low, high = sorted((0.5 * low, min(1.5 * low, float(np.finfo(x.dtype).max))))
+        elif not 0 < low < high:
             fan_in = x.shape[-2] if x.ndim > 1 else 1
             return (rng.standard_normal(x.shape) / np.sqrt(fan_in)).astype(x.dtype)
         return rng.uniform(low, high, x.shape).astype(x.dtype)

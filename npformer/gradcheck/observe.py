@@ -43,6 +43,8 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
     a = fresh(problem.inputs)
     out, cache, cached = problem.evaluate(a)
     kept_out = copied(out)
+    if any(part.dtype.kind == "c" for part in parts(out)):
+        raise TypeError("check: forward: expected real numbers of real inputs, got complex ones")
     if dout is None:
         douts = tuple(rng.standard_normal(part.shape).astype(_real(part)) for part in parts(out))
         dout = douts if isinstance(out, (tuple, list)) else douts[0]

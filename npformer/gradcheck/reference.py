@@ -5,7 +5,8 @@ too and agrees with the stencil within the stencil's error, the complex step is 
 hundred times sharper. Code that drops the imaginary part raises; code that drops it in one branch, or takes
 another branch for complex numbers, disagrees: the stencil is the reference then. Unless a far narrower
 difference sides with the complex step, or the stencil itself is good for nothing: the function then varies
-faster than the stencil can follow.
+faster than the stencil can follow. Or the outputs go in stairs (scores with -1e9 added have seven digits
+left), where the stencil of the widest step decides.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from .derivative import complex_step_gradient, fresh, stencil_gradient, widened
+from .slope import FIRST_STEP, wide_slope
 from .verdicts import Reference
 
 Array = npt.NDArray[Any]
 
 KINK_STEP = 2.0**-20  # 1e-6: as near as one output's slope is still good to four digits
 NARROW_STEP = 2.0**-24  # 6e-8
+TINY_STEP = 2.0**-30  # 1e-9
+MOVES = 1e-6  # of an output at the widest step: TINY_STEP moves it by 3e-14 then, a hundred roundings
+STAIRS = 1e-4  # of the largest slope: what stairs leave of the widest stencil
 AGREES = 30.0  # of the stencil's estimated error
 NEAR = 1e-6  # of the largest slope: a lost imaginary part makes more, two steps agreeing by luck less
 VAGUE = 0.01  # of the largest slope: a stencil with such errors has nothing to say against the complex step
@@ -69,6 +74,7 @@ def reference(
         if np.isfinite(sharp).all() and all(
             d.error[where] > vague
             or _sides_with(sharp[where], d.gradient[where], _narrow_slope(f, inputs, name, dout, where))
+            or _in_stairs(f, inputs, name, dout, where, sharp[where], scale)
             for where in map(tuple, disputed.tolist())
         ):
             method, gradient = "complex step", np.where(kinks, d.gradient, sharp)
@@ -86,13 +92,41 @@ def _narrow_slope(
     f: Callable[..., npt.ArrayLike], inputs: Mapping[str, Any], name: str, dout: Array, where: tuple[int, ...]
 ) -> float:
     """The central difference of a step so narrow that its rounding leaves six digits at most."""
+    change = _along(f, inputs, name, where)
+    return float(np.sum(dout * (change(NARROW_STEP) - change(-NARROW_STEP))) / (2 * NARROW_STEP))
+
+
+def _in_stairs(
+    f: Callable[..., npt.ArrayLike],
+    inputs: Mapping[str, Any],
+    name: str,
+    dout: Array,
+    where: tuple[int, ...],
+    sharp: float,
+    scale: float,
+) -> bool:
+    """Does a tiny step leave outputs as they are which it must move, and the widest stencil give `sharp`?"""
+    change = _along(f, inputs, name, where)
+    stays = (change(TINY_STEP) == 0) & (change(-TINY_STEP) == 0)
+    with np.errstate(invalid="ignore"):
+        moves = np.abs(change(FIRST_STEP)) > MOVES
+    if not (stays & moves).any():
+        return False
+    return abs(wide_slope(lambda t: float(np.sum(dout * change(t)))) - sharp) <= STAIRS * scale
+
+
+def _along(
+    f: Callable[..., npt.ArrayLike], inputs: Mapping[str, Any], name: str, where: tuple[int, ...]
+) -> Callable[[float], Array]:
+    """f(x + t·e) - f(x) of the step t in one entry."""
     base = widened(inputs, name)
-    centre = base[name][where]
-    base[name][where] = centre + NARROW_STEP
-    right = np.array(f(**fresh(base)))
-    base[name][where] = centre - NARROW_STEP
-    left = np.array(f(**fresh(base)))
-    return float(np.sum(dout * (right - left)) / (2 * NARROW_STEP))
+    middle, centre = np.array(f(**fresh(base))), base[name][where]
+
+    def change(t: float) -> Array:
+        base[name][where] = centre + t
+        return np.asarray(np.array(f(**fresh(base))) - middle)
+
+    return change
 
 
 def _slopes_at_a_kink(

@@ -111,7 +111,8 @@ def slope(s: Callable[[float], float], noise: float, scale: float = 0.0, at: flo
         difference = max(abs(wide - value), rounding)
         if not (math.isfinite(difference) and math.isfinite(jump)):
             return _Rung(h, math.nan, math.inf, 0.0, 0.0, False)
-        allowed = max(NO_JUMP * max(scale, abs(value), abs(jump)), 64 * rounding, 16 * difference)
+        own = EPS * max(abs(value_at(4 * h)), abs(value_at(-4 * h))) / h  # of s: all there is where f(x) is 0
+        allowed = max(NO_JUMP * max(scale, abs(value), abs(jump)), 64 * max(rounding, own), 16 * difference)
         return _Rung(h, value, difference, rounding, jump, abs(jump) > allowed)
 
     def good_to(part: float) -> bool:
@@ -156,6 +157,26 @@ def slope(s: Callable[[float], float], noise: float, scale: float = 0.0, at: flo
             break
         h *= 2
     return _choose(rungs)
+
+
+def wide_slope(s: Callable[[float], float]) -> float:
+    """The derivative of `s` at 0 by the stencil of the widest step alone.
+
+    Parameters
+    ----------
+    s : callable
+        Of one float.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(wide_slope(math.sin), 9)
+    1.0
+    """
+    return _odd_and_even(s, FIRST_STEP)[0]
 
 
 def _odd_and_even(s: Callable[[float], float], h: float) -> tuple[float, float]:

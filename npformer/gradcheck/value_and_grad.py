@@ -56,7 +56,16 @@ def check_value_and_grad(
     """
 
     def forward(*args: Any, **named: Any) -> tuple[Any, Any]:
-        return f(*args, **named)
+        result = f(*args, **named)
+        if not isinstance(result, (tuple, list)) or len(result) != 2 or np.ndim(result[0]) != 0:
+            got = type(result).__name__
+            if isinstance(result, (tuple, list)):
+                got += " of " + (", ".join(type(part).__name__ for part in result) or "nothing")
+            raise TypeError(
+                "check_value_and_grad: f: expected (loss, gradients), the loss one number, "
+                f"got {got}{_shape_of_loss(result)}"
+            )
+        return result[0], result[1]
 
     def backward(dout: Any, gradients: Any) -> Any:
         return gradients
@@ -64,6 +73,11 @@ def check_value_and_grad(
     with contextlib.suppress(TypeError, ValueError):  # the names of the inputs are those of f
         forward.__signature__ = inspect.signature(f)  # type: ignore[attr-defined]
     return check(forward, backward, inputs, op=op, wrt=wrt, dout=np.ones(()), strict=strict, experts=experts)
+
+
+def _shape_of_loss(result: Any) -> str:
+    pair = isinstance(result, (tuple, list)) and len(result) == 2
+    return f", the first of shape {np.shape(result[0])}" if pair else ""
 
 
 def check_params(

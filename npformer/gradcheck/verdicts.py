@@ -241,7 +241,7 @@ def tolerances(reference: Reference, x: Array, scale: float, scale_all: float, n
         return np.asarray(BASE_FLOAT32 * (eps / 1.2e-7) * scale + by_rounding + LUCK * reference.error)
     by_rounding = 64 * EPS * noise
     if not zero_like(reference, noise, EPS):  # (4: what a difference of numbers like the outputs leaves)
-        by_rounding = max(min(by_rounding, 1e-9 * scale), min(4 * EPS * noise, 1e-5 * scale))
+        by_rounding = max(min(by_rounding, 1e-9 * scale), min(4 * EPS * noise, 1e-2 * scale))
     if reference.method == "complex step":
         return np.asarray(
             BASE[reference.method] * scale + by_rounding + np.minimum(4 * reference.error, 1e-9 * scale)

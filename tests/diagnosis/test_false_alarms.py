@@ -59,3 +59,14 @@ def test_cross_entropy_with_any_targets(n, dtype, reduction, data):
     }
     report = npformer.check(F.cross_entropy, F.cross_entropy_backward, inputs)
     assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_saturated_softmax_is_right_up_to_the_rounding_of_its_outputs(seed):
+    def forward(x):
+        e = np.exp(x - x.max(-1, keepdims=True))
+        p = e / e.sum(-1, keepdims=True)
+        return p, p
+
+    x = 50 * np.random.default_rng(seed).standard_normal((3, 5))
+    npformer.check(forward, lambda d, p: p * (d - (d * p).sum(-1, keepdims=True)), [x]).raise_if_failed()

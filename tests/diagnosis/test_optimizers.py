@@ -32,15 +32,19 @@ def adam(x, g, state, wrong=(), decay=0.0):
     c1, c2 = (1 - b1**late or 1.0), (1 - b2**late or 1.0)
     if "bias-correction-missing" in wrong:
         c1 = c2 = 1.0
+    if "bias-correction-of-m-missing" in wrong:
+        c1 = 1.0
     if "bias-correction-of-v-missing" in wrong:
         c2 = 1.0
     v_hat = use_v / c2
     bottom = v_hat**0.5 + eps
     if "eps-inside-the-root" in wrong:
         bottom = (v_hat + eps) ** 0.5
+    if "eps-before-correction" in wrong:
+        bottom = (use_v**0.5 + eps) / c2**0.5
     if "root-missing" in wrong:
         bottom = v_hat + eps
-    new = x - lr * (use_m / c1) / bottom
+    new = x - lr * (use_m / c1) / bottom * (-1 if "ascent" in wrong else 1)
     if decay and not {"decay-missing", "l2-for-decoupled-decay"} & set(wrong):
         rate = 1.0 if "decay-without-rate" in wrong else lr
         new = new - rate * decay * (new if "decay-after-the-step" in wrong else x)
@@ -52,6 +56,8 @@ def sgd(x, g, state, wrong=()):
     share = 0.3 if "momentum-damped" in wrong else 1.0
     new = 0.7 * old + share * g
     used = old if "update-before-momentum" in wrong else new
+    if "nesterov" in wrong:
+        used = g + 0.7 * new
     return x + 0.05 * used * (1 if "ascent" in wrong else -1), new
 
 
@@ -194,3 +200,13 @@ def test_a_division_by_zero_where_the_gradient_is_zero_is_no_count_from_zero():
     report = check_optimizer(mine, "adam")
     assert not report.names
     assert "at entry 4, where the gradient was 0" in report.sentence
+
+
+def test_float32_is_told():
+    def single(x, g, state):
+        new, state = adam(x, g, state)
+        return new.astype(np.float32), state
+
+    assert check_optimizer(single, "adam").names == {"float32-inside"}
+    with pytest.raises(ValueError, match="steps: expected a positive number, got 0"):
+        check_optimizer(adam, "adam", steps=0)

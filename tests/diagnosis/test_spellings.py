@@ -74,3 +74,48 @@ def test_cross_entropy(dlogits, name):
 
     report = npformer.check(forward, lambda d, c: dlogits(d, *c), [LOGITS, TARGETS])
     assert report.names == {name}
+
+
+def probabilities(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def first_of(report, name):
+    return report[name].hypotheses[0].identifier
+
+
+def test_the_ops_own_gradient_is_no_mistake_of_it():
+    """-log(p + 1e-12) is off by 1e-11; a mistake that changes nothing at this point must not be told."""
+    x, n = LOGITS, np.arange(len(LOGITS))
+    report = npformer.check(
+        lambda x, y: -np.log(probabilities(x)[n, y] + 1e-12).mean(),
+        lambda d, x, y: d * (probabilities(x) - np.eye(4)[y]) / len(x),
+        [x, TARGETS],
+    )
+    assert first_of(report, "x") == "another-forward"
+
+
+def test_smoothing_that_the_backward_leaves_out():
+    def forward(x, y, s=0.1):
+        log_p = np.log(probabilities(x))
+        t = (1 - s) * np.eye(4)[y] + s / 4
+        return -(t * log_p).sum() / len(y), (log_p, y)
+
+    def backward(d, cache):
+        log_p, y = cache
+        return d * (np.exp(log_p) - np.eye(4)[y]) / len(y)
+
+    assert first_of(npformer.check(forward, backward, [LOGITS, TARGETS]), "x") == "smoothing-ignored"
+
+
+def test_a_factor_near_one_is_not_called_a_factor_of_one():
+    report = npformer.check(lambda x: x**2, lambda d, x: 2 * d * x * (1 + 1e-11), [X])
+    assert not report.passed
+    assert first_of(report, "x") == "unknown"
+
+
+def test_another_logarithm():
+    x = RNG.uniform(0.5, 2, 5)
+    report = npformer.check(lambda x: np.log10(x), lambda d, x: d / x, [x])
+    assert "ln 10" in report["x"].hypotheses[0].fact

@@ -130,3 +130,34 @@ def test_a_mapping_takes_the_order_of_the_function_and_a_named_tuple_its_names()
     assert check(forward, lambda d, c: (d * c[1], d * c[0]), reverse).passed
     named = namedtuple("named", "dw dx")
     assert check(forward, lambda d, c: named(dx=d * c[1], dw=d * c[0]), reverse).passed
+
+
+@pytest.mark.parametrize(
+    ("forward", "got"),
+    [
+        (lambda x: None, "NoneType"),
+        (lambda x: (None, x), "NoneType"),
+        (lambda x: "text", "str"),
+        (lambda x: {"out": x**2}, "dict"),
+        (lambda x: (x**2).astype(object), "array of object"),
+        (lambda x: x + 1j * x, "complex"),
+    ],
+)
+def test_what_is_no_number_is_told_in_our_words(forward, got):
+    with pytest.raises(TypeError, match=f"check: forward: expected .* got .*{got}"):
+        check(forward, lambda d, x: 2 * d * x, [X])
+
+
+def test_an_output_in_lists_is_an_array():
+    assert check(lambda x: (x**2).tolist(), lambda d, x: 2 * d * x, [np.outer(X, X)]).passed
+
+
+def test_an_output_whose_shape_depends_on_values_is_checked_where_it_keeps_it():
+    def backward(d, x):
+        dx = np.zeros_like(x)
+        dx[x > 0] = d * 2 * x[x > 0]
+        return dx
+
+    x = np.array([[1e-3, 0.5], [-0.7, 1.2]])
+    assert check(lambda x: x[x > 0] ** 2, backward, [x]).passed
+    assert not check(lambda x: x[x > 0] ** 2, lambda d, x: 2 * backward(d, x), [x]).passed

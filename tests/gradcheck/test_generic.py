@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,3 +43,15 @@ def test_a_mistake_that_initialisation_hides_shows():
     point = {"x": np.random.default_rng(0).standard_normal((3, 5)), "gamma": np.ones(5), "beta": np.zeros(5)}
     assert npformer.check(layer_norm, forgotten, point).passed
     assert not npformer.check(layer_norm, forgotten, generic_like(point)).passed
+
+
+def test_bounds_stay_in_the_dtype_and_constants_in_their_place():
+    for x in (-np.ones(3), np.full(3, 6e4, np.float16)):
+        drawn = generic_like({"x": x})["x"]
+        assert np.isfinite(drawn).all()
+        assert (np.sign(drawn) == np.sign(x)).all()
+        assert len(set(drawn)) == 3
+    mask = np.where(np.tri(3) > 0, 0, -np.inf)
+    assert np.array_equal(generic_like({"mask": mask})["mask"], mask)
+    with pytest.raises(TypeError, match="generic_like: inputs: expected a mapping .* got list"):
+        generic_like([np.ones(3)])

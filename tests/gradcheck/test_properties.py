@@ -141,3 +141,13 @@ def test_float32_may_round_as_float32_does():
     x = np.random.default_rng(0).standard_normal((7, 300)).astype(np.float32)
     w = np.random.default_rng(1).standard_normal((300, 40)).astype(np.float32)
     assert batch_independent(lambda x: x @ w, {"x": x}, over={"x": 0}).passed
+
+
+def test_a_convolution_is_not_permutation_equivariant_though_a_turn_moves_it_along():
+    x = np.random.default_rng(0).standard_normal((5, 4))
+    for f in (
+        lambda x: np.roll(x, 1, axis=0),
+        lambda x: x + 0.5 * np.roll(x, 1, 0) + 0.5 * np.roll(x, -1, 0),
+    ):
+        assert not permutation_equivariant(f, {"x": x}, over={"x": 0}, out_axis=0).passed
+    assert permutation_equivariant(lambda x: x, {"x": x[:2]}, over={"x": 0}, out_axis=0).passed

@@ -50,3 +50,37 @@ def test_a_function_too_fast_for_any_stencil_is_left_to_the_complex_step():
     found = reference(lambda x: np.sin(1e8 * x), {"x": x}, "x", np.ones(3))
     assert found.method == "complex step"
     assert np.allclose(found.gradient, 1e8 * np.cos(1e8 * x), rtol=1e-12)
+
+
+def attention_of_added_scores(q, k, v, keep):
+    s = q @ k.T / np.sqrt(q.shape[-1]) + np.where(keep, 0, -1e9)
+    e = np.exp(s - s.real.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True) @ v
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 35])
+def test_stairs_are_no_reason_to_leave_the_complex_step(seed):
+    """A row whose scores are all -1e9 has seven digits left: a narrow stencil sees one step, or none."""
+    rng = np.random.default_rng(seed)
+    q, k, v = (rng.standard_normal((n, 3)) for n in (4, 5, 5))
+    keep = rng.random((4, 5)) < 0.6
+    keep[1] = False
+    found = reference(
+        attention_of_added_scores, {"q": q, "k": k, "v": v, "keep": keep}, "k", rng.standard_normal((4, 3))
+    )
+    assert found.method == "complex step"
+
+
+def test_stairs_are_no_reason_to_believe_a_complex_step_that_lost_a_part():
+    def stairs(x):
+        kept = x.real if np.iscomplexobj(x) else x
+        return np.sin(x + 1e9 - 1e9) + 0.01 * kept
+
+    x = np.random.default_rng(0).standard_normal(5)
+    assert reference(stairs, {"x": x}, "x", np.ones(5)).method == "9-point stencil"
+
+
+def test_no_kink_where_the_outputs_are_zero():
+    found = reference(lambda x: x**2, {"x": np.zeros(3)}, "x", np.ones(3))
+    assert not found.kinks.any()
+    assert reference(lambda x: np.abs(x) ** 1.0, {"x": np.zeros(3)}, "x", np.ones(3)).kinks.all()

@@ -202,3 +202,20 @@ def test_value_and_grad():
     assert half.verdict is Verdict.WRONG
     aliased = check_value_and_grad(lambda x: ((x * x).sum() / 2, x), [X])
     assert aliased.verdict is Verdict.ALIASED
+
+
+@pytest.mark.parametrize(
+    ("f", "got"),
+    [
+        (lambda x: (x**2).sum(), "got float64"),
+        (lambda x: (x**2, 2 * x), "got tuple of ndarray, ndarray, the first of shape"),
+        (lambda x: (1.0, 2 * x, x), "got tuple of float, ndarray, ndarray"),
+    ],
+)
+def test_what_is_no_loss_with_gradients_is_told(f, got):
+    with pytest.raises(TypeError, match=rf"check_value_and_grad: f: expected \(loss, gradients\).* {got}"):
+        check_value_and_grad(f, [X])
+
+
+def test_a_list_of_two_is_a_loss_with_gradients():
+    assert check_value_and_grad(lambda x: [(x**2).sum(), 2 * x], [X]).passed

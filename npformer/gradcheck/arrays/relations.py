@@ -62,7 +62,7 @@ def _found(evidence: Evidence, name: str, a: Array, n: Array) -> Iterator[Hypoth
                 "Return the gradients in the order of the inputs.",
             )
     c = float(np.sum(a * n) / np.sum(n * n)) if n.any() else math.nan
-    if math.isfinite(c) and same(a, c * n, float(np.max(np.abs(a - n)))):
+    if math.isfinite(c) and abs(c - 1) > EXACT and same(a, c * n, float(np.max(np.abs(a - n)))):
         yield scaled(evidence, name, c, n.ndim)
     scale = float(np.max(np.abs(n)))
     if evidence.verdicts[name] is Verdict.PRECISION and float(np.max(np.abs(a - n))) <= 1e-6 * scale:

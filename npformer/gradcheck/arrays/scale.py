@@ -76,6 +76,9 @@ def _constants(evidence: Evidence) -> Iterator[tuple[float, str]]:
         for top in range(1, 7):
             if math.gcd(top, bottom) == 1:
                 yield top / bottom, f"{top}/{bottom}" if bottom > 1 else str(top)
+    for size in (2, 10):
+        yield math.log(size), f"ln {size}"
+        yield 1 / math.log(size), f"1 / ln {size}"
     for size, what in _sizes(evidence):
         if size > 1:
             yield math.sqrt(size), f"√{size}, with {size} {what}"

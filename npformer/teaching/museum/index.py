@@ -181,13 +181,17 @@ OPTIMIZER_INDEX: dict[str, tuple[tuple[str, str], ...]] = {
     "sgd": (
         ("momentum-damped", "the gradient enters the momentum with 1 - momentum"),
         ("update-before-momentum", "the step uses the momentum before this gradient entered it"),
+        ("nesterov", "the step looks one gradient ahead: Nesterov's momentum"),
         ("ascent", "the parameters are moved up the gradient"),
     ),
     "adam": (
         ("bias-correction-missing", "the moments are used as they are"),
+        ("bias-correction-of-m-missing", "the first moment is not corrected"),
         ("bias-correction-of-v-missing", "the second moment is not corrected"),
         ("bias-correction-late", "the correction counts steps from zero: one behind"),
         ("eps-inside-the-root", "sqrt(v + eps) in place of sqrt(v) + eps"),
+        ("eps-before-correction", "eps is added before the second moment is corrected"),
+        ("ascent", "the parameters are moved up the gradient"),
         ("root-missing", "divided by v in place of its root"),
         ("second-moment-of-m", "the second moment is that of the first moment, not of the gradient"),
         ("update-before-moments", "the step uses the moments before this gradient entered them"),
@@ -200,5 +204,6 @@ OPTIMIZER_INDEX: dict[str, tuple[tuple[str, str], ...]] = {
         ("decay-after-the-step", "the decay is taken of the parameter that was already moved"),
         ("eps-inside-the-root", "sqrt(v + eps) in place of sqrt(v) + eps"),
         ("bias-correction-missing", "the moments are used as they are"),
+        ("ascent", "the parameters are moved up the gradient"),
     ),
 }
