@@ -40,13 +40,17 @@ DESCRIPTIONS = {
     "npformer again": "npformer again (A/A control)",
     "torch-tail": "PyTorch eager, last layer's position-wise part at the targets",
     "torch": "PyTorch eager, last layer everywhere",
+    "torch-compiled": "PyTorch with torch.compile, last layer's position-wise part at the targets",
+    "jax": "JAX, jit, last layer's position-wise part at the targets",
+    "huggingface": "Hugging Face BertForMaskedLM, eager",
+    "products": "npformer's matrix products alone",
 }
 
 
 class Child:
     """A peer's process, and what it has answered."""
 
-    def __init__(self, name: str, sizes: str, threads: int) -> None:
+    def __init__(self, name: str, sizes: str, threads: int, dropout: float) -> None:
         self.name = name
         self.seconds: list[float] = []
         self.losses: list[float] = []
@@ -58,11 +62,11 @@ class Child:
             environment.pop(variable, None)
         peer = name.split()[0]
         # npformer shares its lanes among Python threads, each with one BLAS thread; PyTorch has its own.
-        blas_threads = "1" if peer == "npformer" else str(threads)
+        blas_threads = "1" if peer in ("npformer", "products") else str(threads)
         for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[variable] = blas_threads
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "peers" / "process.py"), peer, sizes, str(threads)],
+            [sys.executable, str(HERE / "peers" / "process.py"), peer, sizes, str(threads), str(dropout)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -98,9 +102,11 @@ class Child:
         return json.loads(line)
 
 
-def measure(names: list[str], sizes: str, threads: int, rounds: int) -> tuple[list[Child], dict[str, str]]:
+def measure(
+    names: list[str], sizes: str, threads: int, rounds: int, dropout: float
+) -> tuple[list[Child], dict[str, str]]:
     """Run every peer `rounds` times after a warm-up; also return the peers that are missing, and why."""
-    children = [Child(name, sizes, threads) for name in names]
+    children = [Child(name, sizes, threads, dropout) for name in names]
     missing = {child.name: child.about["missing"] for child in children if "missing" in child.about}
     children = [child for child in children if child.name not in missing]
     for number in range(WARM_UP + rounds):
@@ -122,7 +128,8 @@ def difference(a: float, b: float) -> float:
 
 def check_work(children: list[Child]) -> list[str]:
     """Sentences on peers whose losses or weights are not the first peer's; empty if all do the same work."""
-    complaints = []
+    complaints: list[str] = []
+    children = [child for child in children if child.name != "products"]
     for child in children[1:]:
         for step in (0, WARM_UP):
             if not difference(child.losses[step], children[0].losses[step]) <= SAME_LOSS:
@@ -159,6 +166,24 @@ def summary(child: Child, reference: Child) -> dict[str, Any]:
     }
 
 
+def losses_of(name: str, figures: dict[str, Any]) -> str:
+    """The losses of a peer's row; products have none."""
+    if name == "products":
+        return "- | -"
+    return f"{figures['first_loss']:.6f} | {figures['loss_after_updates']:.6f}"
+
+
+def of_the_products(step: dict[str, Any], products: dict[str, Any]) -> str:
+    """How near the step is to its own matrix products, and those to the best rate of this machine."""
+    gflop, best = products["first_loss"], products["best_gflops"]
+    rate = 1e3 * gflop / step["median_ms"]
+    return (
+        f"Matrix products: {gflop:.1f} GFLOP a step. Alone they take {products['median_ms']:.0f} ms, "
+        f"{products['median_ms'] / step['median_ms']:.0%} of npformer's step, which does {rate:.0f} GFLOP/s: "
+        f"{rate / best:.0%} of the {best:.0f} that large square products reach."
+    )
+
+
 def processor() -> str:
     """The processor's name, as far as the system tells."""
     try:
@@ -179,23 +204,28 @@ def main(argv: list[str] | None = None) -> int:
         "--sizes", choices=SIZES, default="base", help="the model and the batch (default base)"
     )
     parser.add_argument("--threads", type=int, default=2, help="threads for each peer (default 2)")
+    parser.add_argument("--dropout", type=float, default=0.0, help="probability of it (default 0)")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="default: all")
     parser.add_argument("--json", action="store_true", help="print JSON, with every measured time")
     arguments = parser.parse_args(argv)
     if arguments.rounds < 1 or arguments.threads < 1:
         parser.error("--rounds and --threads take a number from 1 on")
+    if not 0 <= arguments.dropout < 1:
+        parser.error("--dropout takes a number from 0 on, below 1")
 
     names = list(dict.fromkeys(arguments.peers))
     if "npformer" in names:
         names.insert(names.index("npformer") + 1, "npformer again")
-    children, missing = measure(names, arguments.sizes, arguments.threads, arguments.rounds)
+    children, missing = measure(
+        names, arguments.sizes, arguments.threads, arguments.rounds, arguments.dropout
+    )
     if not children:
         print("no peer could be started: " + "; ".join(f"{name}: {why}" for name, why in missing.items()))
         return 1
     by_name = {child.name: child for child in children}
     reference = next((by_name[name] for name in ("torch-tail", "torch") if name in by_name), children[0])
     figures = {child.name: summary(child, reference) for child in children}
-    complaints = check_work(children)
+    complaints = [] if arguments.dropout else check_work(children)  # each drops others
     machine = f"{processor()}, {os.cpu_count()} cores visible, Python {platform.python_version()}"
 
     if arguments.json:
@@ -203,6 +233,7 @@ def main(argv: list[str] | None = None) -> int:
             "machine": machine,
             "sizes": SIZES[arguments.sizes]._asdict(),
             "threads": arguments.threads,
+            "dropout": arguments.dropout,
             "rounds": arguments.rounds,
             "reference": reference.name,
             "peers": figures,
@@ -214,7 +245,7 @@ def main(argv: list[str] | None = None) -> int:
 
     s = SIZES[arguments.sizes]
     sizes = f"{s.L} layers, d {s.d}, {s.h} heads, d_ff {s.d_ff}, V {s.V}, T {s.T}, B {s.B}"
-    print(f"One training step, float32, {sizes}")
+    print(f"One training step, float32, {sizes}, dropout {arguments.dropout:g}")
     print(f"({machine}; {arguments.rounds} rounds, {arguments.threads} threads each):\n")
     columns = (
         f"median, ms | fastest, ms | median / {reference.name}'s | peak, MB | first loss | after updates"
@@ -223,8 +254,7 @@ def main(argv: list[str] | None = None) -> int:
     for name, f in figures.items():
         print(
             f"| {DESCRIPTIONS[name]} | {f['median_ms']:.0f} | {f['fastest_ms']:.0f} "
-            f"| {f['ratio_of_medians']:.3f} | {f['peak_mb']:.0f} "
-            f"| {f['first_loss']:.6f} | {f['loss_after_updates']:.6f} |"
+            f"| {f['ratio_of_medians']:.3f} | {f['peak_mb']:.0f} | {losses_of(name, f)} |"
         )
     print()
     for name in figures:
@@ -233,6 +263,8 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{name}: {about['library']}; BLAS: {about['blas']}, kernel {about['kernel']}.")
     for name, why in missing.items():
         print(f"{name}: not measured, {why}.")
+    if {"npformer", "products"} <= figures.keys():
+        print(of_the_products(figures["npformer"], figures["products"]))
     for complaint in complaints:
         print(complaint)
     busy = max(f["others_busy_cores"] for f in figures.values())

@@ -12,13 +12,14 @@ from workload import Batch, Sizes
 from npformer.models import Encoder, EncoderConfig
 from npformer.objectives import MaskedLM, MaskedLMBatch
 from npformer.optim import AdamW, clip_by_global_norm, global_norm, make_segments
+from npformer.training import draws
 from npformer.training.step import gradient
 
 
 class Peer:
     """An encoder with the benchmark's weights and one training step."""
 
-    def __init__(self, s: Sizes, threads: int) -> None:
+    def __init__(self, s: Sizes, threads: int, dropout: float) -> None:
         config = EncoderConfig(
             vocab_size=s.V,
             d_model=s.d,
@@ -27,6 +28,7 @@ class Peer:
             n_layers=s.L,
             max_positions=s.T,
             n_segments=workload.SEGMENTS,
+            dropout=dropout,
             eps=workload.NORM_EPS,
         )
         self.model = Encoder(config, np.random.default_rng(0), dtype=np.float32)
@@ -49,7 +51,7 @@ class Peer:
                 self.model.params.layout, decay=workload.decays, weight_decay=workload.WEIGHT_DECAY
             ),
         )
-        self.threads = threads
+        self.threads, self.dropout, self.steps = threads, dropout, 0
 
     def about(self) -> dict[str, str]:
         """Versions and kernels."""
@@ -65,7 +67,11 @@ class Peer:
 
     def step(self, batch: MaskedLMBatch) -> float:
         """One training step; returns the loss before it."""
-        metrics = gradient(self.model, self.objective, batch, self.lanes, executor=self.executor)
+        self.steps += 1
+        rngs = draws.of_sequences(0, draws.DROPOUT, self.steps, len(batch.ids)) if self.dropout else None
+        metrics = gradient(
+            self.model, self.objective, batch, self.lanes, generators=rngs, executor=self.executor
+        )
         grad = self.lanes[0].flat
         clip_by_global_norm(grad, workload.MAX_NORM)
         self.optimizer.step(grad)

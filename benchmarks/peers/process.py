@@ -24,10 +24,14 @@ PEERS = {  # name: (module, keywords of its Peer)
     "npformer": ("by_npformer", {}),
     "torch-tail": ("by_torch", {"tail": True}),
     "torch": ("by_torch", {"tail": False}),
+    "torch-compiled": ("by_torch", {"tail": True, "compiled": True}),
+    "jax": ("by_jax", {}),
+    "huggingface": ("by_huggingface", {}),
+    "products": ("by_products", {}),
 }
 
 
-def main(peer: str, sizes: str, threads: int) -> None:
+def main(peer: str, sizes: str, threads: int, dropout: float) -> None:
     """Serve steps until told to stop."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints goes elsewhere
@@ -43,7 +47,7 @@ def main(peer: str, sizes: str, threads: int) -> None:
         answer(missing=str(error))
         return
     s = workload.SIZES[sizes]
-    worker = peer_module.Peer(s, threads, **keywords)
+    worker = peer_module.Peer(s, threads, dropout, **keywords)
     answer(**worker.about())
     for line in sys.stdin:
         request = json.loads(line)
@@ -73,4 +77,4 @@ def cpu_of_others() -> float:
 
 if __name__ == "__main__":
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
