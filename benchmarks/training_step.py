@@ -38,6 +38,7 @@ SAME_WEIGHTS = 2e-5  # relative, their norm after the last step, which shows a d
 DESCRIPTIONS = {
     "npformer": "npformer",
     "npformer again": "npformer again (A/A control)",
+    "npformer-recomputing": "npformer, layers run again in the backward",
     "torch-tail": "PyTorch eager, last layer's position-wise part at the targets",
     "torch": "PyTorch eager, last layer everywhere",
     "torch-compiled": "PyTorch with torch.compile, last layer's position-wise part at the targets",
@@ -62,7 +63,7 @@ class Child:
             environment.pop(variable, None)
         peer = name.split()[0]
         # npformer shares its lanes among Python threads, each with one BLAS thread; PyTorch has its own.
-        blas_threads = "1" if peer in ("npformer", "products") else str(threads)
+        blas_threads = "1" if peer in ("npformer", "npformer-recomputing", "products") else str(threads)
         for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[variable] = blas_threads
         self.process = subprocess.Popen(

@@ -1,4 +1,7 @@
-"""Every Python block of the documents runs, and prints what is printed below it."""
+"""Every Python block of the documents runs, and prints what is printed below it.
+
+A block marked "python setup" is run before each of the later blocks of its page.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^```(\w*)( setup)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NEEDS = {"torch": "'.[parity]'", "jax": "'.[jax]'"}
 
 
@@ -21,22 +24,25 @@ def blocks() -> list[pytest.param]:
     for path in DOCUMENTS:
         text = path.read_text(encoding="utf-8")
         fences = list(FENCE.finditer(text))
+        setup = ""
         for fence, following in zip(fences, [*fences[1:], None], strict=True):
             if fence[1] != "python":
                 continue
             prints = following is not None and following[1] == "text"
             prints = prints and not text[fence.end() : following.start()].strip()
             number = text[: fence.start()].count("\n") + 2
-            needs = [name for name in NEEDS if f"import {name}" in fence[2]]
+            needs = [name for name in NEEDS if f"import {name}" in fence[3]]
             found.append(
                 pytest.param(
-                    fence[2],
-                    following[2] if prints else None,
+                    setup + fence[3],
+                    following[3] if prints else None,
                     needs,
                     id=f"{path.name}:{number}",
                     marks=[pytest.mark.extra] if needs else [],
                 )
             )
+            if fence[2]:
+                setup += fence[3]
     return found
 
 

@@ -19,7 +19,7 @@ from npformer.training.step import gradient
 class Peer:
     """An encoder with the benchmark's weights and one training step."""
 
-    def __init__(self, s: Sizes, threads: int, dropout: float) -> None:
+    def __init__(self, s: Sizes, threads: int, dropout: float, recompute: bool = False) -> None:
         config = EncoderConfig(
             vocab_size=s.V,
             d_model=s.d,
@@ -51,7 +51,7 @@ class Peer:
                 self.model.params.layout, decay=workload.decays, weight_decay=workload.WEIGHT_DECAY
             ),
         )
-        self.threads, self.dropout, self.steps = threads, dropout, 0
+        self.threads, self.dropout, self.recompute, self.steps = threads, dropout, recompute, 0
 
     def about(self) -> dict[str, str]:
         """Versions and kernels."""
@@ -70,7 +70,13 @@ class Peer:
         self.steps += 1
         rngs = draws.of_sequences(0, draws.DROPOUT, self.steps, len(batch.ids)) if self.dropout else None
         metrics = gradient(
-            self.model, self.objective, batch, self.lanes, generators=rngs, executor=self.executor
+            self.model,
+            self.objective,
+            batch,
+            self.lanes,
+            generators=rngs,
+            executor=self.executor,
+            recompute=self.recompute,
         )
         grad = self.lanes[0].flat
         clip_by_global_norm(grad, workload.MAX_NORM)

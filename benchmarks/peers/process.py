@@ -22,6 +22,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]  # this checkout of npformer, i
 
 PEERS = {  # name: (module, keywords of its Peer)
     "npformer": ("by_npformer", {}),
+    "npformer-recomputing": ("by_npformer", {"recompute": True}),
     "torch-tail": ("by_torch", {"tail": True}),
     "torch": ("by_torch", {"tail": False}),
     "torch-compiled": ("by_torch", {"tail": True, "compiled": True}),

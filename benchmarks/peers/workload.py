@@ -31,6 +31,7 @@ class Sizes(NamedTuple):
 SIZES = {
     "base": Sizes(L=4, d=256, h=4, d_ff=1024, V=8192, T=128, B=32),
     "mini": Sizes(L=6, d=384, h=6, d_ff=1536, V=30522, T=128, B=16),
+    "long": Sizes(L=4, d=256, h=4, d_ff=1024, V=8192, T=2048, B=2),
     "tiny": Sizes(L=2, d=128, h=2, d_ff=512, V=2000, T=64, B=16),
 }
 

@@ -64,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         option = f"--{name.replace('_', '-')}"
         recipe.add_argument(option, dest=name, type=kind, metavar=_METAVAR[kind], help=what)
     recipe.add_argument("--cased", action="store_true", default=None, help="keep capitals and accents")
+    recipe.add_argument(
+        "--recompute",
+        action="store_true",
+        default=None,
+        help="run forwards again in the backward: less memory for long sequences, the same numbers",
+    )
 
 
 _METAVAR = {int: "N", float: "X", str: "NAME"}
@@ -114,7 +120,9 @@ def _prepare(args: argparse.Namespace) -> tuple[Path, Any, dict[str, Any]]:
     from ..training import DEFAULT, free_folder, prepare, preset, require_free, with_settled_steps
     from ..training.threads import available_cores
 
-    given = {name: value for name in (*FIELDS, "cased") if (value := getattr(args, name)) is not None}
+    given = {
+        name: value for name in (*FIELDS, "cased", "recompute") if (value := getattr(args, name)) is not None
+    }
     if args.steps is not None and args.minutes is not None:
         raise ValueError("minutes: expected --steps or --minutes, got both")
     name = args.preset or DEFAULT
@@ -132,7 +140,7 @@ def _prepare(args: argparse.Namespace) -> tuple[Path, Any, dict[str, Any]]:
 
 
 def _refuse_others(args: argparse.Namespace) -> None:
-    for name in ("text", "preset", "out", *FIELDS, "cased"):
+    for name in ("text", "preset", "out", *FIELDS, "cased", "recompute"):
         if getattr(args, name) not in (None, []):
             option = "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
             raise ValueError(f"--resume: everything is in the run, so {option} cannot be given with it")

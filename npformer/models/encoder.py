@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Collection
@@ -24,6 +25,14 @@ class EncoderCache(NamedTuple):
     layers: list[Any]
     final_norm: Any
     collected: dict[str, Array]
+
+
+class Recomputation(NamedTuple):
+    """What one layer's forward was given: enough to run it again, and all that is kept of it then."""
+
+    x: Array
+    keys: Array | None
+    rng: Any  # as it was before the layer drew from it
 
 
 class Encoder:
@@ -129,6 +138,7 @@ class Encoder:
         at: npt.ArrayLike | None = None,
         collect: Collection[str] = (),
         keep: bool = True,
+        recompute: bool = False,
         rng: Any = None,
         params: Parameters | None = None,
     ) -> tuple[Array, EncoderCache]:
@@ -149,6 +159,9 @@ class Encoder:
             last layer are at those positions.
         keep : bool
             False keeps nothing for a backward (inference).
+        recompute : bool
+            Keep only the input of each layer but the last, and let the backward run its forward again: a
+            third more work, the same bits, and the activations of one layer in memory in place of all.
         rng : numpy.random.Generator or SequenceRandom, optional
             Source of dropout; None = no dropout.
         params : Parameters, optional
@@ -177,8 +190,10 @@ class Encoder:
         caches = []
         for layer in self.layers:
             last = layer is self.layers[-1]
-            x, cache = layer.forward(weights, x, keys, at if last else None, keep, rng, into)
-            caches.append(cache)
+            again = keep and recompute and not last  # the last layer's backward comes at once
+            kept = Recomputation(x, keys, copy.deepcopy(rng)) if again else None
+            x, cache = layer.forward(weights, x, keys, at if last else None, keep and not again, rng, into)
+            caches.append(kept if again else cache)
         c_final = None
         if self.final_norm is not None:
             x, c_final = self.final_norm.forward(weights, x, keep)
@@ -209,6 +224,9 @@ class Encoder:
         if self.final_norm is not None:
             dx = self.final_norm.backward(params, dx, cache.final_norm, grads)
         for layer, layer_cache in zip(reversed(self.layers), reversed(cache.layers), strict=True):
+            if isinstance(layer_cache, Recomputation):
+                x, keys, rng = layer_cache
+                _, layer_cache = layer.forward(params, x, keys, rng=copy.deepcopy(rng))
             dx = layer.backward(params, dx, layer_cache, grads)
         self.embeddings.backward(params, dx, cache.embeddings, grads)
 

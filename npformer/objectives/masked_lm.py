@@ -183,6 +183,7 @@ class MaskedLM:
         normalizer: float,
         rng: Any = None,
         params: Any = None,
+        recompute: bool = False,
     ) -> Metrics:
         """Return the summed loss of `batch`; add the gradient of loss / `normalizer` to `grads`.
 
@@ -200,6 +201,8 @@ class MaskedLM:
             Source of dropout.
         params : Parameters, optional
             Use these in place of the model's own.
+        recompute : bool
+            See `Encoder.forward`.
 
         Returns
         -------
@@ -215,6 +218,7 @@ class MaskedLM:
             mask=batch.mask,
             at=batch.at,
             keep=keep,
+            recompute=recompute,
             rng=rng,
             params=params,
         )

@@ -54,6 +54,9 @@ class RunConfig:
         Largest norm of the gradient; 0 = no clipping.
     lanes : int
         See step.py.
+    recompute : bool
+        Keep the layers' inputs alone and run their forwards again in the backward: less memory for long
+        sequences, a third more work, the same bits.
     eval_every, checkpoint_every : int, optional
         In steps; None: a tenth of the run, and for checkpoints 500 steps at most.
     dtype : {"float32", "float64"}
@@ -103,6 +106,7 @@ class RunConfig:
     beta2: float = 0.98
     clip: float = 1.0
     lanes: int = 2
+    recompute: bool = False
     eval_every: int | None = None
     checkpoint_every: int | None = None
     dtype: str = "float32"

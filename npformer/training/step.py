@@ -58,6 +58,7 @@ def gradient(
     generators: Sequence[np.random.Generator] | None = None,
     executor: Executor | None = None,
     micro_tokens: int = MICRO_TOKENS,
+    recompute: bool = False,
 ) -> Metrics:
     """Compute the gradient of a batch's mean loss.
 
@@ -75,6 +76,8 @@ def gradient(
     executor : concurrent.futures.Executor, optional
         Its threads work on the lanes; None = the calling thread, one lane after another.
     micro_tokens : int
+    recompute : bool
+        Run the layers' forwards again in the backward, for less memory; see `Encoder.forward`.
 
     Returns
     -------
@@ -92,7 +95,9 @@ def gradient(
             for a, b in micro_batches(start, stop, T, micro_tokens):
                 rng = None if generators is None else SequenceRandom(generators[a:b])
                 part = batch.rows(a, b)
-                total += objective.loss_and_grad(model, part, lane, normalizer=normalizer, rng=rng)
+                total += objective.loss_and_grad(
+                    model, part, lane, normalizer=normalizer, rng=rng, recompute=recompute
+                )
         return total
 
     pieces = cut(B, len(lanes))

@@ -105,7 +105,13 @@ class Trainer:
         """
         batch, chosen = self.batch(step)
         total = gradient(
-            self.model, self.objective, batch, self.lanes, generators=self.dropout(step), executor=executor
+            self.model,
+            self.objective,
+            batch,
+            self.lanes,
+            generators=self.dropout(step),
+            executor=executor,
+            recompute=self.config.recompute,
         )
         grad = self.lanes[0].flat
         norm = clip_by_global_norm(grad, self.config.clip or math.inf)

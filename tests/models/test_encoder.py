@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -242,3 +244,32 @@ def test_bad_dtypes_are_named(make_encoder):
 def test_bad_configurations_are_named(make_encoder, changes, message):
     with pytest.raises(ValueError, match=message):
         make_encoder(**changes)
+
+
+def test_recomputation_changes_no_bit(model, arguments):
+    """With dropout: each layer must draw the second time what it drew the first."""
+    model.layers[0].dropout.p = model.layers[0].attention.dropout = 0.3
+    at = np.array([1, 2, 6, 10, 13])
+    dhidden = np.random.default_rng(7).standard_normal((at.size, 8))
+    expected_out, expected = gradient(model, dhidden, **arguments, at=at, rng=per_sequence(8))
+    hidden, cache = model.forward(**arguments, at=at, rng=per_sequence(8), recompute=True)
+    np.testing.assert_array_equal(hidden, expected_out)
+    for _ in range(2):  # a cache can be used any number of times
+        grads = model.params.zeros_like()
+        model.backward(dhidden, cache, grads)
+        np.testing.assert_array_equal(grads.flat, expected.flat)
+
+
+def test_recomputation_holds_the_activations_of_one_layer():
+    def peak(recompute):
+        tracemalloc.start()
+        hidden, cache = model.forward(ids, recompute=recompute)
+        model.backward(hidden, cache, grads)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    config = EncoderConfig(vocab_size=20, d_model=16, n_heads=2, d_ff=32, n_layers=8, max_positions=128)
+    model = Encoder(config)
+    grads, ids = model.params.zeros_like(), np.arange(4 * 128).reshape(4, 128) % 20
+    assert peak(True) < 0.5 * peak(False)

@@ -7,6 +7,7 @@ import builtins
 import numpy as np
 import pytest
 
+from npformer.models import Encoder
 from npformer.text import Document
 from npformer.training import RunConfig, Trainer, fit, prepare, with_settled_steps
 from npformer.training import pace as pace_module
@@ -102,3 +103,24 @@ def test_without_matplotlib_a_line_says_what_to_install(make_run, monkeypatch):
     assert said == [MISSING]
     assert plot_losses(run.folder, run.result or {}) == MISSING
     assert not (run.folder / "loss.png").exists()
+
+
+def test_recomputation_is_asked_for_and_changes_no_bit(prepared, monkeypatch):
+    asked = []
+    forward = Encoder.forward
+
+    def watched(self, ids, **arguments):
+        asked.append(arguments["recompute"])
+        return forward(self, ids, **arguments)
+
+    monkeypatch.setattr(Encoder, "forward", watched)
+    weights = []
+    for recompute in (False, True):
+        config = RunConfig(steps=3, dropout=0.2, recompute=recompute, **{**SIZE, "layers": 2})
+        trainer = Trainer(config, prepared.tokenizer, prepared.train)
+        for step in range(2):
+            trainer.update(step)
+        weights.append(trainer.model.params.flat)
+        assert set(asked) == {recompute}
+        asked.clear()
+    assert np.array_equal(*weights)
