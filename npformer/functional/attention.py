@@ -26,6 +26,7 @@ from ._arguments import (
     require_broadcastable,
     require_number,
 )
+from ._rows import row_sums
 from .dropout import draw_keep, keep_scale
 
 
@@ -137,7 +138,7 @@ def scaled_dot_product_attention(
     top[top == -math.inf] = 0.0  # a row with nothing to attend to: exp(-inf - 0) = 0
     Z -= top
     P = np.exp(Z, out=Z)
-    total = _row_sums(P)
+    total = row_sums(P)
     total[total == 0] = 1.0  # the same rows: 0 / 1
     P /= total
 
@@ -211,9 +212,9 @@ def scaled_dot_product_attention_backward(
         dP *= keep_scale(dropout_p)
     if intermediates is not None:
         intermediates["dP"] = dP.copy()
-    D = _row_sums(P * dP)  # 3
+    D = row_sums(P * dP)  # 3
     dP -= D  # 3
-    dP -= _row_sums(P * dP)  # 3, the second pass
+    dP -= row_sums(P * dP)  # 3, the second pass
     dP *= P  # 3
     dS = dP  # 3, in the place of dP
     if intermediates is not None:
@@ -260,11 +261,6 @@ def _like(q: Array, k: Array, d: int, dtype: npt.DTypeLike) -> Array | None:
     if q.shape[:-2] != k.shape[:-2]:
         return None
     return np.empty_like(q, shape=(*q.shape[:-1], d), dtype=dtype)
-
-
-def _row_sums(x: Array) -> Array:
-    """Sum over the last axis, which stays as 1: as a matrix product, in a quarter of the time of `sum`."""
-    return x @ np.ones((x.shape[-1], 1), x.dtype)
 
 
 def _sum_to(x: Array, shape: tuple[int, ...]) -> Array:

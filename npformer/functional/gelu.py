@@ -25,6 +25,7 @@ from ._normal import normal
 
 ROOT_2_OVER_PI = math.sqrt(2 / math.pi)
 CUBIC = 0.044715
+BLOCK = 32768  # elements: forty walks through some hundred kB, which the cache holds, not through all of x
 SATURATED = 25.0  # from here on exp(-2u) is 0 in float64 too (it is 1e-501 at 25)
 
 
@@ -73,10 +74,15 @@ def gelu(x: npt.ArrayLike, approximate: str = "none") -> tuple[Array, GeluCache]
 
 
 def _gelu_exact(x: Array) -> tuple[Array, GeluCache]:
-    cdf, slope = normal(x)
-    slope *= x  # x · φ, where Φ comes to: in place, for speed
-    slope += cdf
-    return x * cdf, GeluCache(slope)
+    flat = x.reshape(-1)
+    out, slope = np.empty_like(flat), np.empty_like(flat)
+    for start in range(0, flat.size, BLOCK):
+        block = slice(start, start + BLOCK)
+        cdf, pdf = normal(flat[block])
+        np.multiply(flat[block], cdf, out=out[block])
+        pdf *= flat[block]
+        np.add(cdf, pdf, out=slope[block])  # Φ + x · φ
+    return out.reshape(x.shape), GeluCache(slope.reshape(x.shape))
 
 
 def _gelu_tanh(x: Array) -> tuple[Array, GeluCache]:

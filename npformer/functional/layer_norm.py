@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arguments import Array, as_dout, as_float, bad_value, require_number, require_shape
+from ._rows import row_means
 
 
 class LayerNormCache(NamedTuple):
@@ -69,9 +70,9 @@ def layer_norm(
     require_shape("layer_norm", "gamma", gamma, x.shape[-1:], "(d,)")
     require_shape("layer_norm", "beta", beta, x.shape[-1:], "(d,)")
 
-    d = x - x.mean(axis=-1, keepdims=True)
-    d -= d.mean(axis=-1, keepdims=True)  # the rounding of the first mean, which matters where |mean| >> std
-    rstd = 1 / np.sqrt((d * d).mean(axis=-1, keepdims=True) + eps)
+    d = x - row_means(x)
+    d -= row_means(d)  # the rounding of the first mean, which matters where |mean| >> std
+    rstd = 1 / np.sqrt(row_means(d * d) + eps)
     x_hat = d * rstd
     out = gamma * x_hat + beta
     return out, LayerNormCache(x_hat, rstd, gamma)
@@ -128,8 +129,8 @@ def layer_norm_backward(
     dbeta = dout.sum(axis=rows)  # 1
     dgamma = (dout * x_hat).sum(axis=rows)  # 2
     dx_hat = dout * gamma  # 3
-    mean_dx_hat = dx_hat.mean(axis=-1, keepdims=True)  # 5
-    mean_dx_hat_x_hat = (dx_hat * x_hat).mean(axis=-1, keepdims=True)  # 4
+    mean_dx_hat = row_means(dx_hat)  # 5
+    mean_dx_hat_x_hat = row_means(dx_hat * x_hat)  # 4
     dx = rstd * (dx_hat - mean_dx_hat - x_hat * mean_dx_hat_x_hat)  # 4, 5
     if intermediates is not None:
         intermediates["dx_hat"] = dx_hat

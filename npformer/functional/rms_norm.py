@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arguments import Array, as_dout, as_float, bad_value, require_number, require_shape
+from ._rows import row_means
 
 
 class RmsNormCache(NamedTuple):
@@ -62,7 +63,7 @@ def rms_norm(x: npt.ArrayLike, gamma: npt.ArrayLike, eps: float = 1e-6) -> tuple
         bad_value("rms_norm", "x", "shape (..., d) with d >= 1", f"shape {x.shape}")
     require_shape("rms_norm", "gamma", gamma, x.shape[-1:], "(d,)")
 
-    rrms = 1 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps)
+    rrms = 1 / np.sqrt(row_means(x * x) + eps)
     x_hat = x * rrms
     out = gamma * x_hat
     return out, RmsNormCache(x_hat, rrms, gamma)
@@ -111,7 +112,7 @@ def rms_norm_backward(
 
     dgamma = (dout * x_hat).sum(axis=tuple(range(x_hat.ndim - 1)))  # 1
     dx_hat = dout * gamma  # 2
-    dx = rrms * (dx_hat - x_hat * (dx_hat * x_hat).mean(axis=-1, keepdims=True))  # 3
+    dx = rrms * (dx_hat - x_hat * row_means(dx_hat * x_hat))  # 3
     if intermediates is not None:
         intermediates["dx_hat"] = dx_hat
     return dx, dgamma

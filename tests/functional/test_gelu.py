@@ -130,3 +130,13 @@ def test_bad_input_is_named():
     cache = gelu(np.ones((2, 3)))[1]
     with pytest.raises(ValueError, match=r"^gelu_backward: dout: expected shape \(2, 3\)"):
         gelu_backward(np.ones(3), cache)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_what_is_large_is_done_in_blocks_and_comes_out_the_same(approximate, dtype):
+    x = np.random.default_rng(0).standard_normal((3, 25_001)).astype(dtype)
+    out, cache = gelu(x, approximate)
+    alone = [gelu(piece, approximate) for piece in x.reshape(-1, 3)]
+    close = {"rtol": 1e-5, "atol": 1e-6} if dtype == np.float32 else {"rtol": 1e-13, "atol": 1e-15}
+    np.testing.assert_allclose(out.reshape(-1, 3), [y for y, _ in alone], **close)
+    np.testing.assert_allclose(cache.slope.reshape(-1, 3), [c.slope for _, c in alone], **close)
