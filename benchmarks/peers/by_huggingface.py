@@ -47,6 +47,7 @@ class Peer:
             layer_norm_eps=workload.NORM_EPS,
             hidden_dropout_prob=dropout,
             attention_probs_dropout_prob=dropout,
+            pad_token_id=None,  # or the first row of the embedding would get no gradient
         )
         self.model = transformers.BertForMaskedLM(config)
         self.model.train()
