@@ -85,7 +85,7 @@ def test_from_text_to_predictions(corpus, capsys):
 
 def test_every_choice_of_a_recipe_is_an_option():
     choices = {field.name for field in dataclasses.fields(RunConfig)}
-    assert choices == {*FIELDS, "cased", "dtype"}  # dtype is for tests of the arithmetic
+    assert choices == {*FIELDS, "cased", "recompute", "dtype"}  # dtype is for tests of the arithmetic
 
 
 def test_json(corpus, capsys):
