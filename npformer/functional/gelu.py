@@ -25,7 +25,7 @@ from ._normal import normal
 
 ROOT_2_OVER_PI = math.sqrt(2 / math.pi)
 CUBIC = 0.044715
-BLOCK = 131072  # elements: forty walks through the cache, not through all of x; smaller ones wait for the lock
+BLOCK = 131072  # elements: forty walks through the cache, not all of x; smaller ones wait for the lock
 SATURATED = 25.0  # from here on exp(-2u) is 0 in float64 too (it is 1e-501 at 25)
 
 
