@@ -79,8 +79,8 @@ class Peer:
             recompute=self.recompute,
         )
         grad = self.lanes[0].flat
-        clip_by_global_norm(grad, workload.MAX_NORM)
-        self.optimizer.step(grad)
+        clip_by_global_norm(grad, workload.MAX_NORM, self.executor)
+        self.optimizer.step(grad, executor=self.executor)
         return metrics.loss
 
     def norm_of_weights(self) -> float:

@@ -111,10 +111,10 @@ def require_count(op: str, argument: str, n: int, low: int) -> int:
     return int(n)
 
 
-def chunks(n: int) -> Iterator[slice]:
-    """Cut range(n) into slices of at most `CHUNK` entries."""
-    for start in range(0, n, CHUNK):
-        yield slice(start, min(start + CHUNK, n))
+def chunks(start: int, stop: int) -> Iterator[slice]:
+    """Cut range(start, stop) into slices of at most `CHUNK` entries."""
+    for first in range(start, stop, CHUNK):
+        yield slice(first, min(first + CHUNK, stop))
 
 
 def check_state(op: str, state: Mapping[str, Array], vectors: Mapping[str, Array]) -> int:

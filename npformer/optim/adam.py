@@ -14,6 +14,7 @@ AdamW (adamw.py) keeps it out of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from ._arguments import (
     require_number,
     require_vector,
 )
-from .segments import Segment, resolve_segments
+from .segments import Segment, by_segments, resolve_segments
 
 
 def adam_step(
@@ -87,7 +88,7 @@ def adam_step(
     require_vector(op, "v", v, theta)
     require_apart(op, {"theta": theta, "m": m, "v": v, "g": g})
 
-    for piece in chunks(theta.size):
+    for piece in chunks(0, theta.size):
         theta_, g_, m_, v_ = theta[piece], g[piece], m[piece], v[piece]
         if weight_decay:
             g_ = g_ + weight_decay * theta_  # 1
@@ -147,13 +148,17 @@ class Adam:
         self.m = np.zeros_like(flat)
         self.v = np.zeros_like(flat)
 
-    def step(self, grad: Array, lr: float | None = None) -> None:
-        """Update the parameters from `grad`; `lr`, where given, replaces the optimizer's own this time."""
+    def step(self, grad: Array, lr: float | None = None, executor: Executor | None = None) -> None:
+        """Update the parameters from `grad`; `lr`, where given, replaces the optimizer's own this time.
+
+        The threads of an `executor` share the work; the bits are the same without one.
+        """
         lr = self.lr if lr is None else require_number("Adam.step", "lr", lr, 0.0)
         require_vector("Adam.step", "grad", grad, self.flat, written=False)
         require_apart("Adam.step", {"flat": self.flat, "m": self.m, "v": self.v, "grad": grad})
         self.t += 1
-        for where, lr_scale, weight_decay in self.segments:
+
+        def update(where: slice, lr_scale: float, weight_decay: float) -> None:
             adam_step(
                 self.flat[where],
                 grad[where],
@@ -165,6 +170,8 @@ class Adam:
                 eps=self.eps,
                 weight_decay=weight_decay,
             )
+
+        by_segments(update, self.segments, executor)
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of what a resumed run needs: "step", "m" and "v"."""

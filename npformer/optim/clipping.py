@@ -9,10 +9,12 @@ Clip after the gradients of the whole batch are summed and before the optimizer 
 from __future__ import annotations
 
 import math
+from concurrent.futures import Executor
 
 import numpy as np
 
-from ._arguments import Array, chunks, require_number, require_vector
+from ._arguments import CHUNK, Array, chunks, require_number, require_vector
+from ._pieces import in_pieces
 
 
 def global_norm(grad: Array) -> float:
@@ -30,7 +32,7 @@ def global_norm(grad: Array) -> float:
     return _norm(grad)
 
 
-def clip_by_global_norm(grad: Array, max_norm: float) -> float:
+def clip_by_global_norm(grad: Array, max_norm: float, executor: Executor | None = None) -> float:
     """Scale `grad` in place so that its norm is at most `max_norm`; return the norm it had.
 
     Parameters
@@ -39,6 +41,8 @@ def clip_by_global_norm(grad: Array, max_norm: float) -> float:
         A flat gradient, float32 or float64; changed if its norm is larger.
     max_norm : float
         Positive; infinity measures and never clips.
+    executor : concurrent.futures.Executor, optional
+        Its threads share the work; the bits are the same without one.
 
     Returns
     -------
@@ -68,23 +72,33 @@ def clip_by_global_norm(grad: Array, max_norm: float) -> float:
     require_vector(op, "grad", grad)
     if max_norm != math.inf:
         max_norm = require_number(op, "max_norm", max_norm, 0.0, above=True)
-    norm = _norm(grad)  # 1
+    norm = _norm(grad, executor)  # 1
     factor = max_norm / (norm + 1e-6)  # 2
-    if math.isfinite(norm) and factor < 1:
-        for piece in chunks(grad.size):
+
+    def shrink(start: int, stop: int) -> None:
+        for piece in chunks(start, stop):
             grad[piece] *= factor
+
+    if math.isfinite(norm) and factor < 1:
+        in_pieces(shrink, grad.size, executor, CHUNK)
     return norm
 
 
-def _norm(grad: Array) -> float:
+def _norm(grad: Array, executor: Executor | None = None) -> float:
     # The squares of a float64 can overflow or vanish too: then take out a power of two, which is exact.
     scale, largest = 1.0, 1.0
     if grad.dtype == np.float64 and grad.size:
         largest = max(float(grad.max()), -float(grad.min()))
     if 0 < largest < math.inf and not 1e-100 < largest < 1e100:
         scale = 2.0 ** math.frexp(largest)[1]
-    total = 0.0
-    for piece in chunks(grad.size):
-        part = grad[piece] if scale == 1 else grad[piece] / scale
-        total += float(np.square(part, dtype=np.float64).sum())
+
+    def squares(start: int, stop: int) -> list[float]:
+        sums = []
+        for piece in chunks(start, stop):
+            part = grad[piece] if scale == 1 else grad[piece] / scale
+            sums.append(float(np.square(part, dtype=np.float64).sum()))
+        return sums
+
+    # the sums of the chunks are added in their order, whichever thread they are from
+    total = sum(sum(in_pieces(squares, grad.size, executor, CHUNK), []), 0.0)
     return scale * math.sqrt(total)

@@ -9,9 +9,11 @@ norms, a smaller rate for some layers) is said by segments: neighbouring slices 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import NamedTuple
 
-from ._arguments import bad_type, bad_value, require_count, require_number
+from ._arguments import CHUNK, bad_type, bad_value, require_count, require_number
+from ._pieces import in_pieces
 
 
 class Segment(NamedTuple):
@@ -119,3 +121,22 @@ def resolve_segments(
     if end != size:
         bad_value(op, "segments", f"segments that cover all {size} parameters", f"an end at {end}")
     return resolved
+
+
+def by_segments(
+    update: Callable[[slice, float, float], None],
+    segments: Sequence[tuple[slice, float, float]],
+    executor: Executor | None,
+) -> None:
+    """Call update(where, lr_scale, weight_decay) for all of what `resolve_segments` gave, or parts of it.
+
+    The threads of an `executor` share the vector; without one, each segment is one call.
+    """
+
+    def piece(start: int, stop: int) -> None:
+        for where, lr_scale, weight_decay in segments:
+            first, last = max(start, where.start), min(stop, where.stop)
+            if first < last:
+                update(slice(first, last), lr_scale, weight_decay)
+
+    in_pieces(piece, segments[-1][0].stop if segments else 0, executor, CHUNK)

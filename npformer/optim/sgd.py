@@ -15,6 +15,7 @@ applies the new α to all of b.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from ._arguments import (
     require_number,
     require_vector,
 )
-from .segments import Segment, resolve_segments
+from .segments import Segment, by_segments, resolve_segments
 
 
 def sgd_step(
@@ -91,7 +92,7 @@ def sgd_step(
         vectors["b"] = b
     require_apart(op, vectors)
 
-    for piece in chunks(theta.size):
+    for piece in chunks(0, theta.size):
         theta_, g_ = theta[piece], g[piece]
         if weight_decay:
             g_ = g_ + weight_decay * theta_  # 1
@@ -152,13 +153,17 @@ class SGD:
         self.t = 0
         self.velocity = np.zeros_like(flat) if self.momentum else None
 
-    def step(self, grad: Array, lr: float | None = None) -> None:
-        """Update the parameters from `grad`; `lr`, where given, replaces the optimizer's own this time."""
+    def step(self, grad: Array, lr: float | None = None, executor: Executor | None = None) -> None:
+        """Update the parameters from `grad`; `lr`, where given, replaces the optimizer's own this time.
+
+        The threads of an `executor` share the work; the bits are the same without one.
+        """
         lr = self.lr if lr is None else require_number("SGD.step", "lr", lr, 0.0)
         require_vector("SGD.step", "grad", grad, self.flat, written=False)
         require_apart("SGD.step", {"flat": self.flat, **self._vectors(), "grad": grad})
         self.t += 1
-        for where, lr_scale, weight_decay in self.segments:
+
+        def update(where: slice, lr_scale: float, weight_decay: float) -> None:
             sgd_step(
                 self.flat[where],
                 grad[where],
@@ -168,6 +173,8 @@ class SGD:
                 nesterov=self.nesterov,
                 weight_decay=weight_decay,
             )
+
+        by_segments(update, self.segments, executor)
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of what a resumed run needs: "step", and "velocity" where there is a momentum."""

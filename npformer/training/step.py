@@ -108,7 +108,22 @@ def gradient(
         futures = [executor.submit(work, *job) for job in jobs]
         done = [future.result() for future in futures]
     metrics = done[0]
-    for lane, of_lane in zip(lanes[1 : len(jobs)], done[1:], strict=True):
-        lanes[0].flat += lane.flat
+    for of_lane in done[1:]:
         metrics += of_lane
+    add_up([lane.flat for lane, _, _ in jobs], executor)
     return metrics
+
+
+def add_up(vectors: Sequence[Any], executor: Executor | None = None) -> None:
+    """Add all the vectors to the first, entry by entry in their order, with the threads of an `executor`."""
+    total, *others = vectors
+
+    def add(start: int, stop: int) -> None:
+        for vector in others:
+            total[start:stop] += vector[start:stop]
+
+    if executor is None:
+        add(0, total.size)
+    else:
+        for future in [executor.submit(add, *piece) for piece in cut(total.size, 2 * len(vectors))]:
+            future.result()

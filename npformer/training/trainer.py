@@ -114,11 +114,11 @@ class Trainer:
             recompute=self.config.recompute,
         )
         grad = self.lanes[0].flat
-        norm = clip_by_global_norm(grad, self.config.clip or math.inf)
+        norm = clip_by_global_norm(grad, self.config.clip or math.inf, executor)
         if not (math.isfinite(total.loss) and math.isfinite(norm)):
             raise TrainingStopped(self.explain(step, batch, chosen, total.loss))
         lr = self.schedule(step)
-        self.optimizer.step(grad, lr=lr)
+        self.optimizer.step(grad, lr=lr, executor=executor)
         return StepMetrics(total.loss, total.accuracy, lr, norm)
 
     def explain(self, step: int, batch: Any, chosen: Array, loss: float) -> str:

@@ -1,0 +1,70 @@
+"""A vector that threads share: every entry once, the same bits, an error not lost."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from npformer.optim import SGD, Adam, AdamW, Segment, clip_by_global_norm
+from npformer.optim._arguments import CHUNK
+from npformer.optim._pieces import in_pieces
+
+
+@pytest.fixture(scope="module")
+def executor():
+    with ThreadPoolExecutor(3) as threads:
+        yield threads
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 6, 7, 23, 24, 25, 1000])
+def test_pieces_cover_the_range_in_order(size, executor):
+    pieces = in_pieces(lambda start, stop: list(range(start, stop)), size, executor, unit=6)
+    assert sum(pieces, []) == list(range(size))
+    assert len(pieces) <= 4
+    assert all(piece[0] % 6 == 0 for piece in pieces if piece)
+
+
+def test_an_error_in_a_piece_is_raised(executor):
+    def fails(start, stop):
+        if start:
+            raise ArithmeticError("in a thread")
+
+    with pytest.raises(ArithmeticError, match="in a thread"):
+        in_pieces(fails, 100, executor, unit=1)
+
+
+N = 5 * CHUNK + 3
+SEGMENTS = [Segment(0, 10), Segment(10, 3 * CHUNK + 1, 0.5, 0.3), Segment(3 * CHUNK + 1, N, 2.0)]
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda theta: AdamW(theta, lr=0.1, segments=SEGMENTS),
+        lambda theta: Adam(theta, lr=0.1, weight_decay=0.2, segments=SEGMENTS),
+        lambda theta: SGD(theta, lr=0.1, momentum=0.9, nesterov=True, segments=SEGMENTS),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_threads_change_no_bit_of_an_update(optimizer, dtype, executor):
+    rng = np.random.default_rng(0)
+    theta = rng.standard_normal(N).astype(dtype)
+    shared = theta.copy()
+    alone_step, shared_step = optimizer(theta).step, optimizer(shared).step
+    before = theta.copy()
+    for _ in range(3):
+        g = rng.standard_normal(N).astype(dtype)
+        alone_step(g)
+        shared_step(g, executor=executor)
+    np.testing.assert_array_equal(shared, theta)
+    assert (theta != before).all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e30])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_threads_change_no_bit_of_a_clipped_gradient(dtype, scale, executor):
+    g = (scale * np.random.default_rng(0).standard_normal(N)).astype(dtype)
+    shared = g.copy()
+    assert clip_by_global_norm(shared, 2.0, executor) == clip_by_global_norm(g, 2.0)
+    np.testing.assert_array_equal(shared, g)
+    assert abs(clip_by_global_norm(g, np.inf) - 2.0) < 1e-5
