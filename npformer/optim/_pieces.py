@@ -1,7 +1,8 @@
 """One pass over a flat vector, shared among threads.
 
-What is done to a vector of all parameters is done between the lanes' work, while the other cores would wait. Every
-entry is worked on by itself, so the bits do not depend on where the vector is cut, nor on who takes which piece.
+What is done to a vector of all parameters is done between the lanes' work, while the other cores would
+wait. Every entry is worked on by itself, so the bits do not depend on where the vector is cut, nor on who
+takes which piece.
 """
 
 from __future__ import annotations
