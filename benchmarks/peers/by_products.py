@@ -15,7 +15,7 @@ import numpy as np
 from by_npformer import blas_in_use
 from workload import Batch, Sizes
 
-from npformer.training.step import cut, micro_batches
+from npformer.training.step import cut, micro_batches, tokens_at_once
 
 RATED = (512, 768, 1024, 1536)  # sides of square matrices, for the best rate of this machine
 SECONDS = 0.3  # for each of them
@@ -30,7 +30,7 @@ class Peer:
         rng = np.random.default_rng(0)
         shapes = {"d d": (s.d, s.d), "d f": (s.d, s.d_ff), "f d": (s.d_ff, s.d), "V d": (s.V, s.d)}
         self.weights = {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}
-        rows = max(stop - start for start, stop in micro_batches(0, s.B, s.T)) * s.T
+        rows = max(stop - start for start, stop in micro_batches(0, s.B, s.T, tokens_at_once(s.d))) * s.T
         self.rows = {n: rng.standard_normal((rows, n), np.float32) for n in (s.d, s.d_ff, s.V)}
         self.scores = rng.standard_normal((rows // s.T, s.h, s.T, s.T), np.float32)
         self.best = max(self.rate(side) for side in RATED)
@@ -46,7 +46,7 @@ class Peer:
         return [
             [
                 (b - a, int(np.sum((batch.at >= a * T) & (batch.at < b * T))))
-                for a, b in micro_batches(start, stop, T)
+                for a, b in micro_batches(start, stop, T, tokens_at_once(self.s.d))
             ]
             for start, stop in cut(self.s.B, self.threads)
         ]

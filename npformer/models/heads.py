@@ -12,6 +12,8 @@ from ..nn.layers import LayerNorm, Linear
 
 Array = Any
 
+CLASSES = 1024  # of the vocabulary at a time, where the whole product would be as large as the embedding
+
 
 class MaskedLMHeadCache(NamedTuple):
     """What `MaskedLMHead.backward` needs."""
@@ -84,7 +86,9 @@ class MaskedLMHead:
         if self.bias in grads:
             grads[self.bias] += rows.sum(axis=0)  # 2
         if self.embedding in grads:
-            grads[self.embedding] += rows.T @ cache.t.reshape(rows.shape[0], -1)  # 1
+            t, dE = cache.t.reshape(len(rows), -1), grads[self.embedding]
+            for start in range(0, len(dE), CLASSES):  # 1: the product is added while it is in the cache
+                dE[start : start + CLASSES] += rows[:, start : start + CLASSES].T @ t
         dt = dlogits @ params[self.embedding]  # 1
         da = self.norm.backward(params, dt, cache.norm, grads)
         du = self.activate_backward(da, cache.activation)

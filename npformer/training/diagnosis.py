@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..nn import SequenceRandom
-from .step import MICRO_TOKENS, micro_batches
+from .step import micro_batches, tokens_at_once
 
 
 class NotFinite(NamedTuple):
@@ -24,7 +24,7 @@ def find_not_finite(
     objective: Any,
     batch: Any,
     generators: Sequence[np.random.Generator] | None = None,
-    micro_tokens: int = MICRO_TOKENS,
+    micro_tokens: int | None = None,
 ) -> NotFinite:
     """Compute a batch's loss and gradient again and name the first block with a NaN or an infinity.
 
@@ -40,10 +40,11 @@ def find_not_finite(
         gradient comes first in the backward. A parameter that is not finite itself is named with its block.
     """
     B, T = batch.ids.shape
+    pieces = micro_batches(0, B, T, micro_tokens or tokens_at_once(model.config.d_model))
     bad = [name for name, value in model.params.items() if not np.isfinite(value).all()]
     grads = model.params.zeros_like()
     with np.errstate(all="ignore"):
-        for a, b in micro_batches(0, B, T, micro_tokens):
+        for a, b in pieces:
             part = batch.rows(a, b)
             if part.n_targets == 0:
                 continue
@@ -66,7 +67,7 @@ def find_not_finite(
             if not np.isfinite(logits).all():
                 return NotFinite(f"the logits{_and_parameter('mlm', bad, 'embeddings.token')}", (a, b))
         # The forward is sound, so only now is a backward worth its time.
-        for a, b in micro_batches(0, B, T, micro_tokens):
+        for a, b in pieces:
             rng = None if generators is None else SequenceRandom(generators[a:b])
             normalizer = max(batch.n_targets, 1)
             metrics = objective.loss_and_grad(model, batch.rows(a, b), grads, normalizer=normalizer, rng=rng)

@@ -16,7 +16,7 @@ from typing import Any
 from ..objectives import MaskedLM, MaskedLMBatch, Metrics
 from ..text import Packed, WordPieceTokenizer
 from . import draws
-from .step import micro_batches
+from .step import micro_batches, tokens_at_once
 
 RATE = 0.15
 POSITIONS = 10_000
@@ -58,7 +58,11 @@ def evaluate(
     model: Any, objective: Any, batches: Sequence[MaskedLMBatch], executor: Executor | None = None
 ) -> Metrics:
     """Return the summed loss of `model` on `batches`; the bits do not depend on the number of threads."""
-    pieces = [batch.rows(a, b) for batch in batches for a, b in micro_batches(0, *batch.ids.shape)]
+    tokens = tokens_at_once(model.config.d_model)
+    pieces = []
+    for batch in batches:
+        B, T = batch.ids.shape
+        pieces += [batch.rows(a, b) for a, b in micro_batches(0, B, T, tokens)]
     run: Callable[..., Any] = map if executor is None else executor.map
     total = Metrics(0.0, 0, 0)
     for metrics in run(lambda piece: objective.loss_and_grad(model, piece, None, normalizer=1), pieces):

@@ -1,11 +1,12 @@
 """One training step's gradient: lanes, micro-batches, threads.
 
     batch     B sequences, cut into a fixed number of lanes
-    lane      a gradient vector of its own, and its sequences in micro-batches of about 1,024 tokens, in order
+    lane      a gradient vector of its own, and its sequences in micro-batches, in order
     gradient  lane 0 + lane 1 + ...
 
-Threads take lanes. Micro-batches keep the temporary arrays in the processor's cache, and NumPy releases the
-interpreter's lock inside its loops, so two lanes keep two cores busy. What a lane computes and the order of
+Threads take lanes. Micro-batches (about 1,024 tokens where the model is 256 wide, fewer where it is wider) keep
+the temporary arrays in the processor's cache, and NumPy releases the interpreter's lock inside its loops, so
+two lanes keep two cores busy. What a lane computes and the order of
 every sum depend on the batch and the number of lanes alone: the bits are the same on one thread and on many.
 """
 
@@ -20,7 +21,7 @@ import numpy as np
 from ..nn import SequenceRandom
 from ..objectives import Metrics
 
-MICRO_TOKENS = 1024
+MICRO_NUMBERS = 1024 * 256  # of a hidden state (tokens, d_model)
 
 
 def cut(n: int, parts: int) -> list[tuple[int, int]]:
@@ -37,16 +38,29 @@ def cut(n: int, parts: int) -> list[tuple[int, int]]:
     return list(zip([0, *stops[:-1]], stops, strict=True))
 
 
-def micro_batches(start: int, stop: int, length: int, tokens: int = MICRO_TOKENS) -> list[tuple[int, int]]:
-    """Cut the sequences [start, stop), each of `length` tokens, into pieces of about `tokens` tokens.
+def tokens_at_once(d_model: int) -> int:
+    """Return about how many tokens a micro-batch of a model of this width has.
 
     Examples
     --------
-    >>> micro_batches(8, 24, length=128)
+    >>> tokens_at_once(256), tokens_at_once(384)
+    (1024, 682)
+    """
+    return max(MICRO_NUMBERS // d_model, 1)
+
+
+def micro_batches(start: int, stop: int, length: int, tokens: int) -> list[tuple[int, int]]:
+    """Cut the sequences [start, stop), each of `length` tokens, into equal pieces of `tokens` tokens at most.
+
+    Examples
+    --------
+    >>> micro_batches(8, 24, length=128, tokens=1024)
     [(8, 16), (16, 24)]
+    >>> micro_batches(0, 10, length=128, tokens=512)
+    [(0, 4), (4, 7), (7, 10)]
     """
     rows = max(1, tokens // length)
-    return [(a, min(a + rows, stop)) for a in range(start, stop, rows)]
+    return [(start + a, start + b) for a, b in cut(stop - start, -(-(stop - start) // rows))]
 
 
 def gradient(
@@ -57,7 +71,7 @@ def gradient(
     *,
     generators: Sequence[np.random.Generator] | None = None,
     executor: Executor | None = None,
-    micro_tokens: int = MICRO_TOKENS,
+    micro_tokens: int | None = None,
     recompute: bool = False,
 ) -> Metrics:
     """Compute the gradient of a batch's mean loss.
@@ -75,7 +89,8 @@ def gradient(
         One for each sequence, the source of its dropout; None = no dropout.
     executor : concurrent.futures.Executor, optional
         Its threads work on the lanes; None = the calling thread, one lane after another.
-    micro_tokens : int
+    micro_tokens : int, optional
+        The most tokens of a micro-batch; default: by the model's width.
     recompute : bool
         Run the layers' forwards again in the backward, for less memory; see `Encoder.forward`.
 
@@ -86,13 +101,14 @@ def gradient(
     """
     B, T = batch.ids.shape
     normalizer = max(batch.n_targets, 1)  # of the whole batch, and known before any backward
+    tokens = micro_tokens or tokens_at_once(model.config.d_model)
 
     def work(lane: Any, start: int, stop: int) -> Metrics:
         lane.flat[...] = 0
         total = Metrics(0.0, 0, 0)
         # What is not finite is explained after the step (diagnosis.py), not by a warning from some thread.
         with np.errstate(all="ignore"):
-            for a, b in micro_batches(start, stop, T, micro_tokens):
+            for a, b in micro_batches(start, stop, T, tokens):
                 rng = None if generators is None else SequenceRandom(generators[a:b])
                 part = batch.rows(a, b)
                 total += objective.loss_and_grad(

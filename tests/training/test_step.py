@@ -118,5 +118,5 @@ def test_cut_covers_everything_in_order(n, parts):
 
 
 def test_micro_batches_hold_at_least_one_sequence():
-    assert micro_batches(0, 3, length=5000) == [(0, 1), (1, 2), (2, 3)]
-    assert micro_batches(0, 3, length=64) == [(0, 3)]
+    assert micro_batches(0, 3, length=5000, tokens=1024) == [(0, 1), (1, 2), (2, 3)]
+    assert micro_batches(0, 3, length=64, tokens=1024) == [(0, 3)]
