@@ -13,6 +13,7 @@ from npformer.models import Encoder, EncoderConfig
 from npformer.objectives import MaskedLM, MaskedLMBatch
 from npformer.optim import AdamW, clip_by_global_norm, global_norm, make_segments
 from npformer.training import draws
+from npformer.training.allocator import keep_freed_memory
 from npformer.training.step import gradient
 
 
@@ -40,6 +41,7 @@ class Peer:
         for name, value in weights.items():
             self.model.params[name][...] = value
         self.objective = MaskedLM(s.V, mask_id=s.V - 1, special_ids=[s.V - 1], rate=workload.RATE)
+        keep_freed_memory()
         self.lanes = [self.model.params.zeros_like() for _ in range(threads)]
         self.executor = ThreadPoolExecutor(threads)
         self.optimizer = AdamW(

@@ -15,6 +15,7 @@ import numpy as np
 from by_npformer import blas_in_use
 from workload import Batch, Sizes
 
+from npformer.training.allocator import keep_freed_memory
 from npformer.training.step import cut, micro_batches, tokens_at_once
 
 RATED = (512, 768, 1024, 1536)  # sides of square matrices, for the best rate of this machine
@@ -25,6 +26,7 @@ class Peer:
     """Arrays of the step's sizes, and one round of its products."""
 
     def __init__(self, s: Sizes, threads: int, dropout: float) -> None:
+        keep_freed_memory()
         self.s, self.threads = s, threads
         self.executor = ThreadPoolExecutor(threads)
         rng = np.random.default_rng(0)

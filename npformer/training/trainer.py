@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..optim import clip_by_global_norm
 from ..text import Packed, WordPieceTokenizer
 from . import draws
+from .allocator import keep_freed_memory
 from .config import RunConfig, build_model, build_objective, build_optimizer, build_schedule
 from .cooccurrence import cooccurrence_embeddings
 from .diagnosis import find_not_finite
@@ -40,6 +41,7 @@ class StepMetrics(NamedTuple):
 def workers(threads: int, lanes: int) -> Iterator[Executor | None]:
     """Yield an executor for the lanes, None where one thread is enough; hold BLAS at one thread meanwhile."""
     threads = min(threads, lanes)
+    keep_freed_memory()
     with one_blas_thread():
         if threads <= 1:
             yield None

@@ -1,0 +1,38 @@
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource, sys
+import numpy as np
+from npformer.training.allocator import keep_freed_memory
+
+if sys.argv[1] == "keep" and not keep_freed_memory():
+    print(-1)
+    sys.exit()
+
+def work():
+    for _ in range(3):
+        a = np.ones(5 * 2**20)  # 40 MB, 10,240 pages
+        b = a + 1
+
+work()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+work()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(how):
+    command = [sys.executable, "-c", PROGRAM, how]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no module resource on Windows")
+def test_freed_memory_is_used_again_without_a_page_fault():
+    kept = page_faults("keep")
+    if kept < 0:
+        pytest.skip("the C library has no mallopt")
+    assert kept < 500
+    assert page_faults("plain") > 5000  # so there is something that it prevents
