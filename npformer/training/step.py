@@ -5,9 +5,9 @@
     gradient  lane 0 + lane 1 + ...
 
 Threads take lanes. Micro-batches (about 1,024 tokens where the model is 256 wide, fewer where it is wider)
-keep the temporary arrays in the processor's cache, and NumPy releases the interpreter's lock in its loops, so two
-lanes keep two cores busy. What a lane computes and the order of every sum depend on the batch and the number
-of lanes alone: the bits are the same on one thread and on many.
+keep the temporary arrays in the processor's cache, and NumPy releases the interpreter's lock in its loops,
+so two lanes keep two cores busy. What a lane computes and the order of every sum depend on the batch and
+the number of lanes alone: the bits are the same on one thread and on many.
 """
 
 from __future__ import annotations
