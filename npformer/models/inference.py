@@ -1,7 +1,7 @@
 """Inference on many sequences of different lengths: little padding, every core, nothing kept for a backward.
 
     order         longest first
-    micro-batch   neighbours in that order, padded to the longest among them alone: about 1,024 tokens
+    micro-batch   neighbours in that order, padded to the longest among them alone: at most 1,024 tokens
     threads       take micro-batches; the results come back in the caller's order
 
 Which sequences share a micro-batch depends on their lengths alone, so the bits are the same on one thread and
@@ -23,8 +23,9 @@ from .parameters import Array
 Pooling = Literal["mean", "cls", "pooler"]
 POOLINGS = ("mean", "cls", "pooler", None)
 MICRO_TOKENS = 1024
-TOGETHER = 4  # few micro-batches are a multiple of it: two or four threads then finish together
-LEAST = 128  # tokens on average; smaller products are slow
+OVERHEAD = 16  # what a micro-batch costs besides, in tokens
+QUARTER = 4
+LEAST = 128  # tokens that are always allowed; smaller products are slow
 
 
 @overload
@@ -80,7 +81,7 @@ def encode(
     threads : int, optional
         Default: as many as there are cores. The result does not depend on it.
     micro_tokens : int
-        About so many tokens, padding included, are worked on at a time by a thread.
+        At most so many tokens, padding included, are worked on at a time by a thread.
 
     Returns
     -------
@@ -153,50 +154,46 @@ def encode(
 
 
 def cut_by_length(lengths: Array, micro_tokens: int = MICRO_TOKENS) -> list[Array]:
-    """Cut sequences into micro-batches of nearly equal lengths.
+    """Cut sequences into micro-batches with the least padding.
+
+        cost of a micro-batch = sequences in it · the longest length among them + 16
+        best(j) = min over i of   best(i) + cost of the sequences i .. j - 1,      longest first
 
     Parameters
     ----------
     lengths : ndarray of int, shape (n,)
     micro_tokens : int
-        The most tokens of a micro-batch, padding included, unless a single sequence has more.
+        The most tokens of a micro-batch, padding included, unless a single sequence has more. Where there are
+        few in all, a micro-batch has at most a quarter of them, so that two or four threads have work.
 
     Returns
     -------
     list of ndarray of int
-        The places of the sequences in each micro-batch; longest first, so that short work comes last and the
-        threads finish together.
+        The places of the sequences in each micro-batch; the largest first, so that the threads finish
+        together.
 
     Examples
     --------
     >>> [piece.tolist() for piece in cut_by_length(np.array([3, 500, 4, 490, 510]), 1024)]
     [[4], [1], [3], [2, 0]]
     """
+    most = min(micro_tokens, max(-(-int(lengths.sum()) // QUARTER), LEAST))
     order = np.argsort(-lengths, kind="stable")
-    descending = lengths[order].tolist()
-    pieces = len(_starts(descending, micro_tokens))
-    if 0 < pieces <= 4 * TOGETHER:  # few: the smallest ones that are not more than the next multiple
-        wanted = min(-(-pieces // TOGETHER) * TOGETHER, max(int(lengths.sum()) // LEAST, 1))
-        low, high = descending[0], micro_tokens
-        while low < high and wanted >= pieces:
-            middle = (low + high) // 2
-            if len(_starts(descending, middle)) <= wanted:
-                high = middle
-            else:
-                low = middle + 1
-        micro_tokens = high
-    return np.split(order, _starts(descending, micro_tokens)[1:]) if pieces else []
-
-
-def _starts(descending: list[int], most: int) -> list[int]:
-    """Where micro-batches begin that are filled one after the other with at most `most` tokens."""
-    starts, room = [], 0
-    for i, length in enumerate(descending):
-        if room == 0:
-            starts.append(i)
-            room = max(most // length, 1)  # all of this micro-batch are padded to its first
-        room -= 1
-    return starts
+    descending = lengths[order]
+    n = len(order)
+    best, start = np.zeros(n + 1, np.intp), np.zeros(n + 1, np.intp)
+    for j in range(1, n + 1):
+        rows = np.arange(max(most // descending[j - 1], 1), 0, -1)  # the micro-batch that ends before j
+        rows = rows[rows <= j]
+        tokens = rows * descending[j - rows]
+        fits = (tokens <= most) | (rows == 1)
+        cost = (best[j - rows] + tokens)[fits] + OVERHEAD
+        best[j], start[j] = cost.min(), j - rows[fits][cost.argmin()]
+    pieces, j = [], n
+    while j > 0:
+        pieces.append(order[start[j] : j])
+        j = start[j]
+    return sorted(pieces, key=lambda piece: -len(piece) * int(lengths[piece[0]]))
 
 
 def _padded(rows: list[Array], mask: Array) -> Array:

@@ -101,14 +101,33 @@ def test_every_sequence_is_in_one_micro_batch_and_little_is_padded(n, micro_toke
     pieces = cut_by_length(lengths, micro_tokens)
     assert sorted(i for piece in pieces for i in piece) == list(range(n))
     sizes = [len(piece) * lengths[piece].max() for piece in pieces]
+    assert sizes == sorted(sizes, reverse=True)
     assert all(size <= micro_tokens or len(p) == 1 for size, p in zip(sizes, pieces, strict=True))
-    assert n < 33 or sum(sizes) <= 1.25 * lengths.sum()
+    assert sum(sizes) <= 1.1 * lengths.sum()
 
 
-def test_few_micro_batches_are_cut_evenly():
+def test_the_cut_is_the_cheapest():
+    def cheapest(descending):
+        if not descending:
+            return 0
+        costs = []
+        for rows in range(1, len(descending) + 1):
+            tokens = rows * descending[0]
+            if tokens <= 128 or rows == 1:
+                costs.append(tokens + 16 + cheapest(descending[rows:]))
+        return min(costs)
+
+    for seed in range(20):
+        lengths = np.random.default_rng(seed).integers(1, 40, 9)
+        pieces = cut_by_length(lengths)  # few tokens in all: at most 128 in each
+        cost = sum(len(piece) * lengths[piece].max() + 16 for piece in pieces)
+        assert cost == cheapest(sorted(lengths.tolist(), reverse=True))
+
+
+def test_few_sequences_are_shared():
     assert [len(piece) for piece in cut_by_length(np.full(32, 128))] == [8, 8, 8, 8]
-    assert [len(piece) for piece in cut_by_length(np.full(10, 128))] == [3, 3, 3, 1]
-    assert [len(piece) for piece in cut_by_length(np.full(3, 50))] == [3]  # too little to share
+    assert [len(piece) for piece in cut_by_length(np.full(4, 128))] == [1, 1, 1, 1]
+    assert [len(piece) for piece in cut_by_length(np.full(4, 16))] == [4]  # too little to share
 
 
 def test_nothing_is_kept():
