@@ -156,7 +156,7 @@ def tokenizer_work(rounds: int, size: int | None) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Time the proof, gradient checks and the tokenizer.")
-    parser.add_argument("--rounds", type=int, default=11, help="measured runs of each (default 11)")
+    parser.add_argument("--rounds", type=int, default=5, help="measured runs of each (default 5)")
     parser.add_argument("--texts", type=int, metavar="N", help="the first N texts for the tokenizers; all")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args(argv)
