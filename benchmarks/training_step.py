@@ -17,21 +17,17 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "peers"))
 
+from children import BUSY, WARM_UP, Child, measure, processor  # noqa: E402
 from process import PEERS  # noqa: E402
 from workload import SIZES  # noqa: E402
 
-WARM_UP = 3
-REST = 0.2  # seconds between steps: the threads of the peer before spin for a while before they sleep
-BUSY = 0.1  # cores
 SAME_LOSS = 5e-6  # relative, at the first step and after the updates of the warm-up
 SAME_WEIGHTS = 2e-5  # relative, their norm after the last step, which shows a decay left out
 
@@ -48,80 +44,6 @@ DESCRIPTIONS = {
 }
 
 
-class Child:
-    """A peer's process, and what it has answered."""
-
-    def __init__(self, name: str, sizes: str, threads: int, dropout: float) -> None:
-        self.name = name
-        self.seconds: list[float] = []
-        self.losses: list[float] = []
-        self.others: list[float] = []  # seconds of processor time that other processes took meanwhile
-        self.peak_mb = self.norm_of_weights = 0.0
-        environment = dict(os.environ)
-        # These two choose another BLAS kernel than the one people get.
-        for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
-            environment.pop(variable, None)
-        peer = name.split()[0]
-        # npformer shares its lanes among Python threads, each with one BLAS thread; PyTorch has its own.
-        blas_threads = "1" if peer in ("npformer", "npformer-recomputing", "products") else str(threads)
-        for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            environment[variable] = blas_threads
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "peers" / "process.py"), peer, sizes, str(threads), str(dropout)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        self.about = self._answer()
-
-    def step(self, number: int) -> None:
-        """Ask for one training step and wait for it."""
-        answer = self._ask(step=number)
-        self.seconds.append(answer["seconds"])
-        self.losses.append(answer["loss"])
-        self.others.append(answer["others"])
-
-    def stop(self) -> None:
-        """End the process and learn its peak memory and where its weights have got to."""
-        answer = self._ask(stop=True)
-        self.peak_mb, self.norm_of_weights = answer["peak_mb"], answer["norm_of_weights"]
-        self.process.wait()
-
-    def _ask(self, **request: object) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            status = self.process.wait()
-            raise SystemExit(f"{self.name}: the process ended (status {status}); its error is above")
-        return json.loads(line)
-
-
-def measure(
-    names: list[str], sizes: str, threads: int, rounds: int, dropout: float
-) -> tuple[list[Child], dict[str, str]]:
-    """Run every peer `rounds` times after a warm-up; also return the peers that are missing, and why."""
-    children = [Child(name, sizes, threads, dropout) for name in names]
-    missing = {child.name: child.about["missing"] for child in children if "missing" in child.about}
-    children = [child for child in children if child.name not in missing]
-    for number in range(WARM_UP + rounds):
-        shift = number % max(len(children), 1)
-        for child in children[shift:] + children[:shift]:
-            time.sleep(REST)
-            child.step(number)
-        print(f"\rround {number + 1} of {WARM_UP + rounds}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    for child in children:
-        child.stop()
-    return children, missing
-
-
 def difference(a: float, b: float) -> float:
     """The relative difference of two losses."""
     return abs(a - b) / abs(b)
@@ -133,8 +55,8 @@ def check_work(children: list[Child]) -> list[str]:
     children = [child for child in children if child.name != "products"]
     for child in children[1:]:
         for step in (0, WARM_UP):
-            if not difference(child.losses[step], children[0].losses[step]) <= SAME_LOSS:
-                ours, theirs = child.losses[step], children[0].losses[step]
+            if not difference(child.results[step], children[0].results[step]) <= SAME_LOSS:
+                ours, theirs = child.results[step], children[0].results[step]
                 complaints.append(
                     f"{child.name}: not the same work: loss {ours:.7f} at step {step}, "
                     f"where {children[0].name} has {theirs:.7f}"
@@ -159,8 +81,8 @@ def summary(child: Child, reference: Child) -> dict[str, Any]:
         "ratio_of_fastest": min(seconds) / min(reference.seconds[WARM_UP:]),
         "others_busy_cores": sum(child.others[WARM_UP:]) / sum(seconds),
         "peak_mb": child.peak_mb,
-        "first_loss": child.losses[0],
-        "loss_after_updates": child.losses[WARM_UP],
+        "first_loss": child.results[0],
+        "loss_after_updates": child.results[WARM_UP],
         "norm_of_weights": child.norm_of_weights,
         "seconds": seconds,
         **child.about,
@@ -185,16 +107,6 @@ def of_the_products(step: dict[str, Any], products: dict[str, Any]) -> str:
     )
 
 
-def processor() -> str:
-    """The processor's name, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def main(argv: list[str] | None = None) -> int:
     """Measure and print; 1 if the peers did not do the same work."""
     parser = argparse.ArgumentParser(description="Time one training step, npformer beside PyTorch.")
@@ -206,7 +118,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--threads", type=int, default=2, help="threads for each peer (default 2)")
     parser.add_argument("--dropout", type=float, default=0.0, help="probability of it (default 0)")
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="default: all")
+    peers = list(PEERS["training"])
+    parser.add_argument("--peers", nargs="+", choices=peers, default=peers, help="default: all")
     parser.add_argument("--json", action="store_true", help="print JSON, with every measured time")
     arguments = parser.parse_args(argv)
     if arguments.rounds < 1 or arguments.threads < 1:
@@ -218,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
     if "npformer" in names:
         names.insert(names.index("npformer") + 1, "npformer again")
     children, missing = measure(
-        names, arguments.sizes, arguments.threads, arguments.rounds, arguments.dropout
+        "training", names, arguments.sizes, arguments.threads, arguments.rounds, arguments.dropout
     )
     if not children:
         print("no peer could be started: " + "; ".join(f"{name}: {why}" for name, why in missing.items()))

@@ -1,9 +1,9 @@
-"""One peer in a process of its own: says what it is, then makes one training step whenever it is asked.
+"""One peer in a process of its own: says what it is, then makes one step of its work whenever it is asked.
 
-Started by ../training_step.py. One JSON object a line: in comes {"step": number}, out goes
-{"seconds", "loss", "others"}, the last of them the processor time of other processes; the first line out says
-what the peer is, or {"missing": what}; the answer to {"stop": true} is the peak memory and the
-norm of the weights.
+Started by children.py. One JSON object a line: in comes {"step": number}, out goes
+{"seconds", "result", "others"}, the result a loss or some of the outputs, the last of them the processor time
+of other processes; the first line out says what the peer is, or {"missing": what}; the answer to
+{"stop": true} is the peak memory and, after training, the norm of the weights.
 """
 
 from __future__ import annotations
@@ -20,19 +20,28 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]  # this checkout of npformer, installed or not
 
-PEERS = {  # name: (module, keywords of its Peer)
-    "npformer": ("by_npformer", {}),
-    "npformer-recomputing": ("by_npformer", {"recompute": True}),
-    "torch-tail": ("by_torch", {"tail": True}),
-    "torch": ("by_torch", {"tail": False}),
-    "torch-compiled": ("by_torch", {"tail": True, "compiled": True}),
-    "jax": ("by_jax", {}),
-    "huggingface": ("by_huggingface", {}),
-    "products": ("by_products", {}),
+PEERS = {  # work: {name: (module, keywords of its Peer)}
+    "training": {
+        "npformer": ("by_npformer", {}),
+        "npformer-recomputing": ("by_npformer", {"recompute": True}),
+        "torch-tail": ("by_torch", {"tail": True}),
+        "torch": ("by_torch", {"tail": False}),
+        "torch-compiled": ("by_torch", {"tail": True, "compiled": True}),
+        "jax": ("by_jax", {}),
+        "huggingface": ("by_huggingface", {}),
+        "products": ("by_products", {}),
+    },
+    "inference": {
+        "npformer": ("encoding_by_npformer", {}),
+        "torch": ("encoding_by_torch", {}),
+        "torch-compiled": ("encoding_by_torch", {"compiled": True}),
+        "jax": ("encoding_by_jax", {}),
+        "huggingface": ("encoding_by_huggingface", {}),
+    },
 }
 
 
-def main(peer: str, sizes: str, threads: int, dropout: float) -> None:
+def main(work: str, peer: str, sizes: str, threads: int, dropout: float) -> None:
     """Serve steps until told to stop."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints goes elsewhere
@@ -40,7 +49,7 @@ def main(peer: str, sizes: str, threads: int, dropout: float) -> None:
     def answer(**values: object) -> None:
         answers.write(json.dumps(values) + "\n")
 
-    module, keywords = PEERS[peer]
+    module, keywords = PEERS[work][peer]
     try:
         peer_module = importlib.import_module(module)
         import workload
@@ -48,18 +57,21 @@ def main(peer: str, sizes: str, threads: int, dropout: float) -> None:
         answer(missing=str(error))
         return
     s = workload.SIZES[sizes]
-    worker = peer_module.Peer(s, threads, dropout, **keywords)
+    training = work == "training"
+    worker = peer_module.Peer(s, threads, *([dropout] if training else []), **keywords)
+    make = workload.make_batch if training else workload.make_sequences
     answer(**worker.about())
     for line in sys.stdin:
         request = json.loads(line)
         if "stop" in request:
             break
-        batch = worker.prepare(workload.make_batch(s, request["step"]))
+        batch = worker.prepare(make(s, request["step"]))
         others, start = cpu_of_others(), time.perf_counter()
-        loss = worker.step(batch)
+        result = worker.step(batch)
         seconds = time.perf_counter() - start
-        answer(seconds=seconds, loss=loss, others=cpu_of_others() - others)
-    norm = worker.norm_of_weights()
+        others = cpu_of_others() - others
+        answer(seconds=seconds, result=result if training else worker.excerpt(result, batch), others=others)
+    norm = worker.norm_of_weights() if training else None
     unit = 1 if sys.platform == "darwin" else 1024
     answer(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, norm_of_weights=norm)
 
@@ -78,4 +90,4 @@ def cpu_of_others() -> float:
 
 if __name__ == "__main__":
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+        main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5]))

@@ -1,4 +1,4 @@
-"""The work that every peer of the training-step benchmark is given: sizes, weights and batches, from seeds.
+"""The work that every peer of the benchmarks is given: sizes, weights and batches, from seeds.
 
 Each peer runs in a process of its own and makes them for itself, so no arrays travel between processes, and
 the benchmark compares the losses afterwards.
@@ -14,6 +14,7 @@ RATE = 0.15  # share of the tokens that are targets
 LR, BETAS, EPS, WEIGHT_DECAY, MAX_NORM = 1e-3, (0.9, 0.999), 1e-8, 0.01, 1.0
 NORM_EPS = 1e-12
 SEGMENTS = 2
+EXCERPT = 4  # outputs of a token that are compared
 
 
 class Sizes(NamedTuple):
@@ -32,6 +33,7 @@ SIZES = {
     "base": Sizes(L=4, d=256, h=4, d_ff=1024, V=8192, T=128, B=32),
     "mini": Sizes(L=6, d=384, h=6, d_ff=1536, V=30522, T=128, B=16),
     "long": Sizes(L=4, d=256, h=4, d_ff=1024, V=8192, T=2048, B=2),
+    "minilm": Sizes(L=6, d=384, h=12, d_ff=1536, V=30522, T=128, B=32),
     "tiny": Sizes(L=2, d=128, h=2, d_ff=512, V=2000, T=64, B=16),
 }
 
@@ -87,6 +89,33 @@ def make_batch(s: Sizes, step: int) -> Batch:
     targets = ids.reshape(-1)[at]
     ids.reshape(-1)[at] = s.V - 1  # what stands for [MASK]
     return Batch(ids, segment_ids, at, targets)
+
+
+def make_sequences(s: Sizes, step: int) -> list[np.ndarray]:
+    """Return the sequences of a round of inference: their tokens, without padding.
+
+    All of length T at an even step; at an odd one of lengths from T / 16 to T, evenly spread and shuffled, so
+    that every such round is the same work.
+    """
+    rng = np.random.default_rng((2, step))
+    lengths = np.full(s.B, s.T)
+    if step % 2:
+        lengths = rng.permutation(np.linspace(s.T / 16, s.T, s.B).round().astype(int))
+    return [(s.V * rng.random(n) ** 3).astype(np.int64) for n in lengths]
+
+
+def pad(sequences: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sequences as one array (B, longest), filled up with 0, and True where a token is real."""
+    lengths = np.array([len(ids) for ids in sequences])
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    ids = np.zeros(mask.shape, np.int64)
+    ids[mask] = np.concatenate(sequences)
+    return ids, mask
+
+
+def encoder_weights(s: Sizes) -> dict[str, np.ndarray]:
+    """Return the weights without those of the masked-LM head."""
+    return {name: w for name, w in make_weights(s).items() if not name.startswith("mlm.")}
 
 
 def decays(name: str) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__
+from .._threads import BLAS_VARIABLES
 
 COMMANDS = {
     "pretrain": "train an encoder on text by masked words; without text, on Python's own documentation",
@@ -24,9 +25,6 @@ COMMANDS = {
     "museum": "the catalogue of wrong gradients: each mistake, where it hides, what the referee says",
     "vectors": "inputs, outputs, gradients and intermediates of an op, for testing other code",
 }
-
-# The same names as in training/threads.py, which cannot be imported yet.
-BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Parser(argparse.ArgumentParser):

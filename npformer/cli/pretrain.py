@@ -116,9 +116,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> tuple[Path, Any, dict[str, Any]]:
     """Everything that can be refused, in the order of what it costs to find out; nothing is written."""
+    from .._threads import available_cores
     from ..text import default_corpus, read_corpus
     from ..training import DEFAULT, free_folder, prepare, preset, require_free, with_settled_steps
-    from ..training.threads import available_cores
 
     given = {
         name: value for name in (*FIELDS, "cased", "recompute") if (value := getattr(args, name)) is not None

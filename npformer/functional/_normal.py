@@ -23,7 +23,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import ndtr
 
 from ._arguments import Array
 
@@ -54,6 +53,8 @@ def normal(x: Array) -> tuple[Array, Array]:
     if x.dtype == np.float32:
         cdf, pdf = _normal_float32(np.atleast_1d(x))
         return cdf.reshape(x.shape), pdf.reshape(x.shape)
+    from scipy.special import ndtr  # here: loading it takes long, and float32 does without
+
     with np.errstate(over="ignore"):  # x² may overflow: φ is 0 there
         return ndtr(x), np.exp(x * x * -0.5) * ONE_OVER_ROOT_2_PI
 

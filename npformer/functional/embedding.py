@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
 from ._arguments import Array, as_dout, as_float, as_ids, bad_value
 
@@ -93,6 +92,8 @@ def embedding_backward_rows(dout: npt.ArrayLike, cache: EmbeddingCache) -> tuple
     (array([0, 2]), array([[ 10.],
            [101.]]))
     """
+    from scipy.sparse import csr_array  # here: loading it takes long, and inference does without
+
     dout = as_dout("embedding", dout, (*cache.ids.shape, cache.shape[1]))
     ids = cache.ids.ravel()
     d = cache.shape[1]

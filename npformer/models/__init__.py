@@ -3,6 +3,7 @@
 from .config import EncoderConfig
 from .encoder import Encoder, EncoderCache
 from .heads import MaskedLMHead, Pooler
+from .inference import encode
 from .parameters import Parameters
 from .pretrained import from_pretrained, save_pretrained
 
@@ -13,6 +14,7 @@ __all__ = [
     "MaskedLMHead",
     "Parameters",
     "Pooler",
+    "encode",
     "from_pretrained",
     "save_pretrained",
 ]

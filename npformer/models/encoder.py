@@ -186,7 +186,8 @@ class Encoder:
         into = everything if collect else None
 
         x, c_embeddings = self.embeddings.forward(weights, ids, segment_ids, keep, rng)
-        everything["embeddings"] = x
+        if into is not None:
+            into["embeddings"] = x
         caches = []
         for layer in self.layers:
             last = layer is self.layers[-1]

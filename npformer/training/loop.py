@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .._files import write_atomically
+from .._threads import available_cores
 from ..objectives import MaskedLMBatch
 from .checkpoints import Checkpoint, list_checkpoints, load_newest, remove_unfinished, save_checkpoint
 from .evaluate import evaluate, fixed_corruptions, small_part
@@ -27,7 +28,6 @@ from .progress import Progress
 from .result import compare
 from .run import Run, sole_use
 from .signals import Interruption, StopRequest
-from .threads import available_cores
 from .trainer import Trainer, TrainingStopped, workers
 
 

@@ -11,15 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._threads import one_blas_thread
 from ..optim import clip_by_global_norm
 from ..text import Packed, WordPieceTokenizer
 from . import draws
 from .allocator import keep_freed_memory
 from .config import RunConfig, build_model, build_objective, build_optimizer, build_schedule
-from .cooccurrence import cooccurrence_embeddings
 from .diagnosis import find_not_finite
 from .step import gradient
-from .threads import one_blas_thread
 
 Array = npt.NDArray[Any]
 
@@ -79,6 +78,8 @@ class Trainer:
         c = self.config
         if c.embedding_init != "cooccurrence":
             return
+        from .cooccurrence import cooccurrence_embeddings  # here: it loads SciPy, which takes long
+
         table = self.model.params["embeddings.token"]
         rng = draws.generator(c.seed, draws.COOCCURRENCE)
         rows = c.embedding_std * cooccurrence_embeddings(self.train, len(table), c.d_model, rng)

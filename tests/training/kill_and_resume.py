@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from npformer._threads import BLAS_VARIABLES
 from npformer.text import Document
 from npformer.training import RunConfig, create_run, fit, load_newest, open_run, prepare
 from npformer.training import checkpoints as checkpoints_module
-from npformer.training.threads import BLAS_VARIABLES
 
 WORDS = "the cat sat on a mat and saw one dog run over green hills while rain fell from grey clouds"
 

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from npformer import cli
-from npformer.training import threads
+from npformer import _threads as threads
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -23,10 +22,6 @@ def several(monkeypatch):
     for name in threads.BLAS_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
-
-
-def test_the_command_knows_the_same_variables():
-    assert cli.BLAS_VARIABLES == threads.BLAS_VARIABLES
 
 
 def test_no_warning_where_the_environment_says_one(several):
@@ -53,14 +48,14 @@ def test_a_warning_without_threadpoolctl(several):
 
 
 @pytest.mark.extra
-def test_both_pools_are_limited_by_threadpoolctl():
+def test_the_pools_are_limited_by_threadpoolctl():
     pytest.importorskip("threadpoolctl", reason="threadpoolctl: not installed")
     if threads.available_cores() == 1:
         pytest.skip("one core: BLAS has one thread anyway")
     environment = {k: v for k, v in os.environ.items() if k not in threads.BLAS_VARIABLES}
     program = (
         "import threadpoolctl, numpy\n"
-        "from npformer.training.threads import one_blas_thread\n"
+        "from npformer._threads import one_blas_thread\n"
         "pools = lambda: [i for i in threadpoolctl.threadpool_info() if i['user_api'] == 'blas']\n"
         "counts = lambda: [i['num_threads'] for i in pools()]\n"
         "before = counts()\n"

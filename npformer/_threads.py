@@ -1,9 +1,9 @@
-"""Threads: Python's for the lanes of a step, one for each BLAS call.
+"""Threads: Python's for the lanes of a step and the micro-batches of an inference, one for each BLAS call.
 
 Two Python threads that each call a BLAS of two threads make four on two cores, and nearly halve the speed.
-So the lanes get the cores, and BLAS one thread. The commands say so in the environment before NumPy loads; a
-program that has NumPy already needs threadpoolctl for it. NumPy and SciPy may each carry a BLAS, with its own
-pool of threads.
+So Python's threads get the cores, and BLAS one thread. The commands say so in the environment before NumPy
+loads, which is why nothing here imports it; a program that has NumPy already needs threadpoolctl for it.
+SciPy may carry a BLAS of its own, which nothing here calls.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import warnings
 from collections.abc import Iterator
 
-# Kept in step with npformer.cli, which must set them before anything here can be imported.
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -34,14 +33,12 @@ def one_blas_thread() -> Iterator[None]:
         import threadpoolctl
     except ImportError:
         warnings.warn(
-            "BLAS may use several threads, which slows down training and can change its last bits: set "
+            "BLAS may use several threads, which slows down Python's and can change the last bits: set "
             "OPENBLAS_NUM_THREADS=1, or install threadpoolctl (npformer[speed])",
             RuntimeWarning,
             stacklevel=3,
         )
         yield
         return
-    import scipy.linalg  # noqa: F401 - a pool can be limited once its library is loaded
-
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         yield

@@ -1,0 +1,240 @@
+"""Inference on many sequences of different lengths: little padding, every core, nothing kept for a backward.
+
+    order         longest first
+    micro-batch   neighbours in that order, padded to the longest among them alone: at most 1,024 tokens
+    threads       take micro-batches; the results come back in the caller's order
+
+Which sequences share a micro-batch depends on their lengths alone, so the bits are the same on one thread and
+on many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from .._threads import available_cores, one_blas_thread
+from .parameters import Array
+
+Pooling = Literal["mean", "cls", "pooler"]
+POOLINGS = ("mean", "cls", "pooler", None)
+MICRO_TOKENS = 1024
+OVERHEAD = 16  # what a micro-batch costs besides, in tokens
+QUARTER = 4
+LEAST = 128  # tokens that are always allowed; smaller products are slow
+
+
+@overload
+def encode(
+    model: Any,
+    sequences: Sequence[npt.ArrayLike],
+    *,
+    pooling: None,
+    segment_ids: Sequence[npt.ArrayLike] | None = None,
+    normalize: bool = False,
+    threads: int | None = None,
+    micro_tokens: int = MICRO_TOKENS,
+) -> list[Array]: ...
+
+
+@overload
+def encode(
+    model: Any,
+    sequences: Sequence[npt.ArrayLike],
+    *,
+    pooling: Pooling = "mean",
+    segment_ids: Sequence[npt.ArrayLike] | None = None,
+    normalize: bool = False,
+    threads: int | None = None,
+    micro_tokens: int = MICRO_TOKENS,
+) -> Array: ...
+
+
+def encode(
+    model: Any,
+    sequences: Sequence[npt.ArrayLike],
+    *,
+    pooling: Pooling | None = "mean",
+    segment_ids: Sequence[npt.ArrayLike] | None = None,
+    normalize: bool = False,
+    threads: int | None = None,
+    micro_tokens: int = MICRO_TOKENS,
+) -> Array | list[Array]:
+    """Encode sequences of any lengths: a vector for each, or a vector for each token.
+
+    Parameters
+    ----------
+    model : Encoder
+    sequences : sequence of array_like of int, n of them, each of shape (T_i,)
+        Token ids without padding, e.g. ``[tokenizer.encode(text).ids for text in texts]``.
+    pooling : {"mean", "cls", "pooler", None}
+        The mean of the outputs of all tokens; the first token's output; the model's pooler on that; or None:
+        the outputs of all tokens as they are.
+    segment_ids : sequence of array_like of int, each as long as its sequence, optional
+        Default: all 0.
+    normalize : bool
+        Scale every vector to length 1, so that products are cosines.
+    threads : int, optional
+        Default: as many as there are cores. The result does not depend on it.
+    micro_tokens : int
+        At most so many tokens, padding included, are worked on at a time by a thread.
+
+    Returns
+    -------
+    ndarray, shape (n, d_model), or with ``pooling=None`` a list of n ndarrays, shape (T_i, d_model)
+        In the order of `sequences`; to rounding what `Encoder.forward` gives for them padded, with a mask.
+
+    Raises
+    ------
+    ValueError
+        If a sequence is empty, too long for the model, or has an id out of range (naming it by its place);
+        if `pooling` is unknown or the model has no pooler; if `threads` or `micro_tokens` is below 1.
+    TypeError
+        If a sequence does not hold integers.
+
+    References
+    ----------
+    Reimers, Gurevych: Sentence-BERT, arXiv:1908.10084, section 3 (pooling).
+
+    Examples
+    --------
+    >>> from npformer.models import Encoder, EncoderConfig
+    >>> config = EncoderConfig(vocab_size=30, d_model=8, n_heads=2, d_ff=16, n_layers=2, max_positions=10)
+    >>> model = Encoder(config)
+    >>> encode(model, [[1, 5, 2], [1, 7, 9, 4, 2]]).shape
+    (2, 8)
+    >>> [hidden.shape for hidden in encode(model, [[1, 5, 2], [1, 7, 9, 4, 2]], pooling=None)]
+    [(3, 8), (5, 8)]
+    """
+    if pooling not in POOLINGS:
+        expected = ", ".join(map(repr, POOLINGS))
+        raise ValueError(f"encode: pooling: expected one of {expected}, got {pooling!r}")
+    if pooling == "pooler" and not model.config.pooler:
+        raise ValueError("encode: pooling: expected a model with a pooler for 'pooler', got one without")
+    threads = available_cores() if threads is None else threads
+    for name, value in (("threads", threads), ("micro_tokens", micro_tokens)):
+        if value < 1:
+            raise ValueError(f"encode: {name}: expected at least 1, got {value}")
+    ids = _checked("sequences", sequences, model.config.vocab_size, model.config.max_positions)
+    segments = None
+    if segment_ids is not None:
+        segments = _checked("segment_ids", segment_ids, model.config.n_segments, model.config.max_positions)
+        if [s.size for s in segments] != [i.size for i in ids]:
+            raise ValueError("encode: segment_ids: expected the lengths of the sequences, got others")
+
+    results: list[Any] = [None] * len(ids)
+
+    def work(places: Array) -> None:
+        lengths = np.array([ids[i].size for i in places])
+        mask = np.arange(lengths.max()) < lengths[:, None]  # (b, T)
+        of_piece = _padded([ids[i] for i in places], mask)
+        segments_of_piece = None if segments is None else _padded([segments[i] for i in places], mask)
+        vectors = _vectors(model, of_piece, segments_of_piece, mask, pooling)
+        if normalize:
+            norms = [np.linalg.norm(v, axis=-1, keepdims=True) for v in vectors]
+            vectors = [v / np.where(norm == 0, 1, norm) for v, norm in zip(vectors, norms, strict=True)]
+        for i, v in zip(places, vectors, strict=True):
+            results[i] = v
+
+    pieces = cut_by_length(np.array([i.size for i in ids], np.intp), micro_tokens)
+    with one_blas_thread():
+        if min(threads, len(pieces)) <= 1:
+            for piece in pieces:
+                work(piece)
+        else:
+            with ThreadPoolExecutor(min(threads, len(pieces)), thread_name_prefix="encode") as executor:
+                list(executor.map(work, pieces))  # raises here what a thread has raised
+    if pooling is None:
+        return results
+    return np.array(results, model.params.flat.dtype).reshape(len(ids), model.config.d_model)
+
+
+def cut_by_length(lengths: Array, micro_tokens: int = MICRO_TOKENS) -> list[Array]:
+    """Cut sequences into micro-batches with the least padding.
+
+        cost of a micro-batch = sequences in it · the longest length among them + 16
+        best(j) = min over i of   best(i) + cost of the sequences i .. j - 1,      longest first
+
+    Parameters
+    ----------
+    lengths : ndarray of int, shape (n,)
+    micro_tokens : int
+        The most tokens of a micro-batch, padding included, unless a single sequence has more. Where there are
+        few in all, a micro-batch has at most a quarter of them, so that two or four threads have work.
+
+    Returns
+    -------
+    list of ndarray of int
+        The places of the sequences in each micro-batch; the largest first, so that the threads finish
+        together.
+
+    Examples
+    --------
+    >>> [piece.tolist() for piece in cut_by_length(np.array([3, 500, 4, 490, 510]), 1024)]
+    [[4], [1], [3], [2, 0]]
+    """
+    most = min(micro_tokens, max(-(-int(lengths.sum()) // QUARTER), LEAST))
+    order = np.argsort(-lengths, kind="stable")
+    descending = lengths[order]
+    n = len(order)
+    best, start = np.zeros(n + 1, np.intp), np.zeros(n + 1, np.intp)
+    for j in range(1, n + 1):
+        rows = np.arange(max(most // descending[j - 1], 1), 0, -1)  # the micro-batch that ends before j
+        rows = rows[rows <= j]
+        tokens = rows * descending[j - rows]
+        fits = (tokens <= most) | (rows == 1)
+        cost = (best[j - rows] + tokens)[fits] + OVERHEAD
+        best[j], start[j] = cost.min(), j - rows[fits][cost.argmin()]
+    pieces, j = [], n
+    while j > 0:
+        pieces.append(order[start[j] : j])
+        j = start[j]
+    return sorted(pieces, key=lambda piece: -len(piece) * int(lengths[piece[0]]))
+
+
+def _padded(rows: list[Array], mask: Array) -> Array:
+    ids = np.zeros(mask.shape, np.intp)
+    ids[mask] = np.concatenate(rows)
+    return ids
+
+
+def _vectors(
+    model: Any, ids: Array, segment_ids: Array | None, mask: Array, pooling: str | None
+) -> list[Array]:
+    """Return what is asked for of each sequence, as arrays of their own."""
+    if pooling in ("cls", "pooler"):
+        first = np.arange(len(ids)) * ids.shape[1]  # the last layer then works for these positions alone
+        pooled, _ = model.forward(ids, segment_ids=segment_ids, mask=mask, at=first, keep=False)
+        if pooling == "pooler":
+            pooled, _ = model.pooler.forward(model.params, pooled, False)
+        return list(pooled)
+    hidden, _ = model.forward(ids, segment_ids=segment_ids, mask=mask, keep=False)  # (b, T, d_model)
+    lengths = mask.sum(axis=1)
+    if pooling == "mean":
+        weights = (mask / lengths[:, None]).astype(hidden.dtype)
+        return list((weights[:, None, :] @ hidden)[:, 0])
+    return [row[:n].copy() for row, n in zip(hidden, lengths, strict=True)]
+
+
+def _checked(argument: str, sequences: Sequence[npt.ArrayLike], upper: int, longest: int) -> list[Array]:
+    checked = []
+    for i, values in enumerate(sequences):
+        array, which = np.asarray(values), f"encode: {argument}[{i}]"
+        if array.ndim != 1:
+            raise ValueError(f"{which}: expected one axis of tokens, got shape {array.shape}")
+        if array.size == 0:
+            raise ValueError(f"{which}: expected at least one token, got none")
+        if array.dtype.kind not in "iu":
+            raise TypeError(f"{which}: expected integers, got dtype {array.dtype}")
+        if array.size > longest:
+            raise ValueError(f"{which}: expected at most max_positions = {longest} tokens, got {array.size}")
+        low, high = int(array.min()), int(array.max())
+        if low < 0 or high >= upper:
+            got = low if low < 0 else high
+            raise ValueError(f"{which}: expected integers in [0, {upper}), got {got}")
+        checked.append(array.astype(np.intp, copy=False))
+    return checked
