@@ -1,6 +1,6 @@
 """One peer in a process of its own: says what it is, then makes one training step whenever it is asked.
 
-Started by ../training_step.py. One JSON object a line: in comes {"step": number}, out goes
+Started by ../training_step.py and ../layer_peers.py. One JSON object a line: in comes {"step": number}, out goes
 {"seconds", "loss", "others"}, the last of them the processor time of other processes; the first line out says
 what the peer is, or {"missing": what}; the answer to {"stop": true} is the peak memory and the
 norm of the weights.
@@ -30,6 +30,13 @@ PEERS = {  # name: (module, keywords of its Peer)
     "huggingface": ("by_huggingface", {}),
     "products": ("by_products", {}),
 }
+LAYER_PEERS = {  # of one layer alone: started by ../layer_peers.py
+    "layer-npformer": ("layer_by_npformer", {}),
+    "layer-torch": ("layer_by_torch", {}),
+    "layer-autograd": ("layer_by_autograd", {}),
+    "layer-pydynet": ("layer_by_pydynet", {}),
+    "layer-neuralnetlib": ("layer_by_neuralnetlib", {}),
+}
 
 
 def main(peer: str, sizes: str, threads: int, dropout: float) -> None:
@@ -40,7 +47,7 @@ def main(peer: str, sizes: str, threads: int, dropout: float) -> None:
     def answer(**values: object) -> None:
         answers.write(json.dumps(values) + "\n")
 
-    module, keywords = PEERS[peer]
+    module, keywords = {**PEERS, **LAYER_PEERS}[peer]
     try:
         peer_module = importlib.import_module(module)
         import workload
