@@ -1,7 +1,7 @@
-"""How much work a training step is, by formula: FLOPs of its matrix products, parameters, bytes that are kept.
+"""How much work a training step is, by formula: FLOPs of its products, parameters, bytes that are kept.
 
-What is counted is the encoder of peers/workload.py as npformer runs it: the last layer's position-wise part and
-the head at the n targets alone. A product of (a, b) and (b, c) is 2 a b c FLOP; its backward is two such
+What is counted is the encoder of peers/workload.py as npformer runs it: the last layer's position-wise part
+and the head at the n targets alone. A product of (a, b) and (b, c) is 2 a b c FLOP; its backward is two such
 products. Element-wise work is not counted.
 """
 
@@ -42,9 +42,10 @@ def parameters(s: Sizes) -> int:
 def kept_bytes(s: Sizes, lanes: int, tokens_of_micro_batch: int) -> float:
     """Bytes a step has to hold: weights, two moments, a gradient a lane; what one backward a lane needs.
 
-    A layer keeps for each token its input, q, k, v, the context, both normalised sums, the first norm's output
-    (8 d), the activation and its slope (2 d_ff), and the weights of attention (h T); the head keeps the
-    probabilities and makes their gradient (2 V a target). The last layer's part at the targets is counted so.
+    A layer keeps for each token its input, q, k, v, the context, both normalised sums, the first norm's
+    output (8 d), the activation and its slope (2 d_ff), and the weights of attention (h T); the head keeps
+    the probabilities and makes their gradient (2 V a target). What the last layer does at the targets alone
+    is counted for them alone.
     """
     vectors = parameters(s) * (3 + lanes)
     tokens = tokens_of_micro_batch

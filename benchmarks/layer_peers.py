@@ -123,8 +123,8 @@ def main(argv: list[str] | None = None) -> int:
     for name, f in found.items():
         print(
             f"| {DESCRIPTIONS[name]} | {f['median_ms']:.1f} | {f['fastest_ms']:.1f} "
-            f"| {f['ratio_of_medians']:.2f} | {f['peak_mb']:.0f} | {' and '.join(f['dtypes'])} | {f['output_off']:.0e} "
-            f"| {f['worst_gradient_off']:.0e} ({f['worst_gradient']}) |"
+            f"| {f['ratio_of_medians']:.2f} | {f['peak_mb']:.0f} | {' and '.join(f['dtypes'])} "
+            f"| {f['output_off']:.0e} | {f['worst_gradient_off']:.0e} ({f['worst_gradient']}) |"
         )
     for name, why in missing.items():
         print(f"| {DESCRIPTIONS[name]} | not measured: {why} | | | | | | |")
@@ -136,7 +136,7 @@ def main(argv: list[str] | None = None) -> int:
         print(complaint)
     busy = max(f["others_busy_cores"] for f in found.values())
     if busy > BUSY:
-        print(f"Other processes kept up to {busy:.1f} cores busy meanwhile: measure again on an idle machine.")
+        print(f"Other processes kept up to {busy:.1f} cores busy: measure again on an idle machine.")
     control = found["layer-npformer again"]["median_ms"] / found["layer-npformer"]["median_ms"]
     print(f"A/A control: npformer again / npformer = {control:.3f}; such differences mean nothing.")
     return 1 if complaints else 0

@@ -2,11 +2,11 @@
 
     python benchmarks/scaling.py
 
-prints a Markdown table for each axis. Every point is a process of its own, so that its peak memory is its own.
-Below each table are the exponents: the slopes of least-squares lines through the logarithms of size and time
-(or of size and memory above what the process had before the model), over all points and over their upper half,
-beside the slopes of the same lines through the formulas of counts.py. A step that were nothing but its matrix
-products at one rate would have the formula's exponent. One thread, unless the axis is the threads.
+prints a Markdown table for each axis. Every point is a process of its own, so that its peak memory is its
+own. Below each table are the exponents: the slopes of least-squares lines through the logarithms of size and
+time (or of size and memory above what the process had before the model), over all points and over their upper
+half, beside the slopes of the same lines through the formulas of counts.py. A step that were nothing but its
+matrix products at one rate would have the formula's exponent. One thread, unless the axis is the threads.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ def measure(point: Point) -> dict[str, float]:
     environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         environment[variable] = "1"  # its threads are Python's, each with one of BLAS
-    command = [sys.executable, str(Path(__file__).resolve()), "--point", json.dumps([*point.s, point.threads])]
+    command = [sys.executable, str(Path(__file__).resolve()), "--point"]
+    command.append(json.dumps([*point.s, point.threads]))
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
     if done.returncode:
         raise SystemExit(f"{point}: the process ended with status {done.returncode}; its error is above")
@@ -193,7 +194,8 @@ def markdown(result: dict[str, Any]) -> str:
         formula = row["start_mb"] + row["formula_mb"]
         lines.append(
             f"| {row[result['axis']]:,} | {1e3 * row['seconds']:.1f} | {1e3 * row['fastest']:.1f} "
-            f"| {row['gflop']:.2f} | {row['gflop'] / row['seconds']:.0f} | {row['peak_mb']:.0f} | {formula:.0f} |"
+            f"| {row['gflop']:.2f} | {row['gflop'] / row['seconds']:.0f} "
+            f"| {row['peak_mb']:.0f} | {formula:.0f} |"
         )
     lines.append("")
     if "all" in result:
@@ -276,14 +278,14 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(results, indent=1))
     else:
         s = SIZES["tiny"] if arguments.short else BASE
-        print("One training step of npformer, float32, one thread unless said, no dropout. Unless the axis says")
-        print(f"otherwise: {s.L} layers, d {s.d}, {s.h} heads, d_ff {s.d_ff}, V {s.V}, T {s.T}, B {s.B}.")
+        print("One training step of npformer, float32, one thread unless said, no dropout. Unless the axis")
+        print(f"says otherwise {s.L} layers, d {s.d}, {s.h} heads, d_ff {s.d_ff}, V {s.V}, T {s.T}, B {s.B}.")
         print(f"{processor()}, {os.cpu_count()} cores visible, Python {platform.python_version()}.\n")
         for result in results:
             print(markdown(result))
         busy = statistics.fmean(figure["others_busy_cores"] for figure in measured.values())
         if busy > BUSY:
-            print(f"Other processes kept {busy:.1f} cores busy on average: measure again on an idle machine.\n")
+            print(f"Other processes kept {busy:.1f} cores busy: measure again on an idle machine.\n")
     if arguments.plot:
         print(plot(results, arguments.plot), file=sys.stderr if arguments.json else sys.stdout)
     return 0

@@ -27,9 +27,12 @@ def one_layer(s: Sizes) -> Sizes:
 def make_weights(s: Sizes) -> dict[str, np.ndarray]:
     """The layer's weights by npformer's names, matrices as (d_in, d_out)."""
     weights = workload.make_weights(s)
-    layer = {name.removeprefix("encoder.0."): w for name, w in weights.items() if name.startswith("encoder.0.")}
-    scale = BIG * (64 / s.d) ** 0.5
-    return {name: scale * w if name.endswith(".weight") else w for name, w in layer.items()}
+    scale, prefix = BIG * (64 / s.d) ** 0.5, "encoder.0."
+    return {
+        name.removeprefix(prefix): scale * w if name.endswith(".weight") else w
+        for name, w in weights.items()
+        if name.startswith(prefix)
+    }
 
 
 def make_arrays(s: Sizes, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
@@ -40,7 +43,7 @@ def make_arrays(s: Sizes, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
 
 
 class LayerPeer:
-    """What the peers have in common: a subclass has `run(x, dy)`, which returns y, and `gradients()` after it."""
+    """What the peers have in common; a subclass has the layer itself: `load`, `run` and `gradients`."""
 
     library = ""
 

@@ -1,8 +1,8 @@
 """One peer in a process of its own: says what it is, then makes one training step whenever it is asked.
 
-Started by ../training_step.py and ../layer_peers.py. One JSON object a line: in comes {"step": number}, out goes
-{"seconds", "loss", "others"}, the last of them the processor time of other processes; the first line out says
-what the peer is, or {"missing": what}; the answer to {"stop": true} is the peak memory and the
+Started by ../training_step.py (and ../layer_peers.py). One JSON object a line: in comes {"step": number},
+out goes {"seconds", "loss", "others"}, the last of them the processor time of other processes; the first line
+out says what the peer is, or {"missing": what}; the answer to {"stop": true} is the peak memory and the
 norm of the weights.
 """
 
