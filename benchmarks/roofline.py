@@ -255,8 +255,19 @@ def table(result: dict[str, Any], threads: int) -> str:
     return "\n".join(lines)
 
 
-# Where a label is put, in points from its point: right of it unless two would meet.
-OFFSETS: dict[str, tuple[float, float]] = {}
+# Where a label is put, in points from its point: right of it unless two would meet. The far ones get a line.
+OFFSETS = {
+    "linear d -> d": (-75, 24),
+    "linear d -> d_ff": (-18, 40),
+    "linear d -> d_ff, backward": (12, 20),
+    "linear d -> d, backward": (20, -28),
+    "linear d -> V": (-100, 8),
+    "linear d -> V, backward": (10, -52),
+    "attention, backward": (-70, -2),
+    "softmax": (-6, -3),
+    "softmax, backward": (-6, -3),
+    "gelu, backward": (0, -12),
+}
 
 
 def draw(result: dict[str, Any], path: Path) -> str:
@@ -268,9 +279,10 @@ def draw(result: dict[str, Any], path: Path) -> str:
         from matplotlib import pyplot
     except ImportError:
         return "no picture: matplotlib is not installed (pip install '.[plot]')"
-    matplotlib.rcParams["svg.hashsalt"] = "roofline"  # the same file from the same figures
+    # the same file from the same figures, with its letters as text
+    matplotlib.rcParams.update({"svg.hashsalt": "roofline", "svg.fonttype": "none"})
     figure, panel = pyplot.subplots(figsize=(10, 6.2))
-    x = np.geomspace(0.05, 400, 200)
+    x = np.geomspace(0.05, 400, 300)
     for style, (threads, roof) in zip(("-", "--"), result["roofs"].items(), strict=False):
         words = f"{threads} thread{'s' if threads > 1 else ''}"
         for kind, colour in (("memory", "tab:red"), ("cache", "tab:blue")):
@@ -285,14 +297,18 @@ def draw(result: dict[str, Any], path: Path) -> str:
         at = (row["intensity"], row["rate"] / 1e9)
         panel.plot(*at, "o", color="black", markerfacecolor="white" if backward else "black", markersize=5)
         right, up = OFFSETS.get(row["op"], (6, -3))
+        far = abs(right) + abs(up) > 20
         panel.annotate(
-            row["op"].replace(", backward", " (backward)").replace("->", "→"),
+            row["op"].removesuffix(", backward").replace("->", "→"),
             at,
             xytext=(right, up),
             textcoords="offset points",
             fontsize=8,
-            ha="right" if right < 0 else "left",
+            ha="right" if right < 0 and not far else "left",
+            arrowprops={"arrowstyle": "-", "color": "gray", "linewidth": 0.6} if far else None,
         )
+    panel.plot([], [], "o", color="black", markersize=5, label="forward")
+    panel.plot([], [], "o", color="black", markerfacecolor="white", markersize=5, label="backward")
     panel.set_xlabel("FLOP per byte that has to be moved")
     panel.set_ylabel("GFLOP/s")
     panel.set_xlim(0.07, 400)
@@ -318,6 +334,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--threads takes a number from 1 on")
     if arguments.from_json:
         result = json.loads(arguments.from_json.read_text(encoding="utf-8"))
+        result["roofs"] = {int(count): roof for count, roof in result["roofs"].items()}
     else:
         result = measure(SIZES[arguments.sizes], arguments.threads, 0.02 if arguments.short else 0.4)
     if arguments.json:
