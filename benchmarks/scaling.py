@@ -31,7 +31,7 @@ from process import cpu_of_others  # noqa: E402
 from training_step import BUSY, processor  # noqa: E402
 from workload import SIZES, Sizes  # noqa: E402
 
-STEPS, SECONDS = 5, 4.0  # a point is measured for that many steps or, from two on, that long
+STEPS, SECONDS = 5, 2.0  # a point is measured for that many steps or, from two on, that long
 BASE = SIZES["base"]
 SMALL = BASE._replace(B=8)  # one micro-batch
 
@@ -267,25 +267,27 @@ def main(argv: list[str] | None = None) -> int:
             parser.error(f"--axes: expected among {', '.join(known)}, got {unknown[0]!r}")
         axes = [axis for axis in axes if axis.letter in arguments.axes]
 
-    points = list(dict.fromkeys(point for axis in axes for point in axis.points))
-    measured = {}
-    for number, point in enumerate(points):
-        measured[point] = measure(point)
-        print(f"\rpoint {number + 1} of {len(points)}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    results = [figures(axis, measured) for axis in axes]
-    if arguments.json:
-        print(json.dumps(results, indent=1))
-    else:
+    if not arguments.json:
         s = SIZES["tiny"] if arguments.short else BASE
         print("One training step of npformer, float32, one thread unless said, no dropout. Unless the axis")
         print(f"says otherwise {s.L} layers, d {s.d}, {s.h} heads, d_ff {s.d_ff}, V {s.V}, T {s.T}, B {s.B}.")
         print(f"{processor()}, {os.cpu_count()} cores visible, Python {platform.python_version()}.\n")
-        for result in results:
-            print(markdown(result))
-        busy = statistics.fmean(figure["others_busy_cores"] for figure in measured.values())
-        if busy > BUSY:
-            print(f"Other processes kept {busy:.1f} cores busy: measure again on an idle machine.\n")
+    measured: dict[Point, dict[str, float]] = {}
+    results = []
+    for axis in axes:
+        for point in axis.points:
+            if point not in measured:  # some lie on two axes
+                print(f"\r{axis.title}: {len(measured) + 1} points", end="", file=sys.stderr, flush=True)
+                measured[point] = measure(point)
+        print(file=sys.stderr)
+        results.append(figures(axis, measured))
+        if not arguments.json:
+            print(markdown(results[-1]), flush=True)
+    busy = statistics.fmean(figure["others_busy_cores"] for figure in measured.values())
+    if arguments.json:
+        print(json.dumps(results, indent=1))
+    elif busy > BUSY:
+        print(f"Other processes kept {busy:.1f} cores busy: measure again on an idle machine.\n")
     if arguments.plot:
         print(plot(results, arguments.plot), file=sys.stderr if arguments.json else sys.stdout)
     return 0
