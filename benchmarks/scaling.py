@@ -237,6 +237,9 @@ def plot(results: list[dict[str, Any]], path: str) -> str:
         formula = [row["start_mb"] + row["formula_mb"] for row in result["rows"]]
         below.loglog(x, formula, "--", label="by formula")
         below.set_xlabel(result["axis"])
+        for panel in (above, below):
+            panel.minorticks_off()
+            panel.set_xticks(x, [str(value) for value in x], fontsize=7, rotation=60)
     panels[0, 0].set_ylabel("seconds a step")
     panels[1, 0].set_ylabel("memory, MB")
     for panel in panels[:, 0]:
