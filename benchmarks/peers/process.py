@@ -38,6 +38,13 @@ PEERS = {  # work: {name: (module, keywords of its Peer)}
         "jax": ("encoding_by_jax", {}),
         "huggingface": ("encoding_by_huggingface", {}),
     },
+    "layer": {
+        "npformer": ("layer_by_npformer", {}),
+        "torch": ("layer_by_torch", {}),
+        "autograd": ("layer_by_autograd", {}),
+        "pydynet": ("layer_by_pydynet", {}),
+        "neuralnetlib": ("layer_by_neuralnetlib", {}),
+    },
 }
 
 
@@ -57,9 +64,9 @@ def main(work: str, peer: str, sizes: str, threads: int, dropout: float) -> None
         answer(missing=str(error))
         return
     s = workload.SIZES[sizes]
-    training = work == "training"
-    worker = peer_module.Peer(s, threads, *([dropout] if training else []), **keywords)
-    make = workload.make_batch if training else workload.make_sequences
+    encoding = work == "inference"
+    worker = peer_module.Peer(s, threads, *([] if encoding else [dropout]), **keywords)
+    make = workload.make_sequences if encoding else workload.make_batch
     answer(**worker.about())
     for line in sys.stdin:
         request = json.loads(line)
@@ -70,8 +77,8 @@ def main(work: str, peer: str, sizes: str, threads: int, dropout: float) -> None
         result = worker.step(batch)
         seconds = time.perf_counter() - start
         others = cpu_of_others() - others
-        answer(seconds=seconds, result=result if training else worker.excerpt(result, batch), others=others)
-    norm = worker.norm_of_weights() if training else None
+        answer(seconds=seconds, result=worker.excerpt(result, batch) if encoding else result, others=others)
+    norm = None if encoding else worker.norm_of_weights()
     unit = 1 if sys.platform == "darwin" else 1024
     answer(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, norm_of_weights=norm)
 
