@@ -34,6 +34,12 @@ class MaskedLMBatch(NamedTuple):
     targets: Array  # (n,) the tokens that were there
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """(B, T)."""
+        B, T = self.ids.shape
+        return B, T
+
+    @property
     def n_targets(self) -> int:
         """Number of targets, by which the loss of the whole batch is divided."""
         return int(self.at.size)
