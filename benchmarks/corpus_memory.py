@@ -65,7 +65,8 @@ def watch(command: list[str]) -> tuple[float, float, float]:
 
 def main() -> None:
     """Measure each size and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--megabytes", type=float, nargs="+", default=[50, 400], help="sizes of the text")
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--json", action="store_true")
@@ -101,7 +102,7 @@ def main() -> None:
     if len(found) > 1:
         first, last = found[0], found[-1]
         growth = (last["anonymous_mb"] - first["anonymous_mb"]) / (last["text_mb"] - first["text_mb"])
-        print(f"\nanonymous memory grows by {growth:.3f} bytes for a byte of text, from the first row to the last")
+        print(f"\nfrom the first row to the last: {growth:.3f} bytes of anonymous memory for a byte of text")
 
 
 if __name__ == "__main__":

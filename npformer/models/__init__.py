@@ -3,6 +3,7 @@
 from .config import EncoderConfig
 from .encoder import Encoder, EncoderCache
 from .heads import MaskedLMHead, Pooler
+from .memory import TrainingMemory, training_memory
 from .parameters import Parameters
 from .pretrained import from_pretrained, save_pretrained
 
@@ -13,6 +14,8 @@ __all__ = [
     "MaskedLMHead",
     "Parameters",
     "Pooler",
+    "TrainingMemory",
     "from_pretrained",
     "save_pretrained",
+    "training_memory",
 ]

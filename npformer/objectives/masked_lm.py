@@ -230,9 +230,13 @@ class MaskedLM:
         )
         logits, c_head = model.mlm_head.forward(params, hidden, keep)  # (n, V): at the targets alone
         loss_sum, c_loss = cross_entropy(logits, batch.targets, reduction="sum")
-        if keep:
-            dlogits = cross_entropy_backward(np.asarray(1.0 / normalizer, logits.dtype), c_loss)
-            dhidden = model.mlm_head.backward(params, dlogits, c_head, grads)
-            model.backward(dhidden, c_model, grads)
         n_correct = int((logits.real.argmax(axis=-1) == batch.targets).sum())
+        dtype = logits.dtype
+        del logits  # (n, V) is large: none is kept longer than it is needed
+        if keep:
+            dlogits = cross_entropy_backward(np.asarray(1.0 / normalizer, dtype), c_loss)
+            del c_loss
+            dhidden = model.mlm_head.backward(params, dlogits, c_head, grads)
+            del dlogits, c_head
+            model.backward(dhidden, c_model, grads)
         return Metrics(loss_sum if np.iscomplexobj(loss_sum) else float(loss_sum), n_correct, batch.n_targets)

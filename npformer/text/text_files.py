@@ -96,7 +96,7 @@ def open_corpus(
 
 
 def pieces(path: str, piece: int = PIECE) -> Iterator[str]:
-    """Yield the text of a file in pieces of at most two times `piece` bytes.
+    """Yield the text of a file in pieces of at most two times `piece` bytes, which is at least 8.
 
     Raises
     ------
@@ -105,26 +105,25 @@ def pieces(path: str, piece: int = PIECE) -> Iterator[str]:
     """
     try:
         with open(path, "rb") as file:
-            rest, offset = b"", 0
-            while data := file.read(piece):
-                data = rest + data
+            data, offset = file.read(piece), 0
+            while following := file.read(piece):
                 stop = _cut(data)
                 yield decode_text(data[:stop], path, offset)
-                rest, offset = data[stop:], offset + stop
-            if rest:
-                yield decode_text(rest, path, offset)
+                data, offset = data[stop:] + following, offset + stop
+            if data:
+                yield decode_text(data, path, offset)
     except OSError as error:
         raise CorpusError(f"{path}: {error.strerror or error}") from error
 
 
 def _cut(data: bytes) -> int:
     """Where the last whole part of `data` ends, in its second half."""
-    # The last byte is left out: a "\r" there may be the half of a line's end.
     for end in (b"\n\n", b"\n", b"\r", b" "):
-        at = data.rfind(end, len(data) // 2, len(data) - 1)
+        # A "\r" at the very end may be the half of a line's end.
+        at = data.rfind(end, len(data) // 2, len(data) - (end == b"\r"))
         if at >= 0:
             return at + len(end)
     start = len(data) - 1  # of the last character: its first byte is not 10xxxxxx
-    while start > len(data) - 4 and start > 1 and data[start] & 0xC0 == 0x80:
+    while start > len(data) - 4 and data[start] & 0xC0 == 0x80:
         start -= 1
-    return max(start, 1)
+    return start
