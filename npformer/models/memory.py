@@ -24,6 +24,8 @@ The worst moment is one of the loss (two arrays w n V), of the decoder's backwar
 gradient of the table, w V d), or of a layer's backward: its attention (2 w h B T², with dropout 3) or its
 feed-forward block. With recomputation a layer's activations are made again for its backward, and count then.
 
+Not counted are arrays of a fixed size that an op works in piece by piece (GELU's are a few megabytes).
+
 The arrays are those of functional/ and nn/: the tests count what a forward really keeps, byte for byte, and
 compare the total with a step's measured peak.
 """

@@ -68,7 +68,7 @@ def test_parameters_are_counted(kind):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"dropout": 0.1}, {"recompute": True}, {"T": 256, "B": 2}, {"V": 9000}]
+    "changes", [{}, {"dropout": 0.1}, {"recompute": True, "B": 24}, {"T": 256, "B": 2}, {"V": 9000}]
 )
 def test_the_peak_of_a_step(changes):
     options = {"B": 8, "T": 64, "V": 1000, "dropout": 0.0, "recompute": False, **changes}
