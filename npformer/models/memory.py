@@ -161,7 +161,7 @@ def training_memory(
     >>> plain.kept["encoder.0"]["attention.P"] == 4 * 4 * 2048**2
     True
     >>> round(plain.activations / again.activations, 1)
-    4.1
+    4.4
     """
     for name, value in (("batch", batch), ("seq_len", seq_len), ("n_targets", n_targets), ("lanes", lanes)):
         if value < 1:
