@@ -48,13 +48,13 @@ def main() -> int:
     run = open_run(parser.parse_args().run)
     model, tokenizer = load_model(run.folder)
     special = set(tokenizer.special_ids)
-    trigram = TrigramWittenBell(*run.train, tokenizer.vocab_size, tokenizer.special_ids)
+    trigram = TrigramWittenBell(*run.train.rows(slice(None)), tokenizer.vocab_size, tokenizer.special_ids)
 
     hits = [0, 0]
     print(f"{'true word':<14}{'model':>7}{'trigram':>9}   sentence")
     for sentence, word in read_sentences():
         pieces = tokenizer.encode_plain(sentence.replace("[MASK]", word))
-        for part in (run.train, run.held_out):
+        for part in (run.train.rows(slice(None)), run.held_out):
             if occurs(pieces, *part, special):
                 print(f"in the run's text, so of no use: {sentence}", file=sys.stderr)
                 return 1

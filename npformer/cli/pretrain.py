@@ -31,7 +31,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "vocab_size": (int, "pieces of the tokenizer; an error if the text does not support as many"),
     "seq_len": (int, "tokens in a sequence"),
     "batch_size": (int, "sequences in a batch"),
-    "accumulate": (int, "batches in an update"),
+    "accumulate": (int, "batches in an update, made in pieces: less memory than as much more --batch-size"),
     "mask_rate": (float, "share of the tokens to predict in training"),
     "optimizer": (str, "adamw, adam or sgd"),
     "lr": (float, "highest learning rate"),
@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     if args.resume is None:
         folder, prepared, about = _prepare(args)
         run = create_run(folder, prepared, **about)
+        del prepared  # the run has files of its own
         c = run.config
         _say(
             f"{int(run.train.mask.sum()):,} tokens to train on, {run.tokenizer.vocab_size:,} pieces, "
@@ -117,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
 def _prepare(args: argparse.Namespace) -> tuple[Path, Any, dict[str, Any]]:
     """Everything that can be refused, in the order of what it costs to find out; nothing is written."""
     from .._threads import available_cores
-    from ..text import default_corpus, read_corpus
+    from ..text import TextFiles, default_corpus, open_corpus
     from ..training import DEFAULT, free_folder, prepare, preset, require_free, with_settled_steps
 
     given = {
@@ -131,8 +132,11 @@ def _prepare(args: argparse.Namespace) -> tuple[Path, Any, dict[str, Any]]:
     require_free(folder)
     if not args.text and sys.stderr.isatty():  # it takes a few seconds
         _say("reading the documentation inside this Python")
-    documents = read_corpus(args.text) if args.text else default_corpus()
-    prepared = prepare(documents, config, exact_vocab="vocab_size" in given)
+    documents = open_corpus(args.text) if args.text else default_corpus()
+    if isinstance(documents, TextFiles):
+        _say(f"{documents.size / 1e6:,.0f} MB of text: reading it twice, a piece at a time")
+    beside = next(parent for parent in folder.absolute().parents if parent.is_dir())
+    prepared = prepare(documents, config, exact_vocab="vocab_size" in given, scratch=beside)
     for line in prepared.warnings:
         _say(f"warning: {line}")
     prepared = with_settled_steps(prepared, available_cores() if args.threads is None else args.threads)

@@ -4,6 +4,7 @@ from .config import EncoderConfig
 from .encoder import Encoder, EncoderCache
 from .heads import MaskedLMHead, Pooler
 from .inference import encode
+from .memory import TrainingMemory, training_memory
 from .parameters import Parameters
 from .pretrained import from_pretrained, save_pretrained
 
@@ -14,7 +15,9 @@ __all__ = [
     "MaskedLMHead",
     "Parameters",
     "Pooler",
+    "TrainingMemory",
     "encode",
     "from_pretrained",
     "save_pretrained",
+    "training_memory",
 ]

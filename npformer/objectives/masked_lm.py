@@ -34,6 +34,12 @@ class MaskedLMBatch(NamedTuple):
     targets: Array  # (n,) the tokens that were there
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """(B, T)."""
+        B, T = self.ids.shape
+        return B, T
+
+    @property
     def n_targets(self) -> int:
         """Number of targets, by which the loss of the whole batch is divided."""
         return int(self.at.size)
@@ -226,10 +232,11 @@ class MaskedLM:
         loss_sum, c_loss = cross_entropy(logits, batch.targets, reduction="sum")
         n_correct = int((logits.real.argmax(axis=-1) == batch.targets).sum())
         dtype = logits.dtype
-        del logits  # (n, V) arrays are the largest there are, and the backward makes another
+        del logits  # (n, V) is large: none is kept longer than it is needed
         if keep:
             dlogits = cross_entropy_backward(np.asarray(1.0 / normalizer, dtype), c_loss)
             del c_loss
             dhidden = model.mlm_head.backward(params, dlogits, c_head, grads)
+            del dlogits, c_head
             model.backward(dhidden, c_model, grads)
         return Metrics(loss_sum if np.iscomplexobj(loss_sum) else float(loss_sum), n_correct, batch.n_targets)

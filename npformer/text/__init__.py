@@ -8,6 +8,7 @@ from .default_corpus import default_corpus
 from .errors import CorpusError
 from .packing import Packed, pack
 from .split import split_corpus
+from .text_files import TextFiles, open_corpus
 from .wordpiece import Encoding, WordPieceTokenizer
 
 __all__ = [
@@ -15,8 +16,10 @@ __all__ = [
     "Document",
     "Encoding",
     "Packed",
+    "TextFiles",
     "WordPieceTokenizer",
     "default_corpus",
+    "open_corpus",
     "pack",
     "read_corpus",
     "split_corpus",

@@ -60,10 +60,11 @@ def read_corpus(sources: str | Path | Sequence[str | Path]) -> list[Document]:
     for source in map(str, sources):
         if source == STDIN:
             if STDIN not in seen:
-                documents.append(Document("<stdin>", _required(_read_stdin(), "<stdin>", "standard input")))
+                text = require_text(_read_stdin(), "<stdin>", "standard input")
+                documents.append(Document("<stdin>", text))
             seen.add(STDIN)
             continue
-        named, files = _files_of(source)
+        named, files = files_of(source)
         texts = 0
         for path in files:
             key = os.path.realpath(path)
@@ -73,7 +74,7 @@ def read_corpus(sources: str | Path | Sequence[str | Path]) -> list[Document]:
             seen.add(key)
             text = decode_text(_read(path), path)
             if named:
-                _required(text, path, "the file")
+                require_text(text, path, "the file")
             if text.strip():
                 texts += 1
                 documents.append(Document(path, text))
@@ -82,8 +83,8 @@ def read_corpus(sources: str | Path | Sequence[str | Path]) -> list[Document]:
     return documents
 
 
-def _files_of(source: str) -> tuple[bool, list[str]]:
-    """The files that `source` means, and whether it names one itself."""
+def files_of(source: str) -> tuple[bool, list[str]]:
+    """Return whether `source` names a file itself, and the files that it means."""
     if os.path.isdir(source):
         files = sorted(_walk(source), key=_parts)
         if not files:
@@ -132,7 +133,8 @@ def _read_stdin() -> str:
     return decode_text(sys.stdin.buffer.read(), "<stdin>")
 
 
-def _required(text: str, name: str, what: str) -> str:
+def require_text(text: str, name: str, what: str) -> str:
+    """Return `text`; raise CorpusError if it is empty or blank."""
     if not text:
         raise CorpusError(f"{name}: {what} is empty")
     if not text.strip():
@@ -140,7 +142,7 @@ def _required(text: str, name: str, what: str) -> str:
     return text
 
 
-def decode_text(data: bytes, name: str) -> str:
+def decode_text(data: bytes, name: str, offset: int = 0) -> str:
     """The text of a file's bytes: UTF-8, without a byte-order mark, its line ends newlines.
 
     Parameters
@@ -148,6 +150,8 @@ def decode_text(data: bytes, name: str) -> str:
     data : bytes
     name : str
         What an error calls it.
+    offset : int
+        Where in the file the bytes begin.
 
     Raises
     ------
@@ -163,17 +167,19 @@ def decode_text(data: bytes, name: str) -> str:
     ...
     npformer.text.errors.CorpusError: menu.txt: not UTF-8: byte 0xe9 at offset 3
     """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    if not offset and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise CorpusError(f"{name}: UTF-16 or UTF-32 text, expected UTF-8")
     nul = data.find(0)
     if nul >= 0:
-        raise CorpusError(f"{name}: a binary file (byte 0x00 at offset {nul}), expected UTF-8 text")
+        raise CorpusError(f"{name}: a binary file (byte 0x00 at offset {offset + nul}), expected UTF-8 text")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         at = error.start
-        raise CorpusError(f"{name}: not UTF-8: byte 0x{data[at]:02x} at offset {at}") from None
+        raise CorpusError(f"{name}: not UTF-8: byte 0x{data[at]:02x} at offset {offset + at}") from None
     controls = sum(map(data.count, (bytes([code]) for code in (*range(1, 9), *range(14, 32), 127))))
     if 10 * controls > len(data):
         raise CorpusError(f"{name}: a binary file ({controls} control characters), expected UTF-8 text")
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    if not offset:
+        text = text.removeprefix("\ufeff")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -24,13 +24,30 @@ from .wordpiece import WordPieceTokenizer
 Array = npt.NDArray[Any]
 
 SLACK = 8  # at most 1 / SLACK of a sequence is left empty for the sake of a whole sentence
+MOST_SEEN = 200_000  # words whose pieces are remembered; a large corpus has no end of them
 
 
 class Packed(NamedTuple):
-    """Sequences of token ids, and which of them are tokens."""
+    """Sequences of token ids, and which of them are tokens: in memory, or in a file (packed_file.py)."""
 
-    ids: Array  # (N, T) int32, padded with the tokenizer's pad_id
-    mask: Array  # (N, T) bool, True = a real token
+    ids: Any  # (N, T) integers, padded with the tokenizer's pad_id; int32 in memory
+    mask: Any  # (N, T) bool, True = a real token; of a file a `PaddingMask`
+
+    def rows(self, chosen: Any) -> Packed:
+        """Return the sequences `chosen` (indices or a slice) in memory: of a file, they alone are read."""
+        return Packed(self.ids[chosen].astype(np.int32, copy=False), self.mask[chosen])
+
+    def evenly_spaced(self, tokens: int) -> Packed:
+        """Return sequences of at most `tokens` places in all, evenly spaced; all of them if they are no more.
+
+        Examples
+        --------
+        >>> packed = Packed(np.arange(20).reshape(5, 4), np.ones((5, 4), dtype=bool))
+        >>> packed.evenly_spaced(13).ids[:, 0]
+        array([ 0,  8, 16], dtype=int32)
+        """
+        n, most = len(self.ids), max(1, tokens // self.ids.shape[1])
+        return self.rows(slice(None) if n <= most else np.linspace(0, n - 1, most).astype(np.intp))
 
 
 def pack(documents: Iterable[Document], tokenizer: WordPieceTokenizer, seq_len: int) -> Packed:
@@ -62,19 +79,31 @@ def pack(documents: Iterable[Document], tokenizer: WordPieceTokenizer, seq_len: 
     array([[2, 6, 7, 7, 5, 6, 7, 5, 3, 0],
            [2, 6, 7, 7, 7, 5, 3, 0, 0, 0]], dtype=int32)
     """
+    rows = [np.array(row, dtype=np.int32) for row in filled_rows(documents, tokenizer, seq_len)]
+    packed = np.full((len(rows), seq_len), tokenizer.pad_id, dtype=np.int32)
+    mask = np.zeros((len(rows), seq_len), dtype=np.bool_)
+    for i, filled in enumerate(rows):
+        packed[i, : len(filled)] = filled
+        mask[i, : len(filled)] = True
+    return Packed(packed, mask)
+
+
+def filled_rows(
+    documents: Iterable[Document], tokenizer: WordPieceTokenizer, seq_len: int
+) -> Iterator[list[int]]:
+    """Yield what `pack` fills its sequences with, one after another, without the padding.
+
+    Of the documents, only the one at hand is looked at.
+    """
     if isinstance(seq_len, bool) or not isinstance(seq_len, (int, np.integer)) or seq_len < 3:
         raise ValueError(f"pack: seq_len: expected an integer of at least 3, got {seq_len!r}")
     seen: dict[str, list[int]] = {}
     continues = [piece.startswith(PREFIX) for piece in tokenizer.vocab]
     slack = seq_len // SLACK
-    rows: list[Array] = []
     row = [tokenizer.cls_id]
 
-    def finish() -> None:
-        if row[-1] != tokenizer.sep_id:
-            row.append(tokenizer.sep_id)
-        rows.append(np.array(row, dtype=np.int32))
-        row[:] = [tokenizer.cls_id]
+    def finished() -> list[int]:
+        return row if row[-1] == tokenizer.sep_id else [*row, tokenizer.sep_id]
 
     for document in documents:
         for ids in _sentence_ids(document.text, tokenizer, seq_len - 2, seen):
@@ -88,18 +117,14 @@ def pack(documents: Iterable[Document], tokenizer: WordPieceTokenizer, seq_len: 
                     stop = start + space - _torn(ids, start + space, min(slack, space - 1), continues)
                     row += ids[start:stop]
                     start = stop
-                finish()
+                yield finished()
+                row = [tokenizer.cls_id]
+        if len(seen) > MOST_SEEN:
+            seen.clear()
         if len(row) > 1 and row[-1] != tokenizer.sep_id:
             row.append(tokenizer.sep_id)
     if len(row) > 1:
-        finish()
-
-    packed = np.full((len(rows), seq_len), tokenizer.pad_id, dtype=np.int32)
-    mask = np.zeros((len(rows), seq_len), dtype=np.bool_)
-    for i, filled in enumerate(rows):
-        packed[i, : len(filled)] = filled
-        mask[i, : len(filled)] = True
-    return Packed(packed, mask)
+        yield finished()
 
 
 def _sentence_ids(

@@ -64,7 +64,7 @@ def split_corpus(
         (i, block)
         for i, document in enumerate(documents)
         if document.text.strip()
-        for block in _blocks(document.text, min(LARGEST_BLOCK, total // 200), total // 5)
+        for block in blocks_of_text(document.text, min(LARGEST_BLOCK, total // 200), total // 5)
     ]
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(blocks))
@@ -76,15 +76,15 @@ def split_corpus(
         drawn.add(j)
         size += len(blocks[j][1])
     train, held = _join(documents, blocks, drawn)  # 3
-    in_training = {line for document in train for line in _stripped_lines(document.text)}
-    held = [Document(name, _without(text, in_training)) for name, text in held]  # 4
-    train, held = _not_blank(train), _not_blank(held)
+    in_training = {line for document in train for line in stripped_lines(document.text)}
+    held = [Document(name, without(text, in_training)) for name, text in held]  # 4
+    train, held = not_blank(train), not_blank(held)
     if not held:  # little text, or much repetition: hold out one line, wherever it stands
         train, held = _hold_out_one_line(documents, rng)
     return train, held
 
 
-def _blocks(text: str, limit: int, longest_line: int) -> list[str]:
+def blocks_of_text(text: str, limit: int, longest_line: int) -> list[str]:
     """Slices of `text`, none blank, as long as `limit` allows; longer where nothing parts them."""
     units: list[str] = []
     for paragraph in paragraphs(text):
@@ -115,24 +115,27 @@ def _join(
     return sides
 
 
-def _stripped_lines(text: str) -> Iterator[str]:
+def stripped_lines(text: str) -> Iterator[str]:
+    """The lines that are not blank, without white space around them."""
     return (line.strip() for line in text.splitlines() if line.strip())
 
 
-def _without(text: str, unwanted: set[str]) -> str:
+def without(text: str, unwanted: set[str]) -> str:
+    """`text` without the lines that, stripped, are among the unwanted."""
     return "".join(line for line in lines(text) if line.strip() not in unwanted)
 
 
-def _not_blank(documents: list[Document]) -> list[Document]:
+def not_blank(documents: list[Document]) -> list[Document]:
+    """The documents that are not blank."""
     return [document for document in documents if document.text.strip()]
 
 
 def _hold_out_one_line(
     documents: Sequence[Document], rng: np.random.Generator
 ) -> tuple[list[Document], list[Document]]:
-    names = {line: name for name, text in documents for line in _stripped_lines(text)}
+    names = {line: name for name, text in documents for line in stripped_lines(text)}
     if len(names) < 2:
         raise CorpusError("too little text to hold a part of it out: expected at least two different lines")
     line = sorted(names)[int(rng.integers(len(names)))]
-    train = [Document(name, _without(text, {line})) for name, text in documents]
-    return _not_blank(train), [Document(names[line], line + "\n")]
+    train = [Document(name, without(text, {line})) for name, text in documents]
+    return not_blank(train), [Document(names[line], line + "\n")]

@@ -39,7 +39,8 @@ class RunConfig:
     vocab_size, cased
         Of the tokenizer; the run's vocabulary is smaller where the text supports no more.
     seq_len, batch_size, accumulate : int
-        Tokens in a sequence; sequences in a step: batch_size · accumulate.
+        Tokens in a sequence; sequences in a step: batch_size · accumulate. With `accumulate` above 1 a step's
+        batch is made in pieces as they are needed (parts.py): less memory, the same bits.
     mask_rate : float
         Share of the tokens that are targets in training. (Evaluation has its own, 15 %.)
     optimizer : {"adamw", "adam", "sgd"}

@@ -28,11 +28,15 @@ Array = npt.NDArray[Any]
 OFFSETS = (1, -1, 2, -2)
 POWER = 0.75  # of the counts of the company: a rare companion says less than its pmi claims
 MORE = 32  # columns of the random projection beyond d
+COUNTED = 1 << 22  # tokens: more of them would hardly move a vector
+ROWS = 1 << 13  # sequences counted at once
 ITERATIONS = 4  # of the subspace iteration: the row of singular values is long and flat
 
 
 def cooccurrence_embeddings(train: Packed, vocab_size: int, d_model: int, rng: np.random.Generator) -> Array:
     """Return an embedding for each piece that the text has company for.
+
+    Of more than `COUNTED` tokens, that many are counted, in sequences evenly spaced.
 
     Parameters
     ----------
@@ -53,6 +57,7 @@ def cooccurrence_embeddings(train: Packed, vocab_size: int, d_model: int, rng: n
     >>> (rows @ rows[7] / 4).round(2)[[7, 8]]  # the cosines
     array([1., 1.])
     """
+    train = train.evenly_spaced(COUNTED)
     pmi = sparse.hstack([_positive_pmi(_counts(train, o, vocab_size)) for o in OFFSETS]).tocsr()
     d = min(d_model, vocab_size)
     rows = np.zeros((vocab_size, d_model))
@@ -73,10 +78,14 @@ def _counts(train: Packed, offset: int, V: int) -> Any:
     T = train.ids.shape[1]
     here = slice(max(0, -offset), T - max(0, offset))
     there = slice(max(0, offset), T - max(0, -offset))
-    both = train.mask[:, here] & train.mask[:, there]
-    a, b = train.ids[:, here][both], train.ids[:, there][both]
-    ones = sparse.coo_matrix((np.ones(a.size), (a, b)), shape=(V, V))
-    return ones.tocsr().tocoo()  # csr adds the repeats up
+    counts = sparse.csr_matrix((V, V))
+    for start in range(0, len(train.ids), ROWS):
+        ids, mask = train.rows(slice(start, start + ROWS))
+        both = mask[:, here] & mask[:, there]
+        a, b = ids[:, here][both], ids[:, there][both]
+        ones = sparse.coo_matrix((np.ones(a.size), (a, b)), shape=(V, V))
+        counts = counts + ones.tocsr()  # csr adds the repeats up
+    return counts.tocoo()
 
 
 def _positive_pmi(counts: Any) -> Any:

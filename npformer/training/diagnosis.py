@@ -39,7 +39,7 @@ def find_not_finite(
         A block of the forward in the order of computation, else the loss, else the parameter whose
         gradient comes first in the backward. A parameter that is not finite itself is named with its block.
     """
-    B, T = batch.ids.shape
+    B, T = batch.shape
     pieces = micro_batches(0, B, T, micro_tokens or tokens_at_once(model.config.d_model))
     bad = [name for name, value in model.params.items() if not np.isfinite(value).all()]
     grads = model.params.zeros_like()

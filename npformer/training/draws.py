@@ -33,9 +33,11 @@ def generator(seed: int, purpose: int, *key: int) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(purpose, *key))))
 
 
-def of_sequences(seed: int, purpose: int, step: int, n: int) -> list[np.random.Generator]:
-    """Return a Generator for each of the `n` sequences of a step's batch."""
-    return [generator(seed, purpose, step, sequence) for sequence in range(n)]
+def of_sequences(
+    seed: int, purpose: int, step: int, n: int, start: int = 0
+) -> list[np.random.Generator]:
+    """Return a Generator for each of `n` sequences of a step's batch, the first of which is `start`."""
+    return [generator(seed, purpose, step, sequence) for sequence in range(start, start + n)]
 
 
 def sequences_of_step(seed: int, step: int, batch_size: int, n_sequences: int) -> Array:
@@ -65,9 +67,12 @@ def sequences_of_step(seed: int, step: int, batch_size: int, n_sequences: int) -
     places = step * batch_size + np.arange(batch_size)
     epochs, within = places // n_sequences, places % n_sequences
     orders = {epoch: _order(seed, epoch, n_sequences) for epoch in np.unique(epochs).tolist()}
-    return np.array([orders[e][w] for e, w in zip(epochs.tolist(), within.tolist(), strict=True)])
+    return np.array(
+        [orders[e][w] for e, w in zip(epochs.tolist(), within.tolist(), strict=True)], dtype=np.intp
+    )
 
 
-@functools.lru_cache(maxsize=4)  # a step asks for one epoch or two, and the next step for the same
+@functools.lru_cache(maxsize=2)  # a step asks for one epoch or two, and the next step for the same
 def _order(seed: int, epoch: int, n_sequences: int) -> Array:
-    return generator(seed, ORDER, epoch).permutation(n_sequences)
+    order = generator(seed, ORDER, epoch).permutation(n_sequences)
+    return order.astype(np.uint32) if n_sequences <= 1 << 32 else order  # of what grows with the data, half

@@ -13,6 +13,8 @@ from .baselines import MostFrequentToken, TrigramWittenBell
 from .evaluate import POSITIONS, evaluate
 from .run import Run
 
+COUNTED = 1 << 22  # tokens that the baselines are counted on
+
 
 def compare(
     run: Run, model: Any, objective: Any, batches: Sequence[MaskedLMBatch], executor: Executor | None = None
@@ -24,18 +26,20 @@ def compare(
     dict
         "models": for each its "name", "nats", "accuracy" and "positions", the encoder's last; "margin": by
         how much the encoder beats the trigram; "steps"; "passes". Where the held-out part is too small for a
-        single position, figures and margin are None.
+        single position, figures and margin are None. Where the training part has more than `COUNTED` tokens,
+        the baselines count that many, in sequences evenly spaced, and "counted" is their share.
     """
     # All passes below one another, and where in them the targets are.
     ids = np.concatenate([batch.ids for batch in batches])
     at = np.concatenate([batch.at + i * batch.ids.size for i, batch in enumerate(batches)])
     targets = np.concatenate([batch.targets for batch in batches])
     models = []
+    train = run.train.evenly_spaced(COUNTED)
     for name, baseline in (
         ("most frequent token", MostFrequentToken),
         ("trigram (Witten-Bell)", TrigramWittenBell),
     ):
-        counted = baseline(*run.train, run.tokenizer.vocab_size, run.tokenizer.special_ids)
+        counted = baseline(*train, run.tokenizer.vocab_size, run.tokenizer.special_ids)
         models.append(_score(name, *counted.score(ids, at, targets), at.size))
     encoder = evaluate(model, objective, batches, executor)
     models.append(_score("encoder", encoder.loss, encoder.accuracy, encoder.n_targets))
@@ -46,7 +50,9 @@ def compare(
             "nats": trigram["nats"] - encoder.loss,
             "accuracy": encoder.accuracy - trigram["accuracy"],
         }
-    return {"steps": run.config.steps, "passes": len(batches), "models": models, "margin": margin}
+    whole = len(train.ids) == len(run.train.ids)
+    share = {} if whole else {"counted": len(train.ids) / len(run.train.ids)}
+    return {"steps": run.config.steps, "passes": len(batches), "models": models, "margin": margin, **share}
 
 
 def _score(name: str, nats: float, accuracy: float, positions: int) -> dict[str, Any]:
@@ -76,6 +82,8 @@ def table(result: dict[str, Any]) -> str:
         rows.append(f"{name:<27}{nats:>8.3f}{100 * accuracy:>9.1f} %{positions:>12,}")
     nats, accuracy = result["margin"]["nats"], result["margin"]["accuracy"]
     rows.append(f"{'margin over the trigram':<27}{nats:>8.3f}{100 * accuracy:>9.1f} points")
+    if "counted" in result:
+        rows.append(f"(the first two were counted on {100 * result['counted']:.2g} % of the training part)")
     if result["models"][-1]["positions"] < POSITIONS:
         rows.append(f"(fewer than {POSITIONS:,} positions: the held-out part is small, the figures rough)")
     return "\n".join(rows)

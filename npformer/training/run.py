@@ -2,7 +2,9 @@
 
     config.json      the configuration, and what the run was made from
     vocab.txt        the tokenizer
-    data.npz         the packed training and held-out ids: resuming needs neither the text nor standard input
+    train.npy        the packed training ids (text/packed_file.py), of which a step reads its batch's rows
+    held_out.npy     the packed held-out ids: resuming needs neither the text nor standard input
+                     (runs of earlier versions have both in data.npz)
     metrics.jsonl    a line for each step and each evaluation; without a clock, so equal runs have equal files
     timing.jsonl     the clock
     checkpoints/     see checkpoints.py
@@ -26,8 +28,11 @@ from typing import Any
 import numpy as np
 
 from ..text import Packed, WordPieceTokenizer
+from ..text.packed_file import blocks_of_packed, map_rows, write_rows
 from .config import RunConfig
 from .prepare import Prepared
+
+LOOKED_AT = 1 << 22  # tokens of the training part, when a run is opened
 
 
 @dataclass(frozen=True)
@@ -117,13 +122,8 @@ def create_run(folder: str | os.PathLike[str], prepared: Prepared, **about: Any)
     try:
         temporary.mkdir()
         prepared.tokenizer.save(temporary / "vocab.txt")
-        np.savez(
-            temporary / "data.npz",
-            train_ids=prepared.train.ids,
-            train_mask=prepared.train.mask,
-            held_out_ids=prepared.held_out.ids,
-            held_out_mask=prepared.held_out.mask,
-        )
+        for name, part in (("train", prepared.train), ("held_out", prepared.held_out)):
+            _write_packed(temporary / f"{name}.npy", part, prepared.tokenizer.vocab_size)
         values = {"run": "pretrain", "config": config.to_dict(), "numpy": np.__version__, **about}
         (temporary / "config.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
         (temporary / "metrics.jsonl").touch()
@@ -135,7 +135,7 @@ def create_run(folder: str | os.PathLike[str], prepared: Prepared, **about: Any)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    return Run(folder, config, prepared.tokenizer, prepared.train, prepared.held_out)
+    return Run(folder, config, prepared.tokenizer, *_open_packed(folder, prepared.tokenizer))
 
 
 def open_run(folder: str | os.PathLike[str]) -> Run:
@@ -161,22 +161,53 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not the configuration of a pre-training run ({error})") from None
     tokenizer = WordPieceTokenizer.from_file(folder / "vocab.txt", lowercase=not config.cased)
-    path = folder / "data.npz"
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            train = Packed(data["train_ids"], data["train_mask"])
-            held_out = Packed(data["held_out_ids"], data["held_out_mask"])
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: the run's data is missing") from None
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: damaged ({error})") from None
-    largest = max(int(part.ids.max(initial=0)) for part in (train, held_out))
+    train, held_out = _open_packed(folder, tokenizer)
+    looked_at = (train.evenly_spaced(LOOKED_AT), held_out)  # the model refuses what is wrong in the rest
+    largest = max(int(part.ids.max(initial=0)) for part in looked_at)
     if largest >= tokenizer.vocab_size:
         raise ValueError(
-            f"{folder / 'vocab.txt'}: expected more than {largest} pieces, as in data.npz, "
+            f"{folder / 'vocab.txt'}: expected more than {largest} pieces, as in the data, "
             f"got {tokenizer.vocab_size}"
         )
     return Run(folder, config, tokenizer, train, held_out)
+
+
+def _write_packed(path: Path, packed: Packed, vocab_size: int) -> None:
+    try:
+        with open(path, "wb") as file:
+            write_rows(file, blocks_of_packed(packed), packed.ids.shape[1], vocab_size)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _open_packed(folder: Path, tokenizer: WordPieceTokenizer) -> tuple[Packed, Packed]:
+    """Return the training part, mapped from its file, and the held-out part, read."""
+    path = folder / "data.npz"
+    if path.is_file():
+        return _open_npz(path)
+    parts = []
+    for path in (folder / "train.npy", folder / "held_out.npy"):
+        try:
+            with open(path, "rb") as file:
+                parts.append(map_rows(file, tokenizer.pad_id))
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{path}: the run's data is missing") from None
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{path}: damaged ({error})") from None
+    train, held_out = parts
+    if train.ids.shape[1] != held_out.ids.shape[1]:
+        raise ValueError(f"{path}: expected rows of {train.ids.shape[1]} tokens, got {held_out.ids.shape[1]}")
+    return train, held_out.rows(slice(None))
+
+
+def _open_npz(path: Path) -> tuple[Packed, Packed]:
+    """Return the parts of a run of an earlier version, read."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            train = Packed(data["train_ids"], data["train_mask"])
+            return train, Packed(data["held_out_ids"], data["held_out_mask"])
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: damaged ({error})") from None
 
 
 @contextlib.contextmanager

@@ -81,7 +81,7 @@ def gradient(
     model : Encoder
     objective : MaskedLM
     batch : MaskedLMBatch
-        As the objective's `make_batch` returns it.
+        As the objective's `make_batch` returns it, or a `parts.BatchInParts`.
     lanes : sequence of Parameters
         A place for the gradient of each lane (``model.params.zeros_like()``). Whatever they hold is
         overwritten; the whole gradient is in ``lanes[0]`` afterwards.
@@ -99,7 +99,7 @@ def gradient(
     Metrics
         Sums over the whole batch.
     """
-    B, T = batch.ids.shape
+    B, T = batch.shape
     normalizer = max(batch.n_targets, 1)  # of the whole batch, and known before any backward
     tokens = micro_tokens or tokens_at_once(model.config.d_model)
 

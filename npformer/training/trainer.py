@@ -18,6 +18,7 @@ from . import draws
 from .allocator import keep_freed_memory
 from .config import RunConfig, build_model, build_objective, build_optimizer, build_schedule
 from .diagnosis import find_not_finite
+from .parts import BatchInParts, GeneratorsInParts
 from .step import gradient
 
 Array = npt.NDArray[Any]
@@ -87,16 +88,31 @@ class Trainer:
         table[known] = rows[known]
 
     def batch(self, step: int) -> tuple[Any, Array]:
-        """Return the corrupted batch of a step, and which sequences of the data it is made of."""
+        """Return the corrupted batch of a step, and which sequences of the data it is made of.
+
+        With ``accumulate`` above 1 the batch is a `BatchInParts`.
+        """
         c = self.config
         chosen = draws.sequences_of_step(c.seed, step, c.sequences_per_step, len(self.train.ids))
-        rngs = draws.of_sequences(c.seed, draws.CORRUPTION, step, len(chosen))
-        return self.objective.make_batch(self.train.ids[chosen], self.train.mask[chosen], rngs), chosen
 
-    def dropout(self, step: int) -> list[np.random.Generator] | None:
-        """Return the sources of a step's dropout, fresh ones each time."""
+        def make(start: int, stop: int) -> Any:
+            rngs = draws.of_sequences(c.seed, draws.CORRUPTION, step, stop - start, start)
+            return self.objective.make_batch(*self.train.rows(chosen[start:stop]), rngs)
+
+        if c.accumulate == 1:
+            return make(0, len(chosen)), chosen
+        return BatchInParts(make, (len(chosen), c.seq_len)), chosen
+
+    def dropout(self, step: int) -> Any:
+        """Return the sources of a step's dropout, fresh ones each time; None without dropout."""
         c = self.config
-        return draws.of_sequences(c.seed, draws.DROPOUT, step, c.sequences_per_step) if c.dropout else None
+        if not c.dropout:
+            return None
+
+        def make(start: int, stop: int) -> list[np.random.Generator]:
+            return draws.of_sequences(c.seed, draws.DROPOUT, step, stop - start, start)
+
+        return make(0, c.sequences_per_step) if c.accumulate == 1 else GeneratorsInParts(make)
 
     def update(self, step: int, executor: Executor | None = None) -> StepMetrics:
         """Do step number `step`, counted from 0.

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npformer.text import CorpusError, Document, read_corpus, split_corpus
-from npformer.text.split import _blocks
+from npformer.text.split import blocks_of_text
 
 
 def line_set(documents: Iterable[Document]) -> set[str]:
@@ -132,7 +132,7 @@ def test_a_text_of_one_line_is_split_at_its_sentences() -> None:
 
 def test_blocks_are_the_text() -> None:
     text = "\n\n" + numbered(30).text + "\n\n\n" + numbered(5).text + "x" * 500 + "\n" * 100
-    blocks = _blocks(text, 100, 100_000)
+    blocks = blocks_of_text(text, 100, 100_000)
     assert "".join(blocks) == text
     assert all(block.strip() for block in blocks)
     assert max(len(block) for block in blocks if "x" * 500 not in block) <= 104  # blank lines are extra

@@ -40,6 +40,12 @@ def text() -> str:
 
 
 @pytest.fixture
+def lines_of_words() -> Callable[..., str]:
+    """Return `make_text`."""
+    return make_text
+
+
+@pytest.fixture
 def make_run(tmp_path: Path, text: str) -> Callable[..., Run]:
     """Return a function that makes a run folder, with changes to the tiny configuration."""
 

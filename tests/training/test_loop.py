@@ -62,7 +62,7 @@ def test_the_loss_falls_and_the_files_are_there(make_run):
     assert result == run.result == json.loads((run.folder / "result.json").read_text())
     assert [m["name"] for m in result["models"]][-1] == "encoder"
     assert len({m["positions"] for m in result["models"]}) == 1
-    for name in ("config.json", "vocab.txt", "data.npz", "timing.jsonl", "model/model.npz"):
+    for name in ("config.json", "vocab.txt", "train.npy", "timing.jsonl", "model/model.npz"):
         assert (run.folder / name).is_file(), name
     assert quiet_fit(open_run(run.folder)) == result  # a finished run is not touched
 

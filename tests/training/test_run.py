@@ -24,7 +24,7 @@ def test_what_is_created_is_opened(make_run):
     assert not again.tokenizer.lowercase
     for part, other in ((run.train, again.train), (run.held_out, again.held_out)):
         assert np.array_equal(part.ids, other.ids)
-        assert np.array_equal(part.mask, other.mask)
+        assert np.array_equal(part.mask[:], other.mask[:])
     assert json.loads((run.folder / "config.json").read_text())["config"]["steps"] == 12
     assert run.result is None
 
@@ -33,9 +33,10 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, make_run, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module.np, "savez", full)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(module, "write_rows", full)
+    with pytest.raises(OSError, match="No space left") as error:
         make_run("nested/run")
+    assert error.value.filename.endswith("train.npy")
     assert not list((tmp_path / "nested").iterdir())
 
 
@@ -77,12 +78,34 @@ def test_folders_that_are_no_run(tmp_path: Path, make_run):
     with pytest.raises(ValueError, match="not the configuration of a pre-training run"):
         open_run(tmp_path)
     run = make_run()
+    for name in ("train.npy", "held_out.npy"):
+        data = run.folder / name
+        whole = data.read_bytes()
+        for damaged in (whole[:-1], whole[:20], whole.replace(b"<u2", b"<f8"), b"\x93NUMPY" + bytes(90), b""):
+            data.write_bytes(damaged)
+            with pytest.raises(ValueError, match=f"{name}: damaged"):
+                open_run(run.folder)
+        data.unlink()
+        with pytest.raises(FileNotFoundError, match=f"{name}: the run's data is missing"):
+            open_run(run.folder)
+        data.write_bytes(whole)
+    assert open_run(run.folder)
+
+
+def test_a_run_of_an_earlier_version(make_run):
+    run = make_run()
+    old = {"train_ids": run.train.ids, "train_mask": run.train.mask[:]}
+    old |= {"held_out_ids": run.held_out.ids, "held_out_mask": run.held_out.mask}
+    np.savez(run.folder / "data.npz", **{name: np.array(value) for name, value in old.items()})
+    for name in ("train.npy", "held_out.npy"):
+        (run.folder / name).unlink()
+    again = open_run(run.folder)
+    for part, other in ((run.train, again.train), (run.held_out, again.held_out)):
+        assert np.array_equal(part.ids, other.ids)
+        assert np.array_equal(part.mask[:], other.mask)
     data = run.folder / "data.npz"
     data.write_bytes(data.read_bytes()[:2000])
     with pytest.raises(ValueError, match="data.npz: damaged"):
-        open_run(run.folder)
-    data.unlink()
-    with pytest.raises(FileNotFoundError, match="the run's data is missing"):
         open_run(run.folder)
 
 
