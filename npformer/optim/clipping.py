@@ -30,7 +30,7 @@ def global_norm(grad: Array) -> float:
     return _norm(grad)
 
 
-def clip_by_global_norm(grad: Array, max_norm: float) -> float:
+def clip_by_global_norm(grad: Array, max_norm: float, norm: float | None = None) -> float:
     """Scale `grad` in place so that its norm is at most `max_norm`; return the norm it had.
 
     Parameters
@@ -39,6 +39,8 @@ def clip_by_global_norm(grad: Array, max_norm: float) -> float:
         A flat gradient, float32 or float64; changed if its norm is larger.
     max_norm : float
         Positive; infinity measures and never clips.
+    norm : float, optional
+        The norm of the whole gradient, where `grad` is a part of it. Default: that of `grad`.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def clip_by_global_norm(grad: Array, max_norm: float) -> float:
     require_vector(op, "grad", grad)
     if max_norm != math.inf:
         max_norm = require_number(op, "max_norm", max_norm, 0.0, above=True)
-    norm = _norm(grad)  # 1
+    norm = _norm(grad) if norm is None else norm  # 1
     factor = max_norm / (norm + 1e-6)  # 2
     if math.isfinite(norm) and factor < 1:
         for piece in chunks(grad.size):
