@@ -117,6 +117,7 @@ def mpiexec():
         pytest.skip("needs mpiexec: pip install '.[mpi]'")
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
     environment = {**os.environ, **threads, "PYTHONPATH": str(HERE.parents[1])}
+    environment.setdefault("MPIR_CVAR_POLLS_BEFORE_YIELD", "1")  # there may be fewer cores than ranks
     started: list[subprocess.Popen[str]] = []
 
     def start(n: int, *arguments: object) -> subprocess.Popen[str]:
@@ -157,6 +158,22 @@ def until(condition, seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def ended(process: subprocess.Popen[str], run: Run, status: int) -> str:
+    """Return what a run said that ended before its time, when every rank of it is gone: in ten seconds."""
+    said = finish(process, status, seconds=10)
+    pids = [int(path.read_text()) for path in run.folder.glob("pid-*")]
+    until(lambda: not any(alive(pid) for pid in pids), seconds=10)
+    return said
+
+
 @pytest.mark.extra
 @pytest.mark.parametrize("n", [2, 4])
 def test_ranks_give_what_one_process_gives(make_run, mpiexec, n):
@@ -189,7 +206,7 @@ def test_a_killed_rank_ends_the_run_which_can_go_on(make_run, mpiexec, killed, t
     process = mpiexec(2, "pretrain", run.folder)
     until(lambda: list(run.checkpoints.glob("step-*.npz")))
     os.kill(int((run.folder / f"pid-{killed}").read_text()), signal.SIGKILL)
-    message = finish(process, status=9, seconds=10)
+    message = ended(process, run, 9)
     assert "Killed (signal 9)" in message  # mpiexec's words
     newest = load_newest(run.checkpoints, pytest.fail)
     assert newest is not None
@@ -219,7 +236,7 @@ def test_a_sharded_run_goes_on_alone(make_run, mpiexec):
         make_run(name, **{**FLOAT64, "steps": 60, "checkpoint_every": 10}) for name in ("calm", "run")
     )
     fit(calm, threads=1, quiet=True, say=lambda line: None)
-    message = finish(mpiexec(2, "pretrain", run.folder, "--shard", "--raise-at", 35), status=1)
+    message = ended(mpiexec(2, "pretrain", run.folder, "--shard", "--raise-at", 35), run, 1)
     assert "ZeroDivisionError" in message
     newest = load_newest(run.checkpoints, pytest.fail)
     assert newest is not None
@@ -235,7 +252,7 @@ def test_a_sharded_run_goes_on_alone(make_run, mpiexec):
 @pytest.mark.extra
 def test_an_exception_on_one_rank_is_one_line_and_the_end_of_all(make_run, mpiexec):
     run = make_run(**{**FLOAT64, "steps": 10_000})
-    message = finish(mpiexec(2, "pretrain", run.folder, "--raise-at", 7), status=1, seconds=10)
+    message = ended(mpiexec(2, "pretrain", run.folder, "--raise-at", 7), run, 1)
     assert message == "npformer: ZeroDivisionError: of one rank alone (rank 1 of 2)\n"
     assert load_newest(run.checkpoints, pytest.fail) is not None
 
@@ -243,7 +260,7 @@ def test_an_exception_on_one_rank_is_one_line_and_the_end_of_all(make_run, mpiex
 @pytest.mark.extra
 def test_a_loss_that_is_not_finite_stops_all_ranks_in_the_same_step(make_run, mpiexec):
     run = make_run(**{**FLOAT64, "steps": 10_000})
-    message = finish(mpiexec(2, "pretrain", run.folder, "--poison-at", 7), status=1, seconds=10)
+    message = ended(mpiexec(2, "pretrain", run.folder, "--poison-at", 7), run, 1)
     assert message.count("\n") == 1
     assert message.startswith("npformer pretrain: step 8: the loss is nan; first not finite: the output of ")
     assert "parameter encoder.0.attention.query.weight is not finite" in message
@@ -256,7 +273,7 @@ def test_a_signal_to_one_rank_stops_all_after_the_same_step(make_run, mpiexec, s
     process = mpiexec(2, "pretrain", run.folder)
     until(lambda: list(run.checkpoints.glob("step-*.npz")))
     os.kill(int((run.folder / f"pid-{signalled}").read_text()), signal.SIGTERM)
-    message = finish(process, status=130, seconds=10)
+    message = ended(process, run, 130)
     newest = load_newest(run.checkpoints, pytest.fail)
     assert newest is not None
     assert message.startswith(f"stopped after step {newest.step:,} of 100,000; saved in ")
