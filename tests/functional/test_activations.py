@@ -54,7 +54,9 @@ def test_values():
     np.testing.assert_array_equal(F.relu(x)[0], [0, 0, 0.5, 3])
     np.testing.assert_allclose(F.sigmoid(x)[0], 1 / (1 + np.exp(-x)), rtol=1e-15)
     np.testing.assert_allclose(F.silu(x)[0], x / (1 + np.exp(-x)), rtol=1e-15)
-    np.testing.assert_allclose(F.tanh(x)[0], (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)), rtol=1e-15)
+    np.testing.assert_allclose(
+        F.tanh(x)[0], (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)), rtol=1e-15
+    )
 
 
 @pytest.mark.parametrize(
