@@ -59,7 +59,7 @@ SCHOOL_FORMULAS |= {"binary_cross_entropy_with_logits"}
 SHARED_FILES = {"_files", "_threads"}  # may be imported by any room but functional and gradcheck
 OUTSIDE = {"numpy", "scipy"}
 # imported inside functions, where they are missed in one line
-OPTIONAL = {"threadpoolctl", "matplotlib", "torch", "jax"}
+OPTIONAL = {"threadpoolctl", "matplotlib", "torch", "jax", "mpi4py"}
 # imported by its own name by whoever has the package it is for
 MADE_FOR = {("testing", "strategies.py"): "hypothesis"}
 

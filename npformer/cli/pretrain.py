@@ -7,6 +7,7 @@ import json
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "eval_every": (int, "steps between looks at the held-out loss"),
     "checkpoint_every": (int, "steps between checkpoints"),
 }
+SWITCHES = ("cased", "recompute", "shard_optimizer")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,60 +72,83 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="run forwards again in the backward: less memory for long sequences, the same numbers",
     )
+    parser.add_argument(
+        "--shard-optimizer",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="under mpiexec: every rank keeps its part of the optimizer's state alone; the same numbers",
+    )
 
 
 _METAVAR = {int: "N", float: "X", str: "NAME"}
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, or go on training; print the result."""
-    from ..training import Interruption, TrainingStopped, create_run, fit, open_run
+    """Train, or go on training; print the result. Under mpiexec, all its processes share the work."""
+    from ..training import start_ranks
+
+    with start_ranks(debug=args.debug) as ranks:
+        return _run(args, ranks)
+
+
+def _run(args: argparse.Namespace, ranks: Any) -> int:
+    from ..training import Interruption, TrainingStopped, fit, open_run
 
     if args.threads is not None and args.threads < 1:
         raise ValueError(f"threads: expected at least 1, got {args.threads}")
     if args.resume is None:
-        folder, prepared, about = _prepare(args)
-        run = create_run(folder, prepared, **about)
-        del prepared  # the run has files of its own
-        c = run.config
-        _say(
-            f"{int(run.train.mask.sum()):,} tokens to train on, {run.tokenizer.vocab_size:,} pieces, "
-            f"{c.steps:,} steps, in {run.folder}"
-        )
+        run = _begin(args, ranks)
     else:
         _refuse_others(args)
         run = open_run(args.resume)
+        if args.shard_optimizer is not None:
+            run = replace(run, config=replace(run.config, shard_optimizer=args.shard_optimizer))
+    first = ranks.rank == 0
     again = f"npformer pretrain --resume {shlex.quote(str(run.folder))}"
     try:
-        result = fit(run, threads=args.threads, quiet=args.quiet)
+        result = fit(run, threads=args.threads, quiet=args.quiet, ranks=ranks)
     except TrainingStopped as error:
         if args.debug:
             raise
-        _say(f"npformer pretrain: {error}")
-        return 1
+        return int(ranks.stop(f"npformer pretrain: {error}", 1))
     except Interruption as error:
-        _say(f"{error}\ngo on with: {again}")
-        return 130
+        return int(ranks.stop(f"{error}\ngo on with: {again}", 130))
     except MemoryError:
-        if args.resume is None and not list(run.checkpoints.iterdir()):
+        if first and args.resume is None and not list(run.checkpoints.iterdir()):
             shutil.rmtree(run.folder)  # made a moment ago, with nothing to go on from
         raise
     except KeyboardInterrupt:  # during the evaluation at the end
-        _say(f"interrupted; finish with: {again}")
-        return 130
-    _report(run, result, as_json=args.json)
+        return int(ranks.stop(f"interrupted; finish with: {again}", 130))
+    if first:
+        _report(run, result, as_json=args.json)
     return 0
 
 
-def _prepare(args: argparse.Namespace) -> tuple[Path, Any, dict[str, Any]]:
+def _begin(args: argparse.Namespace, ranks: Any) -> Any:
+    """Make the run's folder on the first rank; the others open it."""
+    from ..training import create_run, open_run, settle_with_the_first
+
+    threads = ranks.threads() if args.threads is None else args.threads
+    if ranks.rank:
+        settle_with_the_first(threads, ranks)
+        return open_run(ranks.tell(None))
+    folder, prepared, about = _prepare(args, ranks, threads)
+    run = create_run(folder, prepared, **about)
+    del prepared  # the run has files of its own
+    _say(
+        f"{int(run.train.mask.sum()):,} tokens to train on, {run.tokenizer.vocab_size:,} pieces, "
+        f"{run.config.steps:,} steps, in {run.folder}"
+    )
+    ranks.tell(str(run.folder))
+    return run
+
+
+def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, Any, dict[str, Any]]:
     """Everything that can be refused, in the order of what it costs to find out; nothing is written."""
-    from .._threads import available_cores
     from ..text import TextFiles, default_corpus, open_corpus
     from ..training import DEFAULT, free_folder, prepare, preset, require_free, with_settled_steps
 
-    given = {
-        name: value for name in (*FIELDS, "cased", "recompute") if (value := getattr(args, name)) is not None
-    }
+    given = {name: value for name in (*FIELDS, *SWITCHES) if (value := getattr(args, name)) is not None}
     if args.steps is not None and args.minutes is not None:
         raise ValueError("minutes: expected --steps or --minutes, got both")
     name = args.preset or DEFAULT
@@ -139,7 +164,7 @@ def _prepare(args: argparse.Namespace) -> tuple[Path, Any, dict[str, Any]]:
     prepared = prepare(documents, config, exact_vocab="vocab_size" in given, scratch=beside)
     for line in prepared.warnings:
         _say(f"warning: {line}")
-    prepared = with_settled_steps(prepared, available_cores() if args.threads is None else args.threads)
+    prepared = with_settled_steps(prepared, threads, ranks, folder)
     return folder, prepared, {"preset": name, "text": args.text, "documents": prepared.sources[:1000]}
 
 

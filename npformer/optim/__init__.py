@@ -8,7 +8,7 @@ from .adam import Adam, adam_step
 from .adamw import AdamW, adamw_step
 from .clipping import clip_by_global_norm, global_norm
 from .schedules import Schedule, constant, cosine, linear
-from .segments import Segment, decays, make_segments
+from .segments import Segment, decays, make_segments, segments_within
 from .sgd import SGD, sgd_step
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "global_norm",
     "linear",
     "make_segments",
+    "segments_within",
     "sgd_step",
 ]

@@ -17,11 +17,12 @@ from ._arguments import CHUNK, Array, chunks, require_number, require_vector
 from ._pieces import in_pieces
 
 
-def global_norm(grad: Array) -> float:
+def global_norm(grad: Array, executor: Executor | None = None) -> float:
     """The Euclidean norm of a flat gradient, accumulated in float64.
 
     The squares of float32 entries are taken in float64, so that an entry of 1e20 does not overflow, and the
-    sum never goes through BLAS, so that its bits do not depend on the number of threads.
+    sum never goes through BLAS, so that its bits do not depend on the number of threads (nor on those of an
+    `executor`, which share the work).
 
     Examples
     --------
@@ -29,10 +30,12 @@ def global_norm(grad: Array) -> float:
     5.0
     """
     require_vector("global_norm", "grad", grad, written=False)
-    return _norm(grad)
+    return _norm(grad, executor)
 
 
-def clip_by_global_norm(grad: Array, max_norm: float, executor: Executor | None = None) -> float:
+def clip_by_global_norm(
+    grad: Array, max_norm: float, executor: Executor | None = None, *, norm: float | None = None
+) -> float:
     """Scale `grad` in place so that its norm is at most `max_norm`; return the norm it had.
 
     Parameters
@@ -43,6 +46,8 @@ def clip_by_global_norm(grad: Array, max_norm: float, executor: Executor | None 
         Positive; infinity measures and never clips.
     executor : concurrent.futures.Executor, optional
         Its threads share the work; the bits are the same without one.
+    norm : float, optional
+        The norm of the whole gradient, where `grad` is a part of it. Default: that of `grad`.
 
     Returns
     -------
@@ -72,7 +77,7 @@ def clip_by_global_norm(grad: Array, max_norm: float, executor: Executor | None 
     require_vector(op, "grad", grad)
     if max_norm != math.inf:
         max_norm = require_number(op, "max_norm", max_norm, 0.0, above=True)
-    norm = _norm(grad, executor)  # 1
+    norm = _norm(grad, executor) if norm is None else norm  # 1
     factor = max_norm / (norm + 1e-6)  # 2
 
     def shrink(start: int, stop: int) -> None:

@@ -97,6 +97,21 @@ def make_segments(
     return segments
 
 
+def segments_within(segments: Sequence[Segment], start: int, stop: int) -> list[Segment]:
+    """Segments of the part [start, stop) of the vector, counted from its start.
+
+    Examples
+    --------
+    >>> segments_within([Segment(0, 10), Segment(10, 12, weight_decay=0.0)], 8, 11)[-1]
+    Segment(start=2, stop=3, lr_scale=1.0, weight_decay=0.0)
+    """
+    return [
+        segment._replace(start=max(segment.start, start) - start, stop=min(segment.stop, stop) - start)
+        for segment in segments
+        if segment.start < stop and segment.stop > start
+    ]
+
+
 def resolve_segments(
     op: str, segments: Sequence[Segment] | None, size: int, weight_decay: float
 ) -> list[tuple[slice, float, float]]:

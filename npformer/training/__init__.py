@@ -11,9 +11,10 @@ from .evaluate import evaluate, fixed_corruptions
 from .example import example_sentence
 from .fill import Prediction, fill, load_model
 from .loop import fit
-from .pace import with_settled_steps
+from .pace import settle_with_the_first, with_settled_steps
 from .prepare import Prepared, prepare
 from .presets import DEFAULT, PRESETS, preset
+from .ranks import Ranks, start_ranks
 from .result import compare, table
 from .run import Run, create_run, free_folder, open_run, require_free
 from .signals import Interruption
@@ -27,6 +28,7 @@ __all__ = [
     "Interruption",
     "Prediction",
     "Prepared",
+    "Ranks",
     "Run",
     "RunConfig",
     "Trainer",
@@ -48,6 +50,8 @@ __all__ = [
     "preset",
     "require_free",
     "save_checkpoint",
+    "settle_with_the_first",
+    "start_ranks",
     "table",
     "with_settled_steps",
 ]

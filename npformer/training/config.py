@@ -10,7 +10,18 @@ from typing import Any
 
 from ..models import Encoder, EncoderConfig
 from ..objectives import MaskedLM
-from ..optim import SGD, Adam, AdamW, Schedule, constant, cosine, decays, linear, make_segments
+from ..optim import (
+    SGD,
+    Adam,
+    AdamW,
+    Schedule,
+    constant,
+    cosine,
+    decays,
+    linear,
+    make_segments,
+    segments_within,
+)
 from ..text import WordPieceTokenizer
 from . import draws
 
@@ -58,6 +69,9 @@ class RunConfig:
     recompute : bool
         Keep the layers' inputs alone and run their forwards again in the backward: less memory for long
         sequences, a third more work, the same bits.
+    shard_optimizer : bool
+        Over several ranks (ranks.py), each keeps the optimizer's state for its part of the parameters alone;
+        the same bits.
     eval_every, checkpoint_every : int, optional
         In steps; None: a tenth of the run, and for checkpoints 500 steps at most.
     dtype : {"float32", "float64"}
@@ -108,6 +122,7 @@ class RunConfig:
     clip: float = 1.0
     lanes: int = 2
     recompute: bool = False
+    shard_optimizer: bool = False
     eval_every: int | None = None
     checkpoint_every: int | None = None
     dtype: str = "float32"
@@ -233,10 +248,14 @@ def build_objective(config: RunConfig, tokenizer: WordPieceTokenizer) -> MaskedL
     return MaskedLM(tokenizer.vocab_size, tokenizer.mask_id, tokenizer.special_ids, config.mask_rate)
 
 
-def build_optimizer(config: RunConfig, model: Encoder) -> SGD | Adam | AdamW:
-    """Return the optimizer of the model's parameters; biases and norms do not decay."""
-    flat, betas = model.params.flat, (config.beta1, config.beta2)
+def build_optimizer(
+    config: RunConfig, model: Encoder, start: int = 0, stop: int | None = None
+) -> SGD | Adam | AdamW:
+    """Return the optimizer of the parameters, or their part [start, stop); biases and norms do not decay."""
+    stop = model.params.flat.size if stop is None else stop
+    flat, betas = model.params.flat[start:stop], (config.beta1, config.beta2)
     segments = make_segments(model.params.layout, decay=decays, weight_decay=config.weight_decay)
+    segments = segments_within(segments, start, stop)
     if config.optimizer == "sgd":
         return SGD(flat, config.lr, momentum=config.momentum, segments=segments)
     if config.optimizer == "adam":

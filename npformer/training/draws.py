@@ -4,7 +4,7 @@
 
 Nothing draws from a generator that somebody else has drawn from before. So the numbers of step 700 are the
 same whether steps 0 to 699 ran just now or before an interruption, and those of a sequence are the same
-whatever thread works on it.
+whatever thread or rank works on it.
 """
 
 from __future__ import annotations
@@ -33,11 +33,9 @@ def generator(seed: int, purpose: int, *key: int) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(purpose, *key))))
 
 
-def of_sequences(
-    seed: int, purpose: int, step: int, n: int, start: int = 0
-) -> list[np.random.Generator]:
-    """Return a Generator for each of `n` sequences of a step's batch, the first of which is `start`."""
-    return [generator(seed, purpose, step, sequence) for sequence in range(start, start + n)]
+def of_sequences(seed: int, purpose: int, step: int, stop: int, start: int = 0) -> list[np.random.Generator]:
+    """Return a Generator for each of the sequences [start, stop) of a step's batch."""
+    return [generator(seed, purpose, step, sequence) for sequence in range(start, stop)]
 
 
 def sequences_of_step(seed: int, step: int, batch_size: int, n_sequences: int) -> Array:

@@ -16,6 +16,7 @@ from typing import Any
 from ..objectives import MaskedLM, MaskedLMBatch, Metrics
 from ..text import Packed, WordPieceTokenizer
 from . import draws
+from .ranks import ALONE, Ranks
 from .step import micro_batches, tokens_at_once
 
 RATE = 0.15
@@ -55,19 +56,27 @@ def fixed_corruptions(
 
 
 def evaluate(
-    model: Any, objective: Any, batches: Sequence[MaskedLMBatch], executor: Executor | None = None
+    model: Any,
+    objective: Any,
+    batches: Sequence[MaskedLMBatch],
+    executor: Executor | None = None,
+    ranks: Ranks = ALONE,
 ) -> Metrics:
-    """Return the summed loss of `model` on `batches`; the bits do not depend on the number of threads."""
+    """Return the summed loss of `model` on `batches`; the bits do not depend on the number of threads.
+
+    All `ranks` call it, each works on its share, and all get the sums.
+    """
     tokens = tokens_at_once(model.config.d_model)
     pieces = []
     for batch in batches:
         B, T = batch.ids.shape
         pieces += [batch.rows(a, b) for a, b in micro_batches(0, B, T, tokens)]
+    pieces = pieces[slice(*ranks.share(len(pieces)))]
     run: Callable[..., Any] = map if executor is None else executor.map
     total = Metrics(0.0, 0, 0)
     for metrics in run(lambda piece: objective.loss_and_grad(model, piece, None, normalizer=1), pieces):
         total += metrics
-    return total
+    return Metrics(*ranks.sums(*total))
 
 
 def small_part(batches: Sequence[MaskedLMBatch], tokens: int = 8192) -> list[MaskedLMBatch]:

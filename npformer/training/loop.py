@@ -5,12 +5,15 @@
     at the end          checkpoint, evaluation beside the baselines, model/, loss.png, result.json
 
 The state of a run is its parameters, the optimizer's state, the number of steps done and the length of
-metrics.jsonl. The order of the data and every random draw follow from the step (draws.py).
+metrics.jsonl. The order of the data and every random draw follow from the step (draws.py). Of several ranks,
+all do the same steps and looks, and the first alone writes and speaks.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -18,13 +21,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .._files import write_atomically
-from .._threads import available_cores
 from ..objectives import MaskedLMBatch
 from .checkpoints import Checkpoint, list_checkpoints, load_newest, remove_unfinished, save_checkpoint
 from .evaluate import evaluate, fixed_corruptions, small_part
 from .metrics import MetricsLog
 from .plot import plot_losses
 from .progress import Progress
+from .ranks import ALONE, Ranks
 from .result import compare
 from .run import Run, sole_use
 from .signals import Interruption, StopRequest
@@ -32,7 +35,12 @@ from .trainer import Trainer, TrainingStopped, workers
 
 
 def fit(
-    run: Run, *, threads: int | None = None, say: Callable[[str], None] | None = None, quiet: bool = False
+    run: Run,
+    *,
+    threads: int | None = None,
+    say: Callable[[str], None] | None = None,
+    quiet: bool = False,
+    ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
     """Train a run to its end, from its newest checkpoint if it has one.
 
@@ -41,12 +49,14 @@ def fit(
     run : Run
         From `create_run` or `open_run`.
     threads : int, optional
-        Default: as many as there are cores. More than the run has lanes are of no use. The result does not
-        depend on it.
+        Default: as many as there are cores for this rank. More than the run has lanes are of no use. The
+        result does not depend on it.
     say : callable, optional
         Told what a person should know, a line at a time; default: standard error.
     quiet : bool
         No progress.
+    ranks : Ranks, optional
+        From `start_ranks`, where mpiexec has started several processes and every one of them calls this.
 
     Returns
     -------
@@ -61,19 +71,23 @@ def fit(
         If a loss or gradient is not finite, or the disk is full. The checkpoints are whole.
     """
     config = run.config
-    threads = available_cores() if threads is None else threads
-    with sole_use(run.folder):
-        if run.result is not None:
-            return run.result
-        remove_unfinished(run.checkpoints)
-        remove_unfinished(run.folder)
-        trainer = Trainer(config, run.tokenizer, run.train)
+    threads = ranks.threads() if threads is None else threads
+    first = ranks.rank == 0
+    with sole_use(run.folder) if first else contextlib.nullcontext():
+        result: dict[str, Any] | None = ranks.tell(run.result if first else None)
+        if result is not None:
+            return result
+        if first:
+            remove_unfinished(run.checkpoints)
+            remove_unfinished(run.folder)
+        trainer = Trainer(config, run.tokenizer, run.train, ranks)
         assert config.steps is not None
         batches = fixed_corruptions(run.held_out, run.tokenizer)
-        tokens = round(config.sequences_per_step * run.train.mask.mean() * config.seq_len)
+        filled = run.train.mask.mean() if first else 1.0  # the others read their shares alone
+        tokens = round(config.sequences_per_step * filled * config.seq_len)
         with workers(threads, config.lanes) as executor:
-            progress = Progress(config.steps, tokens, quiet=quiet)
-            tell = say or progress.say
+            progress = Progress(config.steps, tokens, quiet=quiet or not first)
+            tell = (say or progress.say) if first else _silence
             try:
                 _train(run, trainer, executor, small_part(batches), progress, tell)
             except TrainingStopped as error:
@@ -93,13 +107,17 @@ def _train(
     progress: Progress,
     say: Callable[[str], None],
 ) -> None:
-    config = run.config
+    config, ranks = run.config, trainer.ranks
     steps, eval_every, checkpoint_every = config.steps, config.eval_every, config.checkpoint_every
     assert steps is not None
     assert eval_every is not None
     assert checkpoint_every is not None
     done, length = 0, 0
+    first = ranks.rank == 0
     newest = load_newest(run.checkpoints, say)
+    found = ranks.everyones(newest and newest.step)
+    if found != found[:1] * len(found):
+        raise ValueError(f"{run.checkpoints}: the ranks see different checkpoints, of steps {found}")
     if newest is None:
         if list_checkpoints(run.checkpoints):
             say("no checkpoint can be read: starting again from the first step")
@@ -109,8 +127,8 @@ def _train(
         done, length = newest.step, newest.about["metrics_bytes"]
         say(f"going on after step {done:,} of {steps:,}")
     progress.begin(done)
-    metrics = MetricsLog(run.folder / "metrics.jsonl", length)
-    timing = MetricsLog(run.folder / "timing.jsonl")
+    metrics = MetricsLog(run.folder / "metrics.jsonl", length) if first else MetricsLog(os.devnull)
+    timing = MetricsLog(run.folder / "timing.jsonl" if first else os.devnull)
     began = time.monotonic()
     try:
         with StopRequest() as stop:
@@ -125,16 +143,17 @@ def _train(
                     grad_norm=result.grad_norm,
                 )
                 if done % eval_every == 0 or done == steps:
-                    held_out = evaluate(trainer.model, trainer.objective, look, executor)
+                    held_out = evaluate(trainer.model, trainer.objective, look, executor, ranks)
                     if held_out.n_targets:
                         of_look = {"held_out_loss": held_out.loss, "held_out_accuracy": held_out.accuracy}
                         metrics.write(step=done, **of_look)
                         progress.held_out = held_out.loss
                 timing.write(step=done, seconds=round(time.monotonic() - began, 4), since=progress.start)
                 progress.update(done, result.loss)
-                if done % checkpoint_every == 0 or done == steps or stop.made:
-                    saved = _save(run, trainer, done, metrics, say, must=done == steps or stop.made)
-                    if stop.made and done < steps:
+                stopping = ranks.any(stop.made)
+                if done % checkpoint_every == 0 or done == steps or stopping:
+                    saved = _save(run, trainer, done, metrics, say, must=done == steps or stopping)
+                    if stopping and done < steps:
                         raise Interruption(f"stopped after step {done:,} of {steps:,}; saved in {saved}")
     finally:
         metrics.close()
@@ -143,17 +162,28 @@ def _train(
 
 def _save(
     run: Run, trainer: Trainer, done: int, metrics: MetricsLog, say: Callable[[str], None], must: bool
-) -> Path | None:
+) -> str | None:
     """Write a checkpoint. On a full disk the run goes on, as long as there is a later chance to write one."""
     trainer.require_finite_parameters(done)
     params, optimizer = trainer.state()
+    saved = None
+    if trainer.ranks.rank == 0:
+        saved = _write(run, Checkpoint(done, params, optimizer, {}), metrics, say, must)
+    saved_on_the_first: str | None = trainer.ranks.tell(saved)  # it is on the disk before any rank goes on
+    return saved_on_the_first
+
+
+def _write(
+    run: Run, state: Checkpoint, metrics: MetricsLog, say: Callable[[str], None], must: bool
+) -> str | None:
     try:
         about = {"metrics_bytes": metrics.sync()}
-        return save_checkpoint(run.checkpoints, Checkpoint(done, params, optimizer, about))
+        return str(save_checkpoint(run.checkpoints, state._replace(about=about)))
     except OSError as error:
         if must:
             raise
-        say(f"no checkpoint at step {done:,} ({error.strerror or error}); {_what_is_left(run)}; going on")
+        why = error.strerror or error
+        say(f"no checkpoint at step {state.step:,} ({why}); {_what_is_left(run)}; going on")
         return None
 
 
@@ -164,13 +194,19 @@ def _finish(
     batches: list[MaskedLMBatch],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
+    ranks = trainer.ranks
+    if ranks.rank:
+        evaluate(trainer.model, trainer.objective, batches, executor, ranks)
+        told: dict[str, Any] = ranks.tell(None)
+        return told
     try:
-        result = compare(run, trainer.model, trainer.objective, batches, executor)
+        result = compare(run, trainer.model, trainer.objective, batches, executor, ranks)
         trainer.model.save_pretrained(run.folder / "model", run.tokenizer)
         trouble = plot_losses(run.folder, result)
         if trouble:
             say(trouble)
         _write_result(run.folder / "result.json", result)  # last: a run that has it has finished
+        ranks.tell(result)
         return result
     except OSError as error:
         raise TrainingStopped(_disk_line(run, error)) from error
@@ -181,6 +217,10 @@ def _write_result(path: Path, result: dict[str, Any]) -> None:
         file.write(json.dumps(result, indent=2).encode() + b"\n")
 
     write_atomically(path, write)
+
+
+def _silence(line: str) -> None:
+    """What the ranks after the first say."""
 
 
 def _disk_line(run: Run, error: OSError) -> str:

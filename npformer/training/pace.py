@@ -2,40 +2,79 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
+from pathlib import Path
 
 from .config import RunConfig
 from .prepare import Prepared
+from .ranks import ALONE, Ranks
+from .run import create_run, open_run
 from .trainer import Trainer, workers
 
 SHARE = 0.96  # of the minutes go to steps; the rest to looks at the held-out loss and to checkpoints
 
 
-def seconds_per_step(prepared: Prepared, threads: int, seconds: float = 4.0) -> float:
+def seconds_per_step(prepared: Prepared, threads: int, seconds: float = 4.0, ranks: Ranks = ALONE) -> float:
     """Return the median duration of a step, measured for about `seconds`.
 
     The measured model is thrown away, and nothing it drew is drawn from again: the run does not notice.
+    All `ranks` call it; the clock is that of the first.
     """
     config = prepared.config.with_steps(1_000_000)  # a rate near 0: all in the warm-up
-    trainer = Trainer(config, prepared.tokenizer, prepared.train)
+    trainer = Trainer(config, prepared.tokenizer, prepared.train, ranks)
     durations = []
     with workers(threads, config.lanes) as executor:
         began = time.perf_counter()
         step = 0
-        while step < 5 or (time.perf_counter() - began < seconds):
+        while ranks.tell(step < 5 or time.perf_counter() - began < seconds):
             start = time.perf_counter()
             trainer.update(step, executor)
             durations.append(time.perf_counter() - start)
             step += 1
     settled = sorted(durations[2:])  # the first are slower: memory is being found
-    return settled[len(settled) // 2]
+    median: float = ranks.tell(settled[len(settled) // 2])
+    return median
 
 
-def with_settled_steps(prepared: Prepared, threads: int) -> Prepared:
-    """Return `prepared` with a number of steps, if need be the one that fills its minutes."""
+def settle_with_the_first(threads: int, ranks: Ranks) -> None:
+    """Do what the ranks after the first have to do while the first is in `with_settled_steps`."""
+    folder = ranks.tell(None)
+    if folder is not None:
+        run = open_run(folder)
+        prepared = Prepared(run.config, run.tokenizer, run.train, run.held_out, [], [])
+        seconds_per_step(prepared, threads, ranks=ranks)
+
+
+def _timed_together(prepared: Prepared, threads: int, ranks: Ranks, folder: Path) -> float:
+    """Return `seconds_per_step` of all ranks, which find the data in a run folder beside `folder`."""
+    trial = folder.with_name(f".{folder.name}.timing.{os.getpid()}.tmp")
+    try:
+        create_run(trial, prepared._replace(config=prepared.config.with_steps(1_000_000)))
+        ranks.tell(str(trial))
+        return seconds_per_step(prepared, threads, ranks=ranks)
+    finally:
+        shutil.rmtree(trial, ignore_errors=True)
+
+
+def with_settled_steps(
+    prepared: Prepared, threads: int, ranks: Ranks = ALONE, folder: Path | None = None
+) -> Prepared:
+    """Return `prepared` with a number of steps, if need be the one that fills its minutes.
+
+    With several `ranks`, the first calls this, with the `folder` that the run is going to have, and the
+    others `settle_with_the_first`.
+    """
     config: RunConfig = prepared.config
     steps = config.steps
     if steps is None:
         assert config.minutes is not None
-        steps = max(1, int(60 * SHARE * config.minutes / seconds_per_step(prepared, threads)))
+        if folder is not None and ranks.size > 1:
+            each = _timed_together(prepared, threads, ranks, folder)
+        else:
+            each = seconds_per_step(prepared, threads)
+        steps = max(1, int(60 * SHARE * config.minutes / each))
+    else:
+        ranks.tell(None)
     return prepared._replace(config=config.with_steps(steps))

@@ -11,15 +11,23 @@ import numpy as np
 from ..objectives import MaskedLMBatch
 from .baselines import MostFrequentToken, TrigramWittenBell
 from .evaluate import POSITIONS, evaluate
+from .ranks import ALONE, Ranks
 from .run import Run
 
 COUNTED = 1 << 22  # tokens that the baselines are counted on
 
 
 def compare(
-    run: Run, model: Any, objective: Any, batches: Sequence[MaskedLMBatch], executor: Executor | None = None
+    run: Run,
+    model: Any,
+    objective: Any,
+    batches: Sequence[MaskedLMBatch],
+    executor: Executor | None = None,
+    ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
     """Return the scores of the most frequent token, the trigram and `model` as plain values.
+
+    Where there are other `ranks`, they call `evaluate` meanwhile.
 
     Returns
     -------
@@ -41,7 +49,7 @@ def compare(
     ):
         counted = baseline(*train, run.tokenizer.vocab_size, run.tokenizer.special_ids)
         models.append(_score(name, *counted.score(ids, at, targets), at.size))
-    encoder = evaluate(model, objective, batches, executor)
+    encoder = evaluate(model, objective, batches, executor, ranks)
     models.append(_score("encoder", encoder.loss, encoder.accuracy, encoder.n_targets))
     trigram = models[1]
     margin = None

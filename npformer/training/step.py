@@ -1,6 +1,6 @@
 """One training step's gradient: lanes, micro-batches, threads.
 
-    batch     B sequences, cut into a fixed number of lanes
+    batch     B sequences, or a rank's share of them (ranks.py), cut into a fixed number of lanes
     lane      a gradient vector of its own, and its sequences in micro-batches, in order
     gradient  lane 0 + lane 1 + ...
 
@@ -73,6 +73,7 @@ def gradient(
     executor: Executor | None = None,
     micro_tokens: int | None = None,
     recompute: bool = False,
+    normalizer: int | None = None,
 ) -> Metrics:
     """Compute the gradient of a batch's mean loss.
 
@@ -93,14 +94,18 @@ def gradient(
         The most tokens of a micro-batch; default: by the model's width.
     recompute : bool
         Run the layers' forwards again in the backward, for less memory; see `Encoder.forward`.
+    normalizer : int, optional
+        Number of targets of the whole batch, where `batch` is a share of it: then the gradients of all shares
+        sum to the gradient of the whole batch's mean.
 
     Returns
     -------
     Metrics
-        Sums over the whole batch.
+        Sums over `batch`.
     """
     B, T = batch.shape
-    normalizer = max(batch.n_targets, 1)  # of the whole batch, and known before any backward
+    # Of the whole batch, and known before any backward.
+    normalizer = max(batch.n_targets if normalizer is None else normalizer, 1)
     tokens = micro_tokens or tokens_at_once(model.config.d_model)
 
     def work(lane: Any, start: int, stop: int) -> Metrics:

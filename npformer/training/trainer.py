@@ -12,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from .._threads import one_blas_thread
-from ..optim import clip_by_global_norm
+from ..objectives import Metrics
+from ..optim import clip_by_global_norm, global_norm
 from ..text import Packed, WordPieceTokenizer
 from . import draws
 from .allocator import keep_freed_memory
 from .config import RunConfig, build_model, build_objective, build_optimizer, build_schedule
 from .diagnosis import find_not_finite
 from .parts import BatchInParts, GeneratorsInParts
+from .ranks import ALONE, Ranks
 from .step import gradient
 
 Array = npt.NDArray[Any]
@@ -59,28 +61,49 @@ class Trainer:
         With a number of steps.
     tokenizer : WordPieceTokenizer
     train : Packed
+    ranks : Ranks, optional
+        The processes that share the run. Methods marked "of all ranks" are called by all of them alike.
 
     Attributes
     ----------
     model : Encoder
     objective : MaskedLM
+
+    Raises
+    ------
+    ValueError
+        If a step has fewer sequences than there are ranks.
     """
 
-    def __init__(self, config: RunConfig, tokenizer: WordPieceTokenizer, train: Packed) -> None:
-        self.config, self.train = config, train
+    def __init__(
+        self, config: RunConfig, tokenizer: WordPieceTokenizer, train: Packed, ranks: Ranks = ALONE
+    ) -> None:
+        if config.sequences_per_step < ranks.size:
+            raise ValueError(
+                f"batch_size: expected a sequence for each of the {ranks.size} ranks, "
+                f"got {config.sequences_per_step} in a step"
+            )
+        self.config, self.train, self.ranks = config, train, ranks
         self.model = build_model(config, tokenizer.vocab_size)
         self.objective = build_objective(config, tokenizer)
-        self.optimizer = build_optimizer(config, self.model)
+        n = self.model.params.flat.size
+        self.part = slice(*ranks.share(n))  # of the flat vectors: where this rank sums the gradient
+        updated = self.part if config.shard_optimizer else slice(0, n)
+        self.optimizer = build_optimizer(config, self.model, updated.start, updated.stop)
         self.schedule = build_schedule(config)
         self.lanes = [self.model.params.zeros_like() for _ in range(config.lanes)]
 
     def start_from_text(self) -> None:
-        """Give the token embeddings of a new run what its text says about them, if it is asked for."""
-        c = self.config
-        if c.embedding_init != "cooccurrence":
-            return
+        """Give a new run's token embeddings what its text says about them, if asked to; of all ranks."""
+        if self.config.embedding_init == "cooccurrence":
+            if self.ranks.rank == 0:  # which alone reads all of the text
+                self._embed_text()
+            self.ranks.broadcast(self.model.params.flat)
+
+    def _embed_text(self) -> None:
         from .cooccurrence import cooccurrence_embeddings  # here: it loads SciPy, which takes long
 
+        c = self.config
         table = self.model.params["embeddings.token"]
         rng = draws.generator(c.seed, draws.COOCCURRENCE)
         rows = c.embedding_std * cooccurrence_embeddings(self.train, len(table), c.d_model, rng)
@@ -88,34 +111,36 @@ class Trainer:
         table[known] = rows[known]
 
     def batch(self, step: int) -> tuple[Any, Array]:
-        """Return the corrupted batch of a step, and which sequences of the data it is made of.
+        """Return this rank's share of a step's corrupted batch, and which sequences of the data it has.
 
         With ``accumulate`` above 1 the batch is a `BatchInParts`.
         """
         c = self.config
-        chosen = draws.sequences_of_step(c.seed, step, c.sequences_per_step, len(self.train.ids))
+        first, stop = self.ranks.share(c.sequences_per_step)
+        chosen = draws.sequences_of_step(c.seed, step, c.sequences_per_step, len(self.train.ids))[first:stop]
 
-        def make(start: int, stop: int) -> Any:
-            rngs = draws.of_sequences(c.seed, draws.CORRUPTION, step, stop - start, start)
-            return self.objective.make_batch(*self.train.rows(chosen[start:stop]), rngs)
+        def make(a: int, b: int) -> Any:
+            rngs = draws.of_sequences(c.seed, draws.CORRUPTION, step, first + b, first + a)
+            return self.objective.make_batch(*self.train.rows(chosen[a:b]), rngs)
 
         if c.accumulate == 1:
             return make(0, len(chosen)), chosen
         return BatchInParts(make, (len(chosen), c.seq_len)), chosen
 
     def dropout(self, step: int) -> Any:
-        """Return the sources of a step's dropout, fresh ones each time; None without dropout."""
+        """Return the sources of a step's dropout for this rank's share, fresh ones each time; or None."""
         c = self.config
         if not c.dropout:
             return None
+        first, stop = self.ranks.share(c.sequences_per_step)
 
-        def make(start: int, stop: int) -> list[np.random.Generator]:
-            return draws.of_sequences(c.seed, draws.DROPOUT, step, stop - start, start)
+        def make(a: int, b: int) -> list[np.random.Generator]:
+            return draws.of_sequences(c.seed, draws.DROPOUT, step, first + b, first + a)
 
-        return make(0, c.sequences_per_step) if c.accumulate == 1 else GeneratorsInParts(make)
+        return make(0, stop - first) if c.accumulate == 1 else GeneratorsInParts(make)
 
     def update(self, step: int, executor: Executor | None = None) -> StepMetrics:
-        """Do step number `step`, counted from 0.
+        """Do step number `step`, counted from 0; of all ranks.
 
         Raises
         ------
@@ -123,7 +148,8 @@ class Trainer:
             If loss or gradient is not finite; the parameters are then those before the step.
         """
         batch, chosen = self.batch(step)
-        total = gradient(
+        (n_targets,) = self.ranks.sums(batch.n_targets)
+        own = gradient(
             self.model,
             self.objective,
             batch,
@@ -131,22 +157,37 @@ class Trainer:
             generators=self.dropout(step),
             executor=executor,
             recompute=self.config.recompute,
+            normalizer=n_targets,
         )
         grad = self.lanes[0].flat
-        norm = clip_by_global_norm(grad, self.config.clip or math.inf, executor)
+        self.ranks.reduce_scatter(grad)  # the whole batch's in `part`, and beside it nothing of use
+        part = grad[self.part]
+        shown = self.ranks.everyones([own.loss_sum, own.n_correct, global_norm(part, executor)])
+        losses, corrects, norms = zip(*shown, strict=True)
+        total, norm = Metrics(sum(losses), sum(corrects), n_targets), math.hypot(*norms)
         if not (math.isfinite(total.loss) and math.isfinite(norm)):
             raise TrainingStopped(self.explain(step, batch, chosen, total.loss))
+        clip_by_global_norm(part, self.config.clip or math.inf, executor, norm=norm)
         lr = self.schedule(step)
-        self.optimizer.step(grad, lr=lr, executor=executor)
+        if self.config.shard_optimizer:
+            self.optimizer.step(part, lr=lr, executor=executor)
+            self.ranks.all_gather(self.model.params.flat)
+        else:
+            self.ranks.all_gather(grad)
+            self.optimizer.step(grad, lr=lr, executor=executor)
         return StepMetrics(total.loss, total.accuracy, lr, norm)
 
     def explain(self, step: int, batch: Any, chosen: Array, loss: float) -> str:
-        """Return one line on a loss or gradient that is not finite: step, first block, sequences."""
+        """Return one line on what is not finite: step, first block, sequences; of all ranks."""
         what = f"the loss is {loss}" if not math.isfinite(loss) else "the gradient is not finite"
         found = find_not_finite(self.model, self.objective, batch, self.dropout(step))
         start, stop = found.sequences or (0, len(chosen))
-        rows = ", ".join(map(str, chosen[start:stop].tolist()))
-        return f"step {step + 1}: {what}; first not finite: {found.where}, training sequences {rows}"
+        seen = [bool(found.sequences), found.where, chosen[start:stop].tolist()]
+        # The first rank whose share shows it; where none does, it is in what all of them add up to.
+        reports = self.ranks.everyones(seen)
+        reports = [report for report in reports if report[0]][:1] or reports
+        rows = ", ".join(str(row) for report in reports for row in report[2])
+        return f"step {step + 1}: {what}; first not finite: {reports[0][1]}, training sequences {rows}"
 
     def require_finite_parameters(self, step: int) -> None:
         """Raise TrainingStopped if an update made a parameter infinite or NaN: nothing like it is saved."""
@@ -155,11 +196,15 @@ class Trainer:
                 raise TrainingStopped(f"step {step}: first not finite: parameter {name}, after the update")
 
     def state(self) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Return parameters and optimizer state for a checkpoint."""
-        return dict(self.model.params), dict(self.optimizer.state_dict())
+        """Return parameters and, whole on rank 0, the optimizer's state for a checkpoint; of all ranks."""
+        optimizer = dict(self.optimizer.state_dict())
+        if self.config.shard_optimizer:
+            n = self.model.params.flat.size
+            optimizer = {k: self.ranks.gather(x, n) if x.ndim else x for k, x in optimizer.items()}
+        return dict(self.model.params), optimizer
 
     def restore(self, params: Mapping[str, Array], optimizer: Mapping[str, Array]) -> None:
-        """Go on from what `state` returned.
+        """Go on from what `state` returned on rank 0, with any number of ranks.
 
         Raises
         ------
@@ -173,6 +218,9 @@ class Trainer:
             if value.shape != mine[name].shape or value.dtype != mine[name].dtype:
                 expected = f"{mine[name].shape} {mine[name].dtype}"
                 raise ValueError(f"restore: {name}: expected {expected}, got {value.shape} {value.dtype}")
+        if self.config.shard_optimizer:  # what has another size is refused by the next line
+            whole = mine.flat.shape
+            optimizer = {k: x[self.part] if x.shape == whole else x for k, x in optimizer.items()}
         self.optimizer.load_state_dict(optimizer)
         for name, value in params.items():
             mine[name][...] = value

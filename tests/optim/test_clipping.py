@@ -98,3 +98,12 @@ def test_bad_gradient_is_named(grad):
         clip_by_global_norm(grad, 1.0)
     with pytest.raises((ValueError, TypeError), match=r"^global_norm: grad: expected"):
         global_norm(grad)
+
+
+def test_parts_are_clipped_by_the_norm_of_the_whole():
+    grad = np.random.default_rng(0).standard_normal(10)
+    whole, parts = grad.copy(), grad.copy()
+    norm = clip_by_global_norm(whole, 0.5)
+    for part in (parts[:3], parts[3:]):
+        assert clip_by_global_norm(part, 0.5, norm=norm) == norm
+    assert np.array_equal(parts, whole)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from npformer.optim import SGD, AdamW, Segment, decays, make_segments
+from npformer.optim import SGD, AdamW, Segment, decays, make_segments, segments_within
 
 LAYOUT = {
     "embedding.weight": slice(0, 10),
@@ -111,3 +111,18 @@ def test_segments_without_a_decay_take_the_optimizers():
         np.zeros(2)
     )
     np.testing.assert_array_equal(theta, [0.75, 0.5])
+
+
+def test_the_parts_of_a_vector_updated_apart_are_the_vector():
+    rng = np.random.default_rng(0)
+    segments = [Segment(0, 5, 1.0, 0.1), Segment(5, 6, 2.0, 0.0), Segment(6, 11, 0.5, 0.3)]
+    theta, grads = rng.standard_normal(11), rng.standard_normal((3, 11))
+    whole, parts = theta.copy(), theta.copy()
+    optimizer = AdamW(whole, lr=0.1, segments=segments)
+    cuts = [(0, 4), (4, 8), (8, 11)]
+    optimizers = [AdamW(parts[a:b], lr=0.1, segments=segments_within(segments, a, b)) for a, b in cuts]
+    for grad in grads:
+        optimizer.step(grad)
+        for part, (a, b) in zip(optimizers, cuts, strict=True):
+            part.step(grad[a:b])
+    assert np.array_equal(parts, whole)
