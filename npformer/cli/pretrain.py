@@ -32,7 +32,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "vocab_size": (int, "pieces of the tokenizer; an error if the text does not support as many"),
     "seq_len": (int, "tokens in a sequence"),
     "batch_size": (int, "sequences in a batch"),
-    "accumulate": (int, "batches in an update, made in pieces: less memory than as much more --batch-size"),
+    "accumulate": (int, "batches in an update, made in pieces (docs/memory.md)"),
     "mask_rate": (float, "share of the tokens to predict in training"),
     "optimizer": (str, "adamw, adam or sgd"),
     "lr": (float, "highest learning rate"),
