@@ -9,11 +9,11 @@ import scipy
 import workload
 from workload import Batch, Sizes
 
+from npformer._allocator import keep_freed_memory
 from npformer.models import Encoder, EncoderConfig
 from npformer.objectives import MaskedLM, MaskedLMBatch
 from npformer.optim import AdamW, clip_by_global_norm, global_norm, make_segments
 from npformer.training import draws
-from npformer.training.allocator import keep_freed_memory
 from npformer.training.step import gradient
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from by_npformer import blas_in_use
 from workload import Batch, Sizes
 
-from npformer.training.allocator import keep_freed_memory
+from npformer._allocator import keep_freed_memory
 from npformer.training.step import cut, micro_batches, tokens_at_once
 
 RATED = (512, 768, 1024, 1536)  # sides of square matrices, for the best rate of this machine

@@ -5,7 +5,7 @@
     threads       take micro-batches; the results come back in the caller's order
 
 Which sequences share a micro-batch depends on their lengths alone, so the bits are the same on one thread and
-on many.
+on many. The process keeps the memory of the arrays for the next ones (_allocator.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
+from .._allocator import keep_freed_memory
 from .._threads import available_cores, one_blas_thread
 from .parameters import Array
 
@@ -141,6 +142,7 @@ def encode(
             results[i] = v
 
     pieces = cut_by_length(np.array([i.size for i in ids], np.intp), micro_tokens)
+    keep_freed_memory()
     with one_blas_thread():
         if min(threads, len(pieces)) <= 1:
             for piece in pieces:

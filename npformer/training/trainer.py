@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._allocator import keep_freed_memory
 from .._threads import one_blas_thread
 from ..objectives import Metrics
 from ..optim import clip_by_global_norm, global_norm
 from ..text import Packed, WordPieceTokenizer
 from . import draws
-from .allocator import keep_freed_memory
 from .config import RunConfig, build_model, build_objective, build_optimizer, build_schedule
 from .diagnosis import find_not_finite
 from .parts import BatchInParts, GeneratorsInParts

@@ -6,7 +6,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import numpy as np
-from npformer.training.allocator import keep_freed_memory
+from npformer._allocator import keep_freed_memory
 
 if sys.argv[1] == "keep" and not keep_freed_memory():
     print(-1)

@@ -1,8 +1,9 @@
-"""Memory that is freed stays with the process.
+"""Memory that is freed stays with the process, for training and inference.
 
-A step frees and takes the same gigabytes over and over. glibc gives large blocks back to the system at once,
-which then clears every page of the next one: thousands of page faults a step. Told to keep them, it hands out
-again what it has. With one arena for all threads, what one thread frees serves the other.
+A training step, or a batch to encode, frees and takes the same gigabytes over and over. glibc gives large
+blocks back to the system at once, which then clears every page of the next one: thousands of page faults a
+step. Told to keep them, it hands out again what it has. With one arena for all threads, what one thread
+frees serves the other.
 """
 
 from __future__ import annotations
