@@ -56,7 +56,8 @@ ARROWS: dict[str, set[str]] = {
 # formulas older than any paper on Transformers
 SCHOOL_FORMULAS = {"linear", "embedding", "tanh", "sigmoid", "log_softmax", "mse_loss"}
 SCHOOL_FORMULAS |= {"binary_cross_entropy_with_logits"}
-SHARED_FILES = {"_allocator", "_files", "_threads"}  # may be imported by any room but functional and gradcheck
+# may be imported by any room but functional and gradcheck
+SHARED_FILES = {"_allocator", "_files", "_threads"}
 OUTSIDE = {"numpy", "scipy"}
 # imported inside functions, where they are missed in one line
 OPTIONAL = {"threadpoolctl", "matplotlib", "torch", "jax", "mpi4py"}
