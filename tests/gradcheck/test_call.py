@@ -189,8 +189,8 @@ def test_a_last_value_that_is_no_array_is_the_cache(forward, backward):
     assert check(forward, backward, inputs).passed
 
     @functools.wraps(backward)
-    def doubled(*args):
-        return tuple(2 * g for g in backward(*args))
+    def doubled(*args, **named):
+        return tuple(2 * g for g in backward(*args, **named))
 
     assert not check(forward, doubled, inputs).passed
 
