@@ -216,6 +216,8 @@ def inputs_of_shapes(text: str, seed: int) -> dict[str, Any]:
             raise ValueError(f"--shapes: expected parts like x=3x4, ids=2x5:int7 or m=3x4:bool, got {part!r}")
         name, sizes, kind = match.groups()
         shape = tuple(int(size) for size in sizes.split("x"))
+        if 0 in shape:
+            raise ValueError(f"--shapes: expected sizes of 1 or more, got {part.strip()!r}")
         if kind == "bool":
             found[name] = rng.random(shape) < 0.6
         elif kind:

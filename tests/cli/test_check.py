@@ -90,7 +90,15 @@ def test_json_shapes_and_strict(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["none.py"], "none.py: no such file"), (["{}", "--shapes", "x=3by4"], "expected parts like x=3x4")],
+    [
+        (["none.py"], "none.py: no such file"),
+        (["{}", "--shapes", "x=3by4"], "expected parts like x=3x4"),
+        (["{}", "--shapes", "x=0"], "--shapes: expected sizes of 1 or more"),
+        (["{}", "--seed", "-1"], "--seed: expected a number that is not negative, got -1"),
+        (["{}", "--seconds", "0"], "--seconds: expected a positive number"),
+        (["{}", "--seconds", "-1"], "--seconds: expected a positive number"),
+        (["{}", "--seconds", "nan"], "--seconds: expected a positive number"),
+    ],
 )
 def test_bad_usage(arguments, words, tmp_path, capsys):
     path = tmp_path / "s.py"
