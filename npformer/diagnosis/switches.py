@@ -1,8 +1,8 @@
 """Every way to get one line wrong, made mechanically from the line's own expression.
 
-Each term dropped, doubled, its sign flipped; each factor dropped, squared, cubed, inverted, shifted; each operator
-exchanged; each transpose forgotten or added, operands swapped; each sum over another axis, averaged, or not
-taken; each constant changed; each quantity replaced by another of the same shape (x for x_hat).
+Each term dropped, doubled, its sign flipped; each factor dropped, squared, cubed, inverted, shifted; each
+operator exchanged; each transpose forgotten or added, operands swapped; each sum over another axis, averaged,
+or not taken; each constant changed; each quantity replaced by another of the same shape (x for x_hat).
 """
 
 from __future__ import annotations

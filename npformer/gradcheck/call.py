@@ -10,8 +10,9 @@ understood, told apart by what the forward returns:
 A tuple of two is (out, cache), unless the backward cannot take two arguments. What comes last and is no array
 of numbers is a cache in any case: in a list [out, cache], after several outputs (for a backward of the tuple
 of their douts and the cache, or of each of them and the cache), or one that a backward of the inputs leaves
-alone. `out` may itself be a tuple of arrays; `dout` is then one too. The gradients may be a bare array, a tuple in the order of the
-differentiable inputs (with or without None for the others), or a mapping by name ("x" or "dx").
+alone. `out` may itself be a tuple of arrays; `dout` is then one too. The gradients may be a bare array, a
+tuple in the order of the differentiable inputs (with or without None for the others), or a mapping by name
+("x" or "dx").
 """
 
 from __future__ import annotations

@@ -205,7 +205,7 @@ def _error_nearby(
 ) -> Array | None:
     """Given minus numeric at a point so near that a mistake in a formula makes the same error there.
 
-    Rounding makes another one. A cotangent of the user's stays: it may be the only one that the backward knows.
+    Rounding makes another one. A cotangent of the user's stays: the backward may know no other.
     """
     rng = np.random.default_rng(0)
 

@@ -226,7 +226,7 @@ def _holds_float32(a: Array) -> bool:
 def _rounded(
     a: Array, numeric: Array, of_scale: Array, judged: Array, error_nearby: Callable[[], Array | None] | None
 ) -> bool:
-    """Is the error float32's rounding: small, relative to each entry, of either sign, and other noise nearby?"""
+    """Is the error float32's rounding: small, relative to each entry, of either sign, other nearby?"""
     entries = judged & (numeric != 0)
     if entries.sum() < 4 or float(np.max(of_scale)) > FLOAT32_ERROR:
         return False

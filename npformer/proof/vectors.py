@@ -151,7 +151,13 @@ def read_vectors(path: str | Path) -> list[Vectors]:
     if data.lstrip()[:1] in (b"{", b"["):
         return _read_json(path, data)
     if data[:2] != b"PK":  # of a zip, which an .npz is
-        kind = "an empty file" if not data else "an .npy, one array" if data[:6] == b"\x93NUMPY" else "another file"
+        kind = (
+            "an empty file"
+            if not data
+            else "an .npy, one array"
+            if data[:6] == b"\x93NUMPY"
+            else "another file"
+        )
         raise ValueError(f"{path}: expected an .npz or JSON with test vectors, got {kind}")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:

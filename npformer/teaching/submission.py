@@ -54,7 +54,10 @@ SAME: tuple[frozenset[str], ...] = tuple(
         "q queries query",
         "k keys key",
         "v values value",
-        *(f"w{one} {name}w w{name}" for one, name in zip("qkvo", ("query", "key", "value", "out"), strict=True)),
+        *(
+            f"w{one} {name}w w{name}"
+            for one, name in zip("qkvo", ("query", "key", "value", "out"), strict=True)
+        ),
     )
 )
 # settings of an op that its sample inputs go with
@@ -180,7 +183,9 @@ def _called(point: Any) -> str:
     """The arguments in words: "x of 2x3x5, p = 0.3"."""
     if not isinstance(point, Mapping):
         return ", ".join(_size(x) for x in point)
-    parts = [f"{k} of {_size(x)}" if isinstance(x, np.ndarray) else f"{k} = {_size(x)}" for k, x in point.items()]
+    parts = [
+        f"{k} of {_size(x)}" if isinstance(x, np.ndarray) else f"{k} = {_size(x)}" for k, x in point.items()
+    ]
     return ", ".join(parts)
 
 
@@ -220,8 +225,10 @@ def _points(
     return found
 
 
-def matched(point: Mapping[str, Any], parameters: Sequence[inspect.Parameter], op: str) -> dict[str, Any] | None:
-    """Return the arguments of a function out of an op's inputs: by name, else in their order; None if too few.
+def matched(
+    point: Mapping[str, Any], parameters: Sequence[inspect.Parameter], op: str
+) -> dict[str, Any] | None:
+    """Return the arguments of a function out of an op's inputs: by name, else in order; None if too few.
 
     Parameters
     ----------

@@ -87,7 +87,9 @@ def check_vectors(op: str, results: str | Path, seed: int = 0) -> KernelReport:
     """
     stored = cases(op, seed)
     computed = read_vectors(results)
-    if not all(isinstance(case, Mapping) and isinstance(case.get("gradients", {}), Mapping) for case in computed):
+    if not all(
+        isinstance(case, Mapping) and isinstance(case.get("gradients", {}), Mapping) for case in computed
+    ):
         raise ValueError(f'check_vectors: {results}: expected cases with "gradients" by name')
     if len(computed) != len(stored):
         raise ValueError(

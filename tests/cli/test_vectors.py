@@ -68,7 +68,9 @@ def test_results_in_flat_json_are_judged(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text(json.dumps(flat("relu")))
     assert main(["vectors", "relu", "--judge", str(path)]) == 0
-    path.write_text(json.dumps({name: 2 * np.array(g) for name, g in flat("relu").items()}, default=np.ndarray.tolist))
+    path.write_text(
+        json.dumps({name: 2 * np.array(g) for name, g in flat("relu").items()}, default=np.ndarray.tolist)
+    )
     assert main(["vectors", "relu", "--judge", str(path)]) == 1
 
 

@@ -129,7 +129,7 @@ def test_the_other_forms_are_the_same_gradient(name):
 
 
 def test_a_freed_line_of_many_numbers_hides_no_later_mistake():
-    """With other numbers in dx_hat, or in c, nearly any gradient is had: the mistake may be in a later line."""
+    """With other numbers in dx_hat, or in c, nearly any gradient is had: the mistake may be later."""
     rng = np.random.default_rng(0)
 
     def wrong(dout, cache):
@@ -137,7 +137,11 @@ def test_a_freed_line_of_many_numbers_hides_no_later_mistake():
         dx, dgamma, dbeta = layer_norm_backward(dout, cache)
         return dx * np.tanh(3 * rstd), dgamma, dbeta
 
-    inputs = {"x": rng.standard_normal((5, 6)), "gamma": rng.standard_normal(6), "beta": rng.standard_normal(6)}
+    inputs = {
+        "x": rng.standard_normal((5, 6)),
+        "gamma": rng.standard_normal(6),
+        "beta": rng.standard_normal(6),
+    }
 
     def softmax(x):
         e = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
@@ -145,9 +149,7 @@ def test_a_freed_line_of_many_numbers_hides_no_later_mistake():
 
     for said in (
         first(npformer.check(layer_norm, wrong, inputs), "x"),
-        first(
-            npformer.check(softmax, lambda d, p: d - p * d.sum(-1, keepdims=True), [inputs["x"]]), "x"
-        ),
+        first(npformer.check(softmax, lambda d, p: d - p * d.sum(-1, keepdims=True), [inputs["x"]]), "x"),
     ):
         assert said.identifier == "unknown", said
         assert "or a later line" in said.fact
@@ -160,5 +162,9 @@ def test_a_factor_cubed_is_named():
         dx, dgamma, dbeta = layer_norm_backward(dout, cache)
         return dx * cache.rstd**2, dgamma, dbeta
 
-    inputs = {"x": rng.standard_normal((5, 6)), "gamma": rng.standard_normal(6), "beta": rng.standard_normal(6)}
+    inputs = {
+        "x": rng.standard_normal((5, 6)),
+        "gamma": rng.standard_normal(6),
+        "beta": rng.standard_normal(6),
+    }
     assert npformer.check(layer_norm, wrong, inputs).names == {"factor-cubed"}

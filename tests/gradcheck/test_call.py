@@ -197,7 +197,9 @@ def test_a_last_value_that_is_no_array_is_the_cache(forward, backward):
 
 @pytest.mark.parametrize("pair", [lambda h, w: (h @ w, (h, w)), lambda h, w: (h @ w, h, [h, w])])
 def test_what_cannot_be_called_is_told_in_one_line(pair):
-    with pytest.raises(TypeError, match=r"expected out or \(out, cache\), got a tuple of array .*; the back") as e:
+    with pytest.raises(
+        TypeError, match=r"expected out or \(out, cache\), got a tuple of array .*; the back"
+    ) as e:
         check(pair, lambda d, e, f, g, c: (d @ c[1].T, c[0].T @ d), [H, W])
     assert "takes 5 arguments (d, e, f, g, c)" in str(e.value)
     assert "\n" not in str(e.value)

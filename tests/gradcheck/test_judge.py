@@ -18,7 +18,9 @@ def verdict(given, numeric=N, *, error=0.0, method="complex step", scale_all=1.0
         method, numeric, np.full(numeric.shape, error), numeric, numeric, np.zeros(numeric.shape, bool)
     )
     x = np.zeros(numeric.shape) if x is None else x
-    return judge("x", x, given, reference, scale_all=scale_all, noise=noise, dout_single=False, **more).verdict.name
+    return judge(
+        "x", x, given, reference, scale_all=scale_all, noise=noise, dout_single=False, **more
+    ).verdict.name
 
 
 @pytest.mark.parametrize("size", [1e-12, 1.0, 1e12])

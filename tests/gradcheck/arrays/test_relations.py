@@ -165,9 +165,7 @@ def test_nothing_is_swapped_where_one_gradient_is_right(forward, backward, wrong
 
 def test_three_gradients_in_another_order_are_swapped():
     inputs = list(RNG.standard_normal((3, 3, 4)))
-    turned = check(
-        lambda a, b, c: a * b * c, lambda d, a, b, c: (d * a * c, d * a * b, d * b * c), inputs
-    )
+    turned = check(lambda a, b, c: a * b * c, lambda d, a, b, c: (d * a * c, d * a * b, d * b * c), inputs)
     assert turned.names == {"swapped-gradients"}
 
 
@@ -197,7 +195,9 @@ def test_a_branch_with_weights_that_are_inputs():
     def backward(d, x, w):
         return d.copy(), x.T @ d
 
-    assert check(lambda x, w: x + x @ w, backward, [X, RNG.standard_normal((4, 4))]).names == {"branch-missing"}
+    assert check(lambda x, w: x + x @ w, backward, [X, RNG.standard_normal((4, 4))]).names == {
+        "branch-missing"
+    }
 
 
 @pytest.mark.parametrize("reg", [1e-6, 1e-7, 1e-8])
@@ -219,7 +219,9 @@ def test_a_small_mistake_is_not_float32(reg):
         return (d * gamma - mean(d * gamma) - h * mean(d * gamma * h)) / s
 
     forgotten = check(
-        lambda w: 0.5 * ((X @ w) ** 2).sum() + 0.5 * reg * (w * w).sum(), lambda d, w: d * (X.T @ (X @ w)), [W]
+        lambda w: 0.5 * ((X @ w) ** 2).sum() + 0.5 * reg * (w * w).sum(),
+        lambda d, w: d * (X.T @ (X @ w)),
+        [W],
     )
     assert forgotten.names == {"row-multiple"}
     outside = check(norm, norm_backward, [RNG.standard_normal((4, 6))])
