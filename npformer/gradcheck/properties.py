@@ -59,8 +59,8 @@ def permutation_equivariant(
     """Permuting an axis of the inputs permutes the output alike: attention without positions.
 
     Two permutations are tried at the point: a turn by one place, and an exchange of the first two. All others
-    are made of these, so that a function that moves with both wherever it is called moves with every one; only
-    this point is tried.
+    are made of these, so that a function that moves with both wherever it is called moves with every one.
+    Only this point is tried.
 
     Parameters
     ----------
