@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 SHOWN = 5  # lines of what their code prints at every call
@@ -35,6 +36,10 @@ def run(args: argparse.Namespace) -> int:
         path, _, name = path.rpartition(":")
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such file")
+    if args.seed < 0:
+        raise ValueError(f"--seed: expected a number that is not negative, got {args.seed}")
+    if not 0 < args.seconds < math.inf:  # (a NaN is neither)
+        raise ValueError(f"--seconds: expected a positive number, got {args.seconds:g}")
     if args.shapes:
         inputs_of_shapes(args.shapes, args.seed)  # bad usage is told before anything runs
     if args.op and op_of(args.op) not in SIZES:

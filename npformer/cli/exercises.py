@@ -104,6 +104,9 @@ def _report(args: argparse.Namespace) -> int:
         if as_json:
             text = json.dumps(report.class_dict(students, chosen), indent=1) + "\n"
     else:
+        for option, file in (("--gradescope", args.gradescope), ("--output", args.output)):
+            if file and Path(file).is_dir():
+                raise ValueError(f"{option}: expected the name of a file to write, got the folder {file!r}")
         grades = grade_folder(args.dir, chosen or EXERCISES, **settings)
         if args.gradescope:
             took = time.monotonic() - began

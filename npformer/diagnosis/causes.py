@@ -82,6 +82,7 @@ CAUSES = {
     "input-for-joined-heads": "the output projection's input are the joined heads",
     "skip-missing": "x reaches y twice, and collects two gradients",
     "skip-doubled": "the skip's gradient is added in two places",
+    "local-derivative-missing": "the function's own derivative, the chain rule's other factor, is left out",
     "branch-missing": "x reaches y twice, and collects two gradients",
     "embedding-path-missing": "a shared table collects from both places where it is used",
     "output-path-missing": "a shared table collects from both places where it is used",

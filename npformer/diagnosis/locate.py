@@ -4,7 +4,8 @@ Three ways. A quantity in the user's cache is not what its name says (x_hat, P).
 that the user's code exposes (dP, dS, dx_hat) is not what it should be: the first of these. Else a line is set
 free: could the given gradients be had with other numbers in that line alone, every other line being right?
 A row's mean has few numbers, a whole gradient as many as there are entries; the line with the fewest that can
-do it is where the error sits.
+do it is where the error sits. Where even those are more than half the entries, the line can take up a mistake
+of a later one: the error then sits there or later, and nothing is claimed but for the last line.
 """
 
 from __future__ import annotations
@@ -102,8 +103,15 @@ def locate(
             f"({best.numbers} for {best.entries} entries) every entry is explained."
         )
         return _told(last, fact, 1.0, best.step)
-    fact += f"it begins in {lines} (step {best.step}): no other numbers in an earlier line would give it."
-    return _told(last, fact, 0.0, best.step)
+    if last.target in {program(known.op).gradients[mine] for known in forms}:
+        fact += f"it begins in {lines} (step {best.step}): no other numbers in an earlier line would give it."
+        return _told(last, fact, 0.0, best.step)
+    # (so many numbers can take up what a later line does, too)
+    fact += (
+        f"it sits in {lines} (step {best.step}) or a later line: no other numbers in an earlier one would "
+    )
+    fact += f"give it, and {best.numbers} numbers there for {best.entries} entries may hide a later mistake."
+    return Hypothesis("unknown", fact, "", 0.0, "")
 
 
 def _line(line: Line) -> str:

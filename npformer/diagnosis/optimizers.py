@@ -31,6 +31,7 @@ HYPERPARAMETERS = {
     "adam": {"lr": 0.05, "beta1": 0.8, "beta2": 0.95, "eps": 1e-3},
     "adamw": {"lr": 0.05, "beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1},
 }
+DECAYS = (0.1, 0.05, 0.01, 5e-3, 1e-3, 5e-4, 1e-4, 1e-5)  # customary where a rule has none
 # what optimizers are given elsewhere, by default
 CUSTOMARY: dict[str, tuple[float, ...]] = {
     "lr": (1e-3, 1e-2, 1e-1, 3e-4, 1e-4),
@@ -60,16 +61,19 @@ def adam(
     x: Array, g: Array, m: Array, v: Array, t: int, lr: float, beta1: float, beta2: float, eps: float
 ) -> Any:
     """Kingma, Ba: Adam, arXiv:1412.6980, algorithm 1."""
-    m_new = beta1 * m + (1 - beta1) * g
-    squared = g * g
+    g_used = g
+    m_new = beta1 * m + (1 - beta1) * g_used
+    squared = g_used * g_used
     v_new = beta2 * v + (1 - beta2) * squared
     m_used = m_new
     v_used = v_new
-    m_hat = m_used / (1 - beta1**t)
-    v_hat = v_used / (1 - beta2**t)
+    t_used = t
+    m_hat = m_used / (1 - beta1**t_used)
+    v_hat = v_used / (1 - beta2**t_used)
     root = np.sqrt(v_hat) + eps
     step = lr * m_hat / root
-    x_new = x - step
+    decay = 0 * x
+    x_new = x - step - decay
     return x_new, m_new, v_new
 
 
@@ -89,8 +93,9 @@ def adamw(
     g_used = g
     m_new = beta1 * m + (1 - beta1) * g_used
     v_new = beta2 * v + (1 - beta2) * g_used * g_used
-    m_hat = m_new / (1 - beta1**t)
-    v_hat = v_new / (1 - beta2**t)
+    t_used = t
+    m_hat = m_new / (1 - beta1**t_used)
+    v_hat = v_new / (1 - beta2**t_used)
     root = np.sqrt(v_hat) + eps
     step = lr * m_hat / root
     decay = lr * weight_decay * x
@@ -108,17 +113,18 @@ ADAM: dict[str, dict[str, str]] = {
         "m_hat": "m_used / (1 - beta1 ** (t - 1)) if t > 1 else m_used",
         "v_hat": "v_used / (1 - beta2 ** (t - 1)) if t > 1 else v_used",
     },
+    "step-count-stuck": {"t_used": "1"},
     "eps-inside-the-root": {"root": "np.sqrt(v_hat + eps)"},
-    "eps-before-correction": {"root": "np.sqrt(v_hat) + eps / np.sqrt(1 - beta2 ** t)"},
-    "ascent": {"x_new": "x + step"},
+    "eps-before-correction": {"root": "np.sqrt(v_hat) + eps / np.sqrt(1 - beta2 ** t_used)"},
+    "ascent": {"x_new": "x + step - decay"},
     "root-missing": {"root": "v_hat + eps"},
     "second-moment-of-m": {"squared": "m_new * m_new"},
     "update-before-moments": {"m_used": "m", "v_used": "v"},
     "betas-swapped": {
-        "m_new": "beta2 * m + (1 - beta2) * g",
+        "m_new": "beta2 * m + (1 - beta2) * g_used",
         "v_new": "beta1 * v + (1 - beta1) * squared",
-        "m_hat": "m_used / (1 - beta2 ** t)",
-        "v_hat": "v_used / (1 - beta1 ** t)",
+        "m_hat": "m_used / (1 - beta2 ** t_used)",
+        "v_hat": "v_used / (1 - beta1 ** t_used)",
     },
 }
 MISTAKES: dict[str, dict[str, dict[str, str]]] = {
@@ -133,9 +139,12 @@ MISTAKES: dict[str, dict[str, dict[str, str]]] = {
         "l2-for-decoupled-decay": {"g_used": "g + weight_decay * x", "decay": "0 * x"},
         "decay-without-rate": {"decay": "weight_decay * x"},
         "decay-missing": {"decay": "0 * x"},
+        "decay-sign": {"decay": "-lr * weight_decay * x"},
         "decay-after-the-step": {"decay": "lr * weight_decay * (x - step)"},
         "eps-inside-the-root": {"root": "np.sqrt(v_hat + eps)"},
+        "root-missing": {"root": "v_hat + eps"},
         "bias-correction-missing": {"m_hat": "m_new", "v_hat": "v_new"},
+        "step-count-stuck": {"t_used": "1"},
         "ascent": {"x_new": "x + step - decay"},
     },
 }
@@ -255,6 +264,11 @@ def check_optimizer(
                 instead = " and ".join(f"`{_line(reference, target)}`" for target in rewrites)
                 cause = f"{' + '.join(names)}: all {steps} steps are those of {lines}, for {instead}."
                 return told(f"{off} {cause}", names)
+    for name, rewrites in _decays_added(reference):
+        if np.max(np.abs(_replay(reference, rewrites, x, gradients, values) - given)) <= MATCH * way:
+            lines = " and ".join(f"`{target} = {text}`" for target, text in rewrites.items())
+            cause = f"{name}: all {steps} steps are those of {lines}; {reference} has no weight decay."
+            return told(f"{off} {cause}", [name])
     for other in _other_hyperparameters(reference, values):
         if np.max(np.abs(_replay(reference, {}, x, gradients, other) - given)) <= MATCH * way:
             cause = (
@@ -263,6 +277,13 @@ def check_optimizer(
             )
             return told(f"{off} {cause}", ["other-hyperparameters"])
     return told(f"{off} No known mistake gives these steps.")
+
+
+def _decays_added(reference: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """A weight decay where the rule has none: in the gradient, or decoupled."""
+    for rate in DECAYS if reference == "adam" else ():
+        yield "l2-added", {"g_used": f"g + {rate:g} * x"}
+        yield "decoupled-decay-added", {"decay": f"lr * {rate:g} * x"}
 
 
 def _other_hyperparameters(reference: str, values: Mapping[str, float]) -> Iterator[dict[str, float]]:

@@ -1,8 +1,8 @@
 """Every way to get one line wrong, made mechanically from the line's own expression.
 
-Each term dropped, doubled, its sign flipped; each factor dropped, squared, inverted, shifted; each operator
-exchanged; each transpose forgotten or added, operands swapped; each sum over another axis, averaged, or not
-taken; each constant changed; each quantity replaced by another of the same shape (x for x_hat).
+Each term dropped, doubled, its sign flipped; each factor dropped, squared, cubed, inverted, shifted; each
+operator exchanged; each transpose forgotten or added, operands swapped; each sum over another axis, averaged,
+or not taken; each constant changed; each quantity replaced by another of the same shape (x for x_hat).
 """
 
 from __future__ import annotations
@@ -193,6 +193,8 @@ def _of_operation(node: ast.BinOp) -> Iterator[tuple[ast.expr, str]]:
         yield b, "factor-dropped"
         yield made(made(a, ast.Mult(), a), ast.Mult(), b), "factor-squared"
         yield made(a, ast.Mult(), made(b, ast.Mult(), b)), "factor-squared"
+        yield made(made(a, ast.Pow(), ast.Constant(3)), ast.Mult(), b), "factor-cubed"
+        yield made(a, ast.Mult(), made(b, ast.Pow(), ast.Constant(3))), "factor-cubed"
         yield made(b, ast.Div(), a), "factor-inverted"
         yield made(a, ast.Div(), b), "factor-inverted"
     elif kind is ast.Div:

@@ -7,9 +7,12 @@ understood, told apart by what the forward returns:
     out        = forward(...)      gradients = backward(dout, ...the inputs...)
                                    gradients = backward(dout) where it takes no more: the rest is in an object
 
-A tuple of two is (out, cache), unless the backward cannot take two arguments. `out` may itself be a tuple of
-arrays; `dout` is then one too. The gradients may be a bare array, a tuple in the order of the
-differentiable inputs (with or without None for the others), or a mapping by name ("x" or "dx").
+A tuple of two is (out, cache), unless the backward cannot take two arguments. What comes last and is no array
+of numbers is a cache in any case: in a list [out, cache], after several outputs (for a backward of the tuple
+of their douts and the cache, or of each of them and the cache), or one that a backward of the inputs leaves
+alone. `out` may itself be a tuple of arrays; `dout` is then one too. The gradients may be a bare array, a
+tuple in the order of the differentiable inputs (with or without None for the others), or a mapping by name
+("x" or "dx").
 """
 
 from __future__ import annotations
@@ -44,10 +47,23 @@ class Problem:
         result = self.forward(**inputs) if self.by_name else self.forward(*inputs.values())
         if isinstance(result, tuple) and len(result) == 2 and self.may_cache:
             return _output(result[0]), result[1], True
+        if isinstance(result, (tuple, list)) and len(result) > 1 and not _is_numbers(result[-1]):
+            *outs, cache = result
+            out = outs[0] if len(outs) == 1 else tuple(outs)
+            if all(map(_is_numbers, outs)) and (self.may_cache or _takes(self.backward, 1 + len(outs))):
+                return _output(out), cache, True
+            if len(outs) == 1 and _is_numbers(out) and _takes(self.backward, 1 + len(inputs)):
+                return _output(out), None, False  # the backward takes the inputs
+            raise TypeError(
+                f"check: forward: expected out or (out, cache), got a {type(result).__name__} of "
+                f"{', '.join(map(_kind, result))}; the backward takes {_arguments(self.backward)}"
+            )
         return _output(result), None, False
 
     def differentiate(self, dout: Any, inputs: Mapping[str, Any], cache: Any, cached: bool) -> Any:
         """Call the backward with exactly these objects."""
+        if cached and not self.may_cache:
+            return self.backward(*dout, cache)
         if cached:
             return self.backward(dout, cache)
         named = _by_keyword(self.backward, inputs)
@@ -126,6 +142,17 @@ def _output(out: Any) -> Any:
         kinds = ", ".join(_kind(part) for part in out) if isinstance(out, (tuple, list)) else _kind(out)
         raise TypeError(f"check: forward: expected numbers, in an array or a tuple of arrays, got {kinds}")
     return out
+
+
+def _is_numbers(value: Any) -> bool:
+    """Is it an array or a number, or an array written out in lists?"""
+    if isinstance(value, (tuple, Mapping)) or value is None:
+        return False
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):  # ragged
+        return False
+    return array.dtype.kind in "biufc" or isinstance(value, np.ndarray)
 
 
 def parts(out: Any) -> list[Array]:
@@ -218,6 +245,11 @@ def called(problem: Problem, out: Any) -> list[str]:
         f"backward takes {len(names) or 'other than two'} arguments ({', '.join(names)}): it was called as "
         f"backward(dout, {', '.join(problem.inputs)}), with a dout for each output."
     ]
+
+
+def _arguments(function: Callable[..., Any]) -> str:
+    names = _parameters(function)
+    return f"{len(names)} argument{'s' if len(names) != 1 else ''} ({', '.join(names)})"
 
 
 def _parameters(function: Callable[..., Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from . import blind_spots, linearity
 from .arrays import recognise
-from .call import Problem, called, joined, make_problem, parts
+from .call import Problem, by_name, called, copied, joined, make_problem, parts
 from .derivative import fresh
 from .judge import judge
 from .observe import Observation, observe
@@ -23,6 +24,7 @@ from .verdicts import Evidence, Expert, Finding, Hypothesis, Reference, Result, 
 Array = npt.NDArray[Any]
 
 EXPLAINED = 0.999999  # of the error
+NEARBY = 1e-5  # of each number: a hundred roundings of float32, which come out otherwise there
 
 
 def check(
@@ -121,6 +123,9 @@ def check(
             noise=noise,
             dout_single=all(part.dtype.itemsize < 8 for part in parts(seen.dout)),
             observed=[*seen.findings[name], *coarse, *linear.get(name, ())],
+            error_nearby=functools.partial(
+                _error_nearby, problem, name, f, inputs_wide, seen, may_move_dout=dout is None
+            ),
         )
         for name in problem.wrt
     ]
@@ -130,7 +135,14 @@ def check(
             wide = np.where(np.isfinite(out), other, 0).astype(np.float64)
             return reference(f, inputs_wide, name, wide).gradient
 
-        evidence = _evidence(problem, seen, results, references, op, numeric_for)
+        def output_at(changed: Mapping[str, Any]) -> Array:
+            try:
+                with np.errstate(all="ignore"):
+                    return f(**fresh({**inputs_wide, **changed}))
+            except Exception:  # it is somebody's code, and this is not the point that was asked for
+                return np.full(out.shape, np.nan)
+
+        evidence = _evidence(problem, seen, results, references, op, numeric_for, output_at)
         results = _with_hypotheses(results, evidence, experts)
     spots = [
         *blind_spots.of_inputs(problem.inputs),
@@ -180,6 +192,41 @@ def _function(
         return _narrow(f, problem), cotangent, wide
     settled = True
     return f, cotangent, wide
+
+
+def _error_nearby(
+    problem: Problem,
+    name: str,
+    f: Callable[..., Array],
+    inputs: Mapping[str, Any],
+    seen: Observation,
+    *,
+    may_move_dout: bool,
+) -> Array | None:
+    """Given minus numeric at a point so near that a mistake in a formula makes the same error there.
+
+    Rounding makes another one. A cotangent of the user's stays: the backward may know no other.
+    """
+    rng = np.random.default_rng(0)
+
+    def moved(x: Any) -> Any:
+        is_float = isinstance(x, np.ndarray) and x.dtype.kind == "f"
+        return x * (1 + NEARBY * rng.uniform(-1, 1, x.shape)) if is_float else x
+
+    point = {key: moved(x) for key, x in fresh(inputs).items()}
+    dout = copied(seen.dout)
+    if may_move_dout:
+        dout = tuple(map(moved, dout)) if isinstance(dout, tuple) else moved(dout)
+    cotangent = np.where(np.isfinite(joined(seen.out)), joined(dout), 0).astype(np.float64)
+    try:
+        there = fresh(point)
+        _, cache, cached = problem.evaluate(there)
+        again = there if cached else fresh(point)
+        given = by_name(problem.differentiate(copied(dout), again, cache, cached), problem)[name]
+        error = np.asarray(given, np.float64) - reference(f, point, name, cotangent).gradient
+    except Exception:  # it is somebody's code, and this is not the point that was asked for
+        return None
+    return error if np.isfinite(error).all() else None
 
 
 def _size(f: Callable[..., Array], inputs: Mapping[str, Any], out: Array, cotangent: Array) -> float:
@@ -254,6 +301,7 @@ def _evidence(
     references: Mapping[str, Reference],
     op: str | None,
     numeric_for: Callable[[str, Array], Array],
+    output_at: Callable[[Mapping[str, Any]], Array],
 ) -> Evidence:
     numbers = {Verdict.WRONG, Verdict.SHAPE, Verdict.NONFINITE, Verdict.PRECISION}
     return Evidence(
@@ -271,6 +319,8 @@ def _evidence(
         forward=problem.forward,
         backward=problem.backward,
         numeric_for=numeric_for,
+        output_at=output_at,
+        told_apart=seen.told_apart,
     )
 
 

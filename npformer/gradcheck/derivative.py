@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .slope import EPS, Slope, slope
+from .slope import EPS, FIRST_STEP, Slope, slope
 
 Array = npt.NDArray[Any]
 
@@ -48,25 +48,63 @@ def stencil_gradient(
     """
     base = widened(inputs, name)
     x = base[name]
-    cotangent = np.asarray(dout)
+    at = _slope_at(f, base, name, np.asarray(dout))
+    gradient, error, jump = (np.zeros(x.shape) for _ in range(3))
+    for where in np.ndindex(x.shape):
+        gradient[where], error[where], jump[where] = at(where, float(np.max(np.abs(gradient), initial=0.0)))
+    return Derivative(gradient, error, jump)
+
+
+def stencil_slope(
+    f: Callable[..., npt.ArrayLike],
+    inputs: Mapping[str, Any],
+    name: str,
+    dout: npt.ArrayLike,
+    where: tuple[int, ...],
+    scale: float = 0.0,
+    first: float = FIRST_STEP,
+) -> Slope:
+    """One entry of `stencil_gradient`, from a widest step of one's own.
+
+    Parameters
+    ----------
+    f, inputs, name, dout
+        As in `numeric_gradient`.
+    where : tuple of int
+        The entry.
+    scale, first
+        As in `slope`.
+
+    Returns
+    -------
+    Slope
+    """
+    return _slope_at(f, widened(inputs, name), name, np.asarray(dout))(where, scale, first)
+
+
+def _slope_at(
+    f: Callable[..., npt.ArrayLike], base: dict[str, Any], name: str, cotangent: Array
+) -> Callable[..., Slope]:
+    """The slope in an entry of `base[name]`, which is changed and put back."""
+    x = base[name]
     out = _output(f, base, cotangent)
     with np.errstate(over="ignore"):
         noise = float(np.finfo(out.dtype).eps) * math.sqrt(float(np.sum(np.square(cotangent * out))))
 
-    gradient, error, jump = (np.zeros(x.shape) for _ in range(3))
-    for where in np.ndindex(x.shape):
+    def at(where: tuple[int, ...], scale: float, first: float = FIRST_STEP) -> Slope:
         centre = x[where]
 
-        def s(t: float, where: tuple[int, ...] = where, centre: Any = centre) -> float:
+        def s(t: float) -> float:
             x[where] = centre + t  # x is this function's own copy, and f gets a copy of it
             return float(np.vdot(_output(f, base, cotangent) - out, cotangent))
 
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            found = slope(s, noise, float(np.max(np.abs(gradient), initial=0.0)), float(centre))
+            found = slope(s, noise, scale, float(centre), first)
         x[where] = centre
-        gradient[where], error[where], jump[where] = found
-    return Derivative(gradient, error, jump)
+        return found
+
+    return at
 
 
 def numeric_gradient(

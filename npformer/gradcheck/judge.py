@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ KINK_SLACK = 1e-5  # one-sided slopes are known to a few digits only
 FLOAT32_ERROR = 1e-6  # of the scale: what rounding to float32 somewhere inside does at most
 FLOAT32_NOISE = 1e-4  # of the scale: what it does at most to the slopes of a function
 EXACT = 1e-13
+SAME_ERROR = 0.95  # the cosine of two errors: 1 for a mistake, about 0 for noise
 
 
 def judge(
@@ -39,6 +40,7 @@ def judge(
     noise: float,
     dout_single: bool,
     observed: Sequence[Finding] = (),
+    error_nearby: Callable[[], Array | None] | None = None,
 ) -> Result:
     """Compare one given gradient with its reference.
 
@@ -58,6 +60,9 @@ def judge(
         Was the cotangent float32 or smaller? Only then must the gradient of a float32 input be float32.
     observed : sequence of Finding
         What was seen while calling.
+    error_nearby : callable, optional
+        Returns given - numeric at a point that is moved by a few roundings of float32: noise is other noise
+        there, a mistake the same. Asked only where the error may be noise; without it nothing is called so.
 
     Returns
     -------
@@ -132,7 +137,7 @@ def judge(
     elif not single and visible and _holds_float32(a) and EXACT < float(np.max(relative)) <= FLOAT32_ERROR:
         sentence = f"float32 can hold every number in the gradient of {name}, which is off by {error:.1e}."
         findings.append(Finding(Verdict.PRECISION, sentence))
-    elif not single and wrong.any() and _rounded(a, numeric, relative, judged):
+    elif not single and wrong.any() and _rounded(a, numeric, relative, judged, error_nearby):
         sentence = (
             f"The gradient of {name} is off by {error:.1e} of its scale all over, as float32 inside does."
         )
@@ -218,15 +223,24 @@ def _holds_float32(a: Array) -> bool:
         return bool(a.any()) and bool(np.array_equal(a, a.astype(np.float32), equal_nan=True))
 
 
-def _rounded(a: Array, numeric: Array, of_scale: Array, judged: Array) -> bool:
-    """Does the error look like float32's rounding: small, relative to each entry, of either sign?"""
+def _rounded(
+    a: Array, numeric: Array, of_scale: Array, judged: Array, error_nearby: Callable[[], Array | None] | None
+) -> bool:
+    """Is the error float32's rounding: small, relative to each entry, of either sign, other nearby?"""
     entries = judged & (numeric != 0)
     if entries.sum() < 4 or float(np.max(of_scale)) > FLOAT32_ERROR:
         return False
     error = a[entries] - numeric[entries]
     relative = error / numeric[entries]
     either_sign = all((e > 0).any() and (e < 0).any() for e in (error, relative))  # no shift, no factor
-    return either_sign and 1e-9 <= float(np.median(np.abs(relative))) <= 1e-6
+    if not either_sign or not 1e-9 <= float(np.median(np.abs(relative))) <= 1e-6:
+        return False
+    there = error_nearby() if error_nearby is not None else None
+    if there is None:
+        return False
+    again = there[entries]
+    lengths = float(np.sqrt(np.sum(error * error) * np.sum(again * again)))
+    return float(np.sum(error * again)) < SAME_ERROR * lengths
 
 
 def _count(which: Array) -> str:

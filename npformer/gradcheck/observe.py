@@ -26,6 +26,7 @@ class Observation:
     given: dict[str, Any]  # the gradient as it was returned (copied), None where there is none
     findings: dict[str, list[Finding]]  # by differentiable input
     steady: bool = True  # does the forward give the same twice? Otherwise it has no derivative
+    told_apart: bool = True  # which gradient belongs to which input?
 
 
 def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observation:
@@ -65,7 +66,7 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
         find(Verdict.DTYPE, "The gradient is a list of lists, not an array.")
     if isinstance(raw, str):
         find(Verdict.SHAPE, raw)
-        return Observation(kept_out, kept_dout, dict.fromkeys(problem.wrt), found)
+        return Observation(kept_out, kept_dout, dict.fromkeys(problem.wrt), found, told_apart=False)
     given = {name: copied(raw[name]) for name in problem.wrt}
     if not _same(given_dout, kept_dout):
         find(

@@ -58,6 +58,10 @@ def permutation_equivariant(
 ) -> Property:
     """Permuting an axis of the inputs permutes the output alike: attention without positions.
 
+    Two permutations are tried at the point: a turn by one place, and an exchange of the first two. All others
+    are made of these, so that a function that moves with both wherever it is called moves with every one.
+    Only this point is tried.
+
     Parameters
     ----------
     f : callable
@@ -90,7 +94,7 @@ def permutation_equivariant(
             "the output does not move with the permuted inputs",
         )
 
-    # a turn and one exchange make every permutation between them; a convolution survives the turn alone
+    # a convolution survives the turn alone
     turned, exchanged = at(np.roll(np.arange(size), 1)), at(np.r_[1, 0, np.arange(2, size)])
     return exchanged if turned.passed else turned
 

@@ -31,6 +31,7 @@ ODD = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
 EVEN = (14 / 5, -7 / 5, 2 / 5, -1 / 20)
 
 FIRST_STEP = 9 / 256  # 3.5e-2 with four significant bits, so that k·h and (almost always) x + k·h are exact
+OTHER_STEP = 13 / 512  # 2.5e-2, as exact: none of its halves is one of the first's
 EPS = float(np.finfo(np.float64).eps)
 HALVINGS = 5  # always granted; more only where the result is still poor
 NARROWEST = FIRST_STEP / 2**20  # 3e-8: a narrower step would measure rounding
@@ -70,7 +71,9 @@ class _Rung(NamedTuple):
     kinked: bool  # is the jump more than truncation and rounding?
 
 
-def slope(s: Callable[[float], float], noise: float, scale: float = 0.0, at: float = 0.0) -> Slope:
+def slope(
+    s: Callable[[float], float], noise: float, scale: float = 0.0, at: float = 0.0, first: float = FIRST_STEP
+) -> Slope:
     """Differentiate `s` at 0, where s(0) = 0, choosing the step.
 
     Parameters
@@ -84,6 +87,8 @@ def slope(s: Callable[[float], float], noise: float, scale: float = 0.0, at: flo
     at : float
         The entry that `s` changes. Where it is large, its own rounding counts as well, and the step may grow
         up to a part of it.
+    first : float
+        The widest step, of few significant bits.
 
     Returns
     -------
@@ -130,7 +135,7 @@ def slope(s: Callable[[float], float], noise: float, scale: float = 0.0, at: flo
 
     rungs: list[_Rung] = []  # from the widest step to the narrowest
     rising = 0  # how often in a row a narrower step was worse, as it is when rounding rules
-    h = FIRST_STEP
+    h = first
     while h >= NARROWEST:
         new = rung(h)
         worse = bool(rungs) and rungs[-1].difference < new.difference < 1e-3 * abs(new.value)
@@ -149,7 +154,7 @@ def slope(s: Callable[[float], float], noise: float, scale: float = 0.0, at: flo
             rungs.pop()
         h /= 2
 
-    h = 2 * FIRST_STEP
+    h = 2 * first
     while 4 * h <= abs(at) < math.inf and not rungs[0].kinked and not good_to(CONVERGED):
         new = rung(h)
         rungs.insert(0, new)

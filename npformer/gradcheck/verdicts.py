@@ -161,6 +161,10 @@ class Evidence:
     forward, backward : callable
     numeric_for : callable
         Returns the numeric gradient of one input, by name, for another cotangent.
+    output_at : callable
+        Returns the output, as one array, where some of the inputs are others; NaN where the forward fails.
+    told_apart : bool
+        Could the gradients be told apart? Otherwise none is given, though some were returned.
     """
 
     op: str | None
@@ -175,6 +179,8 @@ class Evidence:
     forward: Callable[..., Any]
     backward: Callable[..., Any]
     numeric_for: Callable[[str, Array], Array]
+    output_at: Callable[[Mapping[str, Any]], Array]
+    told_apart: bool = True
 
 
 Expert = Callable[[Evidence], Mapping[str, Sequence[Hypothesis]]]

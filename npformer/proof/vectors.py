@@ -17,7 +17,8 @@ may be attended to.
 .npz   one array for each, named "CASE/inputs/x", "CASE/dout", ..., with CASE = 0, 1, ..., and "op", "seed",
        "version". Numbers and strings are arrays without axes. Any reader of zipped .npy files reads it.
 .json  {"op", "seed", "version", "cases": [...]}; an array is {"dtype", "shape", "data": [flat, in C order]}.
-       Numbers have as many digits as it takes to read the same double back.
+       Numbers have as many digits as it takes to read the same double back. Results to judge may as well be
+       flat, with the names of the .npz and nested lists: {"0/gradients/x": [[...], ...], ...}.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from __future__ import annotations
 import inspect
 import io
 import json
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -136,25 +139,70 @@ def read_vectors(path: str | Path) -> list[Vectors]:
     -------
     list of dict
         As `vectors`.
+
+    Raises
+    ------
+    ValueError
+        If it is no such file, in one line.
+    OSError
+        If it cannot be read.
     """
     data = Path(path).read_bytes()
-    if data[:1] == b"{":
-        return [_arrays(case) for case in json.loads(data)["cases"]]
+    if data.lstrip()[:1] in (b"{", b"["):
+        return _read_json(path, data)
+    if data[:2] != b"PK":  # of a zip, which an .npz is
+        kind = (
+            "an empty file"
+            if not data
+            else "an .npy, one array"
+            if data[:6] == b"\x93NUMPY"
+            else "another file"
+        )
+        raise ValueError(f"{path}: expected an .npz or JSON with test vectors, got {kind}")
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            return _by_case(path, {key: stored[key] for key in stored.files})
+    except (zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path}: expected an .npz, got one that is damaged: {error}") from error
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        raise ValueError(f"{path}: expected arrays of numbers, got one of Python objects") from error
+
+
+def _read_json(path: str | Path, data: bytes) -> list[Vectors]:
+    """Cases as `to_json` writes them, or flat: {"0/gradients/x": nested lists, ...}."""
+    try:
+        told = json.loads(data)
+        if isinstance(told, dict) and "cases" in told:
+            return [_arrays(case) for case in told["cases"]]
+        if isinstance(told, dict):
+            return _by_case(path, {key: np.asarray(_arrays(value)) for key, value in told.items()})
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise ValueError(f"{path}: expected JSON with test vectors: {error}") from error
+    raise ValueError(f'{path}: expected JSON as {{"0/gradients/x": [...]}} or with "cases", got a list')
+
+
+def _by_case(path: str | Path, arrays: dict[str, Array]) -> list[Vectors]:
+    """The arrays "CASE/NAME" or "CASE/NAME/OF" as a dictionary for each case."""
     read: dict[int, Vectors] = {}
-    with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-        for key in stored.files:
-            number, _, rest = key.partition("/")
-            if not rest:
-                continue  # op, seed, version
-            case = read.setdefault(int(number), {})
-            name, _, of = rest.partition("/")
-            value = stored[key]
-            if name == "variant" or (name == "arguments" and value.ndim == 0):
-                value = value.item()
-            if of:
-                case.setdefault(name, {})[of] = value
-            else:
-                case[name] = value
+    for key, value in arrays.items():
+        number, _, rest = key.partition("/")
+        if not rest:
+            continue  # op, seed, version
+        if not number.isdecimal():
+            raise ValueError(f"{path}: expected names like 0/gradients/x, got {key!r}")
+        case = read.setdefault(int(number), {})
+        name, _, of = rest.partition("/")
+        if of and value.dtype.kind not in "biufcSU":
+            raise ValueError(f"{path}: {key}: expected an array of numbers, got one of {value.dtype}")
+        plain = value.item() if name == "variant" or (name == "arguments" and value.ndim == 0) else value
+        if of:
+            case.setdefault(name, {})[of] = plain
+        else:
+            case[name] = plain
     empty: Vectors = {name: {} for name in ("inputs", "arguments", "gradients", "intermediates")}
     return [empty | read[i] for i in sorted(read)]
 

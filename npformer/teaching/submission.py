@@ -7,7 +7,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,33 @@ ALIASES = {
     "rope": "rotary",
     "swish": "silu",
 }
+# what people call an argument (without underscores, in small letters)
+SAME: tuple[frozenset[str], ...] = tuple(
+    frozenset(names.split())
+    for names in (
+        "w weight weights",
+        "table w weight weights embedding embeddings e",
+        "gamma g weight scale",
+        "beta b bias shift",
+        "b bias",
+        "ids idx indices tokens tokenids inputids",
+        "nheads numheads heads h",
+        "p dropoutp rate pdrop dropprob dropout dropoutrate",
+        "targets target y labels label ytrue",
+        "target targets y labels ytrue",
+        "logits scores z",
+        "input pred preds prediction predictions ypred yhat",
+        "q queries query",
+        "k keys key",
+        "v values value",
+        *(
+            f"w{one} {name}w w{name}"
+            for one, name in zip("qkvo", ("query", "key", "value", "out"), strict=True)
+        ),
+    )
+)
+# settings of an op that its sample inputs go with
+SETTINGS: dict[str, dict[str, Any]] = {"multi_head_attention": {"n_heads": 2}, "dropout": {"p": 0.3}}
 SHAPE = re.compile(r"(\w+)=(\d+(?:x\d+)*)(?::(bool|int\d+))?")
 
 
@@ -92,19 +119,25 @@ def _checked(module: Any, name: str, request: dict[str, Any]) -> dict[str, Any]:
         return _raised(name, error)
     if isinstance(points, str):
         return {"name": name, "passed": False, "text": points}
+    drawn = len(points) > 1 or op in SIZES
     first: dict[str, Any] | None = None
-    for point in points:  # plainer ones only where their code raises
+    for point, wrt in points:  # plainer ones only where their code raises, or gives other shapes
         rng = np.random.default_rng(request.get("seed", 0))
+        strict = bool(request.get("strict"))
         try:
-            report = check(forward, backward, point, op=op, rng=rng, strict=bool(request.get("strict")))
+            report = check(forward, backward, point, op=op, wrt=wrt, rng=rng, strict=strict)
         except Exception as error:
-            first = first or _raised(name, error, point if len(points) > 1 else None)
+            first = first or _raised(name, error, point if drawn else None)
             continue
-        text = str(report)
+        text = f"{report}\n\nIt was called with {_called(point)}."
         if first is not None:
-            text = f"{text}\n\nThis is a plainer point: at {first['point']}, {first['error']}"
+            text += f"\nThis is a plainer point: at {first['point']}, {first['error']}"
         report_dict = json.loads(report.to_json())
-        return {"name": name, "passed": report.passed, "text": text, "report": report_dict}
+        told = {"name": name, "passed": report.passed, "text": text, "report": report_dict}
+        misshapen = next((r.sentence for r in report.results if r.verdict.name == "SHAPE"), "")
+        if not misshapen:
+            return told
+        first = first or {**told, "error": misshapen, "point": _sizes(point)}
     assert first is not None
     return first
 
@@ -120,28 +153,46 @@ def op_of(name: str) -> str:
     return ALIASES.get(name, name)
 
 
-def _raised(name: str, error: Exception, point: Sequence[Any] | None = None) -> dict[str, Any]:
+def _raised(name: str, error: Exception, point: Any = None) -> dict[str, Any]:
     """What is said where a pair's code raises, with the sizes of a point that was not theirs."""
     text = f"{name}: its code raised an exception\n{in_the_authors_words(error)}"
     where = ""
     if point is not None:
-        arrays = [x for x in point if isinstance(x, np.ndarray)]
-        where = ", ".join(
-            f"{'x'.join(map(str, x.shape))}{' of ' + x.dtype.name if x.dtype.kind != 'f' else ''}"
-            for x in arrays
-        )
+        where = _sizes(point)
         text += (
-            f"\n(It was called with arrays of {where}. If it is not made for such, say which inputs it takes "
+            f"\n(It was called with {_called(point)}. If it is not made for such, say which inputs it takes "
             "by example_inputs() in the file, or by --shapes.)"
         )
     line = f"{type(error).__name__}: {error}"
     return {"name": name, "passed": False, "text": text, "error": line, "point": where}
 
 
+def _sizes(point: Any) -> str:
+    values = point.values() if isinstance(point, Mapping) else point
+    return ", ".join(_size(x) for x in values if isinstance(x, np.ndarray))
+
+
+def _size(x: Any) -> str:
+    if not isinstance(x, np.ndarray):
+        return f"{x!r}" if isinstance(x, (int, float, str, bool, type(None))) else f"a {type(x).__name__}"
+    shape = "x".join(map(str, x.shape)) or "one number"
+    return f"{shape}{' of ' + x.dtype.name if x.dtype.kind != 'f' else ''}"
+
+
+def _called(point: Any) -> str:
+    """The arguments in words: "x of 2x3x5, p = 0.3"."""
+    if not isinstance(point, Mapping):
+        return ", ".join(_size(x) for x in point)
+    parts = [
+        f"{k} of {_size(x)}" if isinstance(x, np.ndarray) else f"{k} = {_size(x)}" for k, x in point.items()
+    ]
+    return ", ".join(parts)
+
+
 def _points(
     module: Any, name: str, op: str, forward: Callable[..., Any], request: dict[str, Any]
-) -> Sequence[Any] | str:
-    """Where to check: the file's own inputs, the shapes that were asked for, or a known op's points."""
+) -> Sequence[tuple[Any, list[str] | None]] | str:
+    """Where to check, and what: the file's own inputs, the shapes asked for, or a known op's points."""
     seed = int(request.get("seed", 0))
     parameters = inspect.signature(forward).parameters.values()
     needed = [p for p in parameters if p.default is p.empty]
@@ -150,26 +201,76 @@ def _points(
         shapes = inputs_of_shapes(request["shapes"], seed)
         fits = {p.name for p in needed} <= set(shapes) <= {p.name for p in parameters}
         if fits or anything or request.get("name"):
-            return [shapes]
+            return [(shapes, None)]
     for maker in (f"{name}_example_inputs", "example_inputs"):
         if hasattr(module, maker):
             function = getattr(module, maker)
-            return [function(name) if inspect.signature(function).parameters else function()]
+            return [(function(name) if inspect.signature(function).parameters else function(), None)]
     if op not in SIZES:
         wanted = ", ".join(p.name for p in needed)
         return (
             f"{name}: no inputs to check it at: define example_inputs() or {name}_example_inputs() in the "
             f"file, or give --shapes for {wanted}, as in --shapes x=3x4,w=4x5; {op} is no known op"
         )
-    points = [_first(list(point.values()), needed) for point in plainer_points(op, seed)]
-    if len(needed) > len(points[0]) and not anything:
+    drawn = plainer_points(op, seed)
+    if anything:
+        return [(list(point.values()), None) for point in drawn]
+    points = [matched(point, list(parameters), op) for point in drawn]
+    if points[0] is None:
         wanted = ", ".join(p.name for p in needed)
-        return f"{name}: {op} has {len(points[0])} inputs here, the function wants {wanted}: give --shapes"
-    return points
+        return f"{name}: {op} has {len(drawn[0])} inputs here, the function wants {wanted}: give --shapes"
+    found: list[tuple[Any, list[str] | None]] = [(point, None) for point in points]
+    if op == "mse_loss":  # the target is data to many
+        found.append((points[0], [next(iter(points[0]))]))
+    return found
 
 
-def _first(values: list[Any], needed: Sequence[Any]) -> list[Any]:
-    return values[: max(len(needed), 1)] if len(needed) < len(values) else values
+def matched(
+    point: Mapping[str, Any], parameters: Sequence[inspect.Parameter], op: str
+) -> dict[str, Any] | None:
+    """Return the arguments of a function out of an op's inputs: by name, else in order; None if too few.
+
+    Parameters
+    ----------
+    point : mapping of str to anything
+        The op's inputs, in order.
+    parameters : sequence of inspect.Parameter
+        Of the function. One with a default is left to it, except for a Generator.
+    op : str
+
+    Returns
+    -------
+    dict of str to anything, or None
+
+    Examples
+    --------
+    >>> def embedding(W, ids): ...
+    >>> parameters = list(inspect.signature(embedding).parameters.values())
+    >>> {name: x.shape for name, x in matched(sample_inputs("embedding"), parameters, "embedding").items()}
+    {'W': (6, 3), 'ids': (2, 4)}
+    """
+    known = {**point, **SETTINGS.get(op, {})}
+    taken: dict[str, str] = {}  # parameter -> the op's name
+    for p in parameters:
+        generator = p.name.lower() in ("rng", "generator")
+        if p.default is not p.empty and not generator:
+            continue
+        for key in known:
+            if key not in taken.values() and _same_name(p.name, key):
+                taken[p.name] = key
+                break
+    left = [key for key in point if key not in taken.values()]
+    for p in parameters:
+        if p.default is p.empty and p.name not in taken:
+            if not left:
+                return None
+            taken[p.name] = left.pop(0)
+    return {p.name: known[taken[p.name]] for p in parameters if p.name in taken}
+
+
+def _same_name(theirs: str, ours: str) -> bool:
+    one, other = (name.lower().replace("_", "") for name in (theirs, ours))
+    return one == other or any({one, other} <= names for names in SAME)
 
 
 def plainer_points(op: str, seed: int = 0) -> list[dict[str, Any]]:
@@ -216,6 +317,8 @@ def inputs_of_shapes(text: str, seed: int) -> dict[str, Any]:
             raise ValueError(f"--shapes: expected parts like x=3x4, ids=2x5:int7 or m=3x4:bool, got {part!r}")
         name, sizes, kind = match.groups()
         shape = tuple(int(size) for size in sizes.split("x"))
+        if 0 in shape:
+            raise ValueError(f"--shapes: expected sizes of 1 or more, got {part.strip()!r}")
         if kind == "bool":
             found[name] = rng.random(shape) < 0.6
         elif kind:

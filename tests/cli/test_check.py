@@ -90,7 +90,15 @@ def test_json_shapes_and_strict(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["none.py"], "none.py: no such file"), (["{}", "--shapes", "x=3by4"], "expected parts like x=3x4")],
+    [
+        (["none.py"], "none.py: no such file"),
+        (["{}", "--shapes", "x=3by4"], "expected parts like x=3x4"),
+        (["{}", "--shapes", "x=0"], "--shapes: expected sizes of 1 or more"),
+        (["{}", "--seed", "-1"], "--seed: expected a number that is not negative, got -1"),
+        (["{}", "--seconds", "0"], "--seconds: expected a positive number"),
+        (["{}", "--seconds", "-1"], "--seconds: expected a positive number"),
+        (["{}", "--seconds", "nan"], "--seconds: expected a positive number"),
+    ],
 )
 def test_bad_usage(arguments, words, tmp_path, capsys):
     path = tmp_path / "s.py"
@@ -188,3 +196,88 @@ def test_an_op_that_is_none_is_refused_and_an_alias_is_not(tmp_path, capsys):
     assert main(["check", str(path), "--op", "convolution"]) == 2
     assert "--op: expected one of linear," in capsys.readouterr().err
     assert main(["check", str(path), "--op", "softmax"]) == 0
+
+
+STUDENTS = """
+import numpy as np
+
+def layer_norm(x, gamma, beta, eps=1e-5):
+    mu = x.mean(-1, keepdims=True)
+    var = ((x - mu) ** 2).mean(-1, keepdims=True)
+    rstd = 1 / np.sqrt(var + eps)
+    h = (x - mu) * rstd
+    return gamma * h + beta, (h, rstd, gamma)
+
+def layer_norm_backward(dout, cache):
+    h, rstd, gamma = cache
+    d = dout * gamma
+    dx = rstd * (d - d.mean(-1, keepdims=True) - h * (d * h).mean(-1, keepdims=True))
+    return dx, (dout * h).sum(0), dout.sum(0)
+
+def mse_forward(pred, target):
+    return ((pred - target) ** 2).mean(), (pred, target)
+
+def mse_backward(dout, cache):
+    pred, target = cache
+    return dout * 2 * (pred - target) / pred.size
+
+def dropout_forward(x, p, rng=None, seed=0):
+    mask = (np.random.default_rng(seed).random(x.shape) >= p) / (1 - p)
+    return x * mask, mask
+
+def dropout_backward(dout, mask):
+    return dout * mask
+
+def embedding_forward(W, ids):
+    return W[ids], (W.shape, ids)
+
+def embedding_backward(dout, cache):
+    shape, ids = cache
+    dW = np.zeros(shape)
+    np.add.at(dW, ids, dout)
+    return dW
+
+def mha_forward(x, W_q, W_k, W_v, W_o, num_heads):
+    B, T, _ = x.shape
+    split = lambda a: a.reshape(B, T, num_heads, -1).transpose(0, 2, 1, 3)
+    q, k, v = split(x @ W_q), split(x @ W_k), split(x @ W_v)
+    s = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])
+    e = np.exp(s - s.real.max(-1, keepdims=True))
+    P = e / e.sum(-1, keepdims=True)
+    o = (P @ v).transpose(0, 2, 1, 3).reshape(B, T, -1)
+    return o @ W_o, (x, W_q, W_k, W_v, W_o, q, k, v, P, o, num_heads)
+
+def mha_backward(dout, cache):
+    x, W_q, W_k, W_v, W_o, q, k, v, P, o, h = cache
+    B, T, _ = x.shape
+    r = lambda a: a.reshape(-1, a.shape[-1])
+    dW_o = r(o).T @ r(dout)
+    do = (dout @ W_o.T).reshape(B, T, h, -1).transpose(0, 2, 1, 3)
+    dP = do @ v.swapaxes(-1, -2)
+    dv = P.swapaxes(-1, -2) @ do
+    ds = P * (dP - (dP * P).sum(-1, keepdims=True)) / np.sqrt(q.shape[-1])
+    dq, dk = ds @ k, ds.swapaxes(-1, -2) @ q
+    m = lambda a: a.transpose(0, 2, 1, 3).reshape(B, T, -1)
+    dq, dk, dv = m(dq), m(dk), m(dv)
+    dx = dq @ W_q.T + dk @ W_k.T + dv @ W_v.T
+    return dx, r(x).T @ r(dq), r(x).T @ r(dk), r(x).T @ r(dv), dW_o
+"""
+
+
+def test_arguments_are_matched_by_name(tmp_path, capsys):
+    path = tmp_path / "students.py"
+    path.write_text(STUDENTS)
+    assert main(["check", str(path), "--json"]) == 0
+    told = {one["name"]: one["text"] for one in json.loads(capsys.readouterr().out)["checked"]}
+    assert set(told) == {"layer_norm", "mse", "dropout", "embedding", "mha"}
+    assert "This is a plainer point: at 2x3x5, 5, 5, The gradient of gamma has shape" in told["layer_norm"]
+    assert "It was called with x of 4x6, p = 0.3, rng = a Generator." in told["dropout"]
+    assert "It was called with W of 6x3, ids of 2x4 of int64." in told["embedding"]
+    assert "num_heads = 2" in told["mha"]
+
+
+def test_what_is_wrong_at_every_point_is_told_at_the_first(tmp_path, capsys):
+    path = tmp_path / "students.py"
+    path.write_text(STUDENTS.replace("(dout * h).sum(0)", "(dout * h).sum()"))
+    assert main(["check", f"{path}:layer_norm"]) == 1
+    assert "summed-over-everything" in capsys.readouterr().out

@@ -74,3 +74,8 @@ def test_a_number_is_found_in_the_folder_itself_too(tmp_path, capsys, monkeypatc
     monkeypatch.chdir(tmp_path / "exercises")
     assert main(["exercises", "check", "3"]) == 1
     assert "not started" in capsys.readouterr().out
+
+
+def test_a_folder_is_no_file_to_write(capsys):
+    assert main(["exercises", "report", "--gradescope", "."]) == 2
+    assert "--gradescope: expected the name of a file to write, got the folder '.'" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from npformer.cli import main
-from npformer.proof.vectors import read_vectors, vectors
+from npformer.proof.vectors import read_vectors, to_npz, vectors
 
 
 def test_a_file_is_written_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,3 +57,53 @@ def test_what_is_wrong_is_said_in_one_line(
     (line,) = captured.err.splitlines()
     assert words in line
     assert not list(tmp_path.iterdir())
+
+
+def flat(op: str) -> dict[str, object]:
+    cases = enumerate(vectors(op, 0))
+    return {f"{i}/gradients/{name}": g.tolist() for i, case in cases for name, g in case["gradients"].items()}
+
+
+def test_results_in_flat_json_are_judged(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(flat("relu")))
+    assert main(["vectors", "relu", "--judge", str(path)]) == 0
+    path.write_text(
+        json.dumps({name: 2 * np.array(g) for name, g in flat("relu").items()}, default=np.ndarray.tolist)
+    )
+    assert main(["vectors", "relu", "--judge", str(path)]) == 1
+
+
+def npy() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones(3))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "got an empty file"),
+        (to_npz("relu")[:300], "got one that is damaged"),
+        (npy(), "got an .npy, one array"),
+        (b"[1, 2]", "got a list"),
+        (b"any text", "expected an .npz or JSON with test vectors, got another file"),
+        (b'{"0/gradients/x": [1, 2', "expected JSON with test vectors"),
+        (b'{"gradients/x": [1.0]}', "expected names like 0/gradients/x"),
+        (b'{"0/gradients/x": [[1.0], [2.0, 3.0]]}', "expected JSON with test vectors"),
+        (b'{"0/gradients/x": {"a": 1}}', "expected an array of numbers"),
+        (b'{"cases": 3}', "expected JSON with test vectors"),
+        (b'{"cases": [1, 2, 3]}', "relu"),
+        (b"{}", "cases of relu, got 0"),
+    ],
+)
+def test_bad_results_are_told_in_one_line(
+    content: bytes, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "relu-results"
+    path.write_bytes(content)
+    assert main(["vectors", "relu", "--judge", str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+    assert "pickle" not in line
+    assert "unsafe" not in line

@@ -126,3 +126,45 @@ def test_the_other_forms_are_the_same_gradient(name):
     for given, target in program(op).gradients.items():
         value, other = known.values[target], forms[name].values[program(name).gradients[given]]
         assert np.max(np.abs(value - other)) <= 1e-14 * np.max(np.abs(value))
+
+
+def test_a_freed_line_of_many_numbers_hides_no_later_mistake():
+    """With other numbers in dx_hat, or in c, nearly any gradient is had: the mistake may be later."""
+    rng = np.random.default_rng(0)
+
+    def wrong(dout, cache):
+        x_hat, rstd, gamma = cache
+        dx, dgamma, dbeta = layer_norm_backward(dout, cache)
+        return dx * np.tanh(3 * rstd), dgamma, dbeta
+
+    inputs = {
+        "x": rng.standard_normal((5, 6)),
+        "gamma": rng.standard_normal(6),
+        "beta": rng.standard_normal(6),
+    }
+
+    def softmax(x):
+        e = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+        return e, e
+
+    for said in (
+        first(npformer.check(layer_norm, wrong, inputs), "x"),
+        first(npformer.check(softmax, lambda d, p: d - p * d.sum(-1, keepdims=True), [inputs["x"]]), "x"),
+    ):
+        assert said.identifier == "unknown", said
+        assert "or a later line" in said.fact
+
+
+def test_a_factor_cubed_is_named():
+    rng = np.random.default_rng(0)
+
+    def wrong(dout, cache):
+        dx, dgamma, dbeta = layer_norm_backward(dout, cache)
+        return dx * cache.rstd**2, dgamma, dbeta
+
+    inputs = {
+        "x": rng.standard_normal((5, 6)),
+        "gamma": rng.standard_normal(6),
+        "beta": rng.standard_normal(6),
+    }
+    assert npformer.check(layer_norm, wrong, inputs).names == {"factor-cubed"}

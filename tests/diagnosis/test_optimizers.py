@@ -28,7 +28,7 @@ def adam(x, g, state, wrong=(), decay=0.0):
     s = m if "second-moment-of-m" in wrong else g
     v = v + (1 - b2) * (s**2 - v)
     use_m, use_v = (old_m, old_v) if "update-before-moments" in wrong else (m, v)
-    late = max(t - 1, 0) if "bias-correction-late" in wrong else t
+    late = max(t - 1, 0) if "bias-correction-late" in wrong else 1 if "step-count-stuck" in wrong else t
     c1, c2 = (1 - b1**late or 1.0), (1 - b2**late or 1.0)
     if "bias-correction-missing" in wrong:
         c1 = c2 = 1.0
@@ -46,7 +46,7 @@ def adam(x, g, state, wrong=(), decay=0.0):
         bottom = v_hat + eps
     new = x - lr * (use_m / c1) / bottom * (-1 if "ascent" in wrong else 1)
     if decay and not {"decay-missing", "l2-for-decoupled-decay"} & set(wrong):
-        rate = 1.0 if "decay-without-rate" in wrong else lr
+        rate = 1.0 if "decay-without-rate" in wrong else -lr if "decay-sign" in wrong else lr
         new = new - rate * decay * (new if "decay-after-the-step" in wrong else x)
     return new, (m, v, t)
 
@@ -210,3 +210,12 @@ def test_float32_is_told():
     assert check_optimizer(single, "adam").names == {"float32-inside"}
     with pytest.raises(ValueError, match="steps: expected a positive number, got 0"):
         check_optimizer(adam, "adam", steps=0)
+
+
+@pytest.mark.parametrize("rate", [0.1, 1e-4])
+@pytest.mark.parametrize("name", ["l2-added", "decoupled-decay-added"])
+def test_a_decay_where_the_rule_has_none_is_told(name, rate):
+    wrong = ("l2-for-decoupled-decay",) if name == "l2-added" else ()
+    report = check_optimizer(lambda x, g, s: adam(x, g, s, wrong, decay=rate), "adam")
+    assert report.names == {name}
+    assert "adam has no weight decay" in report.sentence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import namedtuple
 
 import numpy as np
@@ -161,3 +162,44 @@ def test_an_output_whose_shape_depends_on_values_is_checked_where_it_keeps_it():
     x = np.array([[1e-3, 0.5], [-0.7, 1.2]])
     assert check(lambda x: x[x > 0] ** 2, backward, [x]).passed
     assert not check(lambda x: x[x > 0] ** 2, lambda d, x: 2 * backward(d, x), [x]).passed
+
+
+H, W = np.random.default_rng(0).standard_normal((4, 3)), np.random.default_rng(1).standard_normal((3, 3))
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward"),
+    [
+        (lambda x, w, b: (x @ w + b, (x, w)), lambda d, x, w, b: (d @ w.T, x.T @ d, d.sum(0))),
+        (lambda x, w, b: (x @ w + b, {"x": x}), lambda d, x, w, b: (d @ w.T, x.T @ d, d.sum(0))),
+        (lambda x, w, b: [x @ w + b, (x, w)], lambda d, c: (d @ c[1].T, c[0].T @ d, d.sum(0))),
+        (
+            lambda x, w, b: (x @ w, x * 2 + b, (x, w)),
+            lambda d, e, c: (d @ c[1].T + 2 * e, c[0].T @ d, e.sum(0)),
+        ),
+        (
+            lambda x, w, b: (x @ w, x * 2 + b, (x, w)),
+            lambda d, c: (d[0] @ c[1].T + 2 * d[1], c[0].T @ d[0], d[1].sum(0)),
+        ),
+    ],
+    ids=["cache unused", "cache by name unused", "list", "a dout each and the cache", "douts and the cache"],
+)
+def test_a_last_value_that_is_no_array_is_the_cache(forward, backward):
+    inputs = [H, W, W[0]]
+    assert check(forward, backward, inputs).passed
+
+    @functools.wraps(backward)
+    def doubled(*args, **named):
+        return tuple(2 * g for g in backward(*args, **named))
+
+    assert not check(forward, doubled, inputs).passed
+
+
+@pytest.mark.parametrize("pair", [lambda h, w: (h @ w, (h, w)), lambda h, w: (h @ w, h, [h, w])])
+def test_what_cannot_be_called_is_told_in_one_line(pair):
+    with pytest.raises(
+        TypeError, match=r"expected out or \(out, cache\), got a tuple of array .*; the back"
+    ) as e:
+        check(pair, lambda d, e, f, g, c: (d @ c[1].T, c[0].T @ d), [H, W])
+    assert "takes 5 arguments (d, e, f, g, c)" in str(e.value)
+    assert "\n" not in str(e.value)

@@ -646,3 +646,21 @@ def test_what_is_infinite_is_no_input_to_differentiate():
         check(lambda x: (x, x), lambda d, x: d, [np.array([1.0, np.inf])])
     with pytest.raises(ValueError, match="wrt: expected finite numbers"):
         check(softmax, lambda d, p: d, [s, mask], wrt=["mask"])
+
+
+@pytest.mark.parametrize("reg", [1e-6, 1e-7, 1e-8])
+@pytest.mark.parametrize(
+    ("penalty", "slope"),
+    [(lambda w: 0.5 * np.linalg.norm(w) ** 2, lambda w: w), (lambda w: np.abs(w).sum(), np.sign)],
+    ids=["norm", "abs"],
+)
+def test_a_small_regulariser_that_does_not_run_in_complex_is_seen(penalty, slope, reg):
+    w, x = RNG.standard_normal((4, 3)), RNG.standard_normal((5, 4))
+
+    def f(w):
+        return 0.5 * ((x @ w) ** 2).sum() + reg * penalty(w)
+
+    assert check(f, lambda d, w: d * (x.T @ (x @ w) + reg * slope(w)), [w]).passed
+    forgotten = check(f, lambda d, w: d * (x.T @ (x @ w)), [w])
+    assert forgotten.verdict is Verdict.WRONG
+    assert not {"float32-inside", "upstream-ignored"} & set(forgotten.names)

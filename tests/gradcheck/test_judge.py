@@ -12,13 +12,15 @@ from npformer.gradcheck.verdicts import Reference
 N = np.random.default_rng(0).standard_normal(6)
 
 
-def verdict(given, numeric=N, *, error=0.0, method="complex step", scale_all=1.0, x=None, noise=0.0):
+def verdict(given, numeric=N, *, error=0.0, method="complex step", scale_all=1.0, x=None, noise=0.0, **more):
     numeric = np.asarray(numeric, dtype=np.float64)
     reference = Reference(
         method, numeric, np.full(numeric.shape, error), numeric, numeric, np.zeros(numeric.shape, bool)
     )
     x = np.zeros(numeric.shape) if x is None else x
-    return judge("x", x, given, reference, scale_all=scale_all, noise=noise, dout_single=False).verdict.name
+    return judge(
+        "x", x, given, reference, scale_all=scale_all, noise=noise, dout_single=False, **more
+    ).verdict.name
 
 
 @pytest.mark.parametrize("size", [1e-12, 1.0, 1e12])
@@ -65,7 +67,10 @@ def test_precision():
     assert verdict(N.astype(np.float32)) == "PRECISION"
     assert verdict(N.astype(np.float32).astype(np.float64)) == "PRECISION"
     noisy = N * (1 + 6e-8 * np.random.default_rng(1).uniform(-1, 1, 6))
-    assert verdict(noisy) == "PRECISION"
+    other_noise = N * 6e-8 * np.random.default_rng(2).uniform(-1, 1, 6)
+    assert verdict(noisy, error_nearby=lambda: other_noise) == "PRECISION"
+    assert verdict(noisy, error_nearby=lambda: 1.001 * (noisy - N)) == "WRONG"  # a small mistake in a formula
+    assert verdict(noisy) == "WRONG"
     assert verdict((1.1 * N).astype(np.float32)) == "WRONG"
     assert verdict(N * (1 + 6e-8)) == "WRONG"  # a factor, not rounding
     one = N.copy()

@@ -84,3 +84,33 @@ def test_no_kink_where_the_outputs_are_zero():
     found = reference(lambda x: x**2, {"x": np.zeros(3)}, "x", np.ones(3))
     assert not found.kinks.any()
     assert reference(lambda x: np.abs(x) ** 1.0, {"x": np.zeros(3)}, "x", np.ones(3)).kinks.all()
+
+
+@pytest.mark.parametrize("lost", [1e-6, 1e-7, 1e-8])
+@pytest.mark.parametrize("real_only", [lambda x: np.linalg.norm(x) ** 2, lambda x: np.abs(x).sum()])
+def test_a_small_part_that_the_complex_step_loses_makes_the_stencil_the_reference(real_only, lost):
+    A = np.random.default_rng(2).standard_normal((4, 5))
+    found = reference(lambda x: ((A @ x) ** 2).sum() + lost * real_only(x), {"x": X}, "x", np.ones(()))
+    assert found.method == "9-point stencil"
+
+
+@pytest.mark.parametrize("size", [2e-6, 1e-5, 1.0])
+def test_a_variance_whose_imaginary_part_is_dropped(size):
+    def norm(x):
+        return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+
+    x, dout = size * np.random.default_rng(0).standard_normal((2, 6)), np.ones((2, 6))
+    assert reference(norm, {"x": x}, "x", dout * np.arange(6)).method == "9-point stencil"
+
+
+def test_two_steps_that_agree_by_luck_are_no_reason_to_leave_the_complex_step(monkeypatch):
+    """An error estimate that is a thousand times too small: asked again, the stencil contradicts itself."""
+    import npformer.gradcheck.reference as module
+
+    def lucky(*args):
+        d = right(*args)
+        return d._replace(gradient=d.gradient * (1 + 1e-9), error=0 * d.error)
+
+    right = module.stencil_gradient
+    monkeypatch.setattr(module, "stencil_gradient", lucky)
+    assert reference(lambda x: np.exp(x), {"x": X}, "x", DOUT).method == "complex step"

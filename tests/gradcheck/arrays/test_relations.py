@@ -144,3 +144,99 @@ def test_an_error_without_a_relation_is_unknown_and_has_a_place():
     assert found.identifier == "unknown"
     assert found.share == 0.0
     assert "2 of 20 entries, in the rows 2 alone" in found.fact
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "wrong", "name"),
+    [
+        (lambda a, b: a - b, lambda d, a, b: (d.copy(), d.copy()), "b", "sign-flipped"),
+        (lambda a, b: a - b, lambda d, a, b: (-d, -d), "a", "sign-flipped"),
+        (lambda a, b: a * b, lambda d, a, b: (d * b, d * b), "b", "gradient-of-another"),
+        (lambda a, b: a @ b, lambda d, a, b: (d @ b.T, d @ b.T), "b", "gradient-of-another"),
+        (lambda a, b: a @ b.T, lambda d, a, b: (d @ b, d @ b), "b", "gradient-of-another"),
+    ],
+)
+def test_nothing_is_swapped_where_one_gradient_is_right(forward, backward, wrong, name):
+    report = check(forward, backward, [RNG.standard_normal((4, 4)), RNG.standard_normal((4, 4))])
+    assert [r.name for r in report.results if not r.passed] == [wrong]
+    assert report[wrong].hypotheses[0].identifier == name
+    assert all(h.identifier != "swapped-gradients" for h in report[wrong].hypotheses)
+
+
+def test_three_gradients_in_another_order_are_swapped():
+    inputs = list(RNG.standard_normal((3, 3, 4)))
+    turned = check(lambda a, b, c: a * b * c, lambda d, a, b, c: (d * a * c, d * a * b, d * b * c), inputs)
+    assert turned.names == {"swapped-gradients"}
+
+
+def test_a_gradient_that_was_returned_is_not_called_missing():
+    report = check(lambda x, t: ((x - t) ** 2).mean(), lambda d, x, t: 2 * d * (x - t) / x.size, [X[0], X[1]])
+    assert not report.passed
+    assert all("say so by wrt" in r.sentence and not r.hypotheses for r in report.results)
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "name"),
+    [
+        (lambda x: np.sin(x), lambda d, x: d.copy(), "local-derivative-missing"),
+        (lambda x: np.clip(x, -1, 1), lambda d, x: d.copy(), "local-derivative-missing"),
+        (lambda x: np.maximum(x, 0), lambda d, x: d.copy(), "local-derivative-missing"),
+        (lambda x: np.cumsum(x, -1), lambda d, x: d.copy(), "local-derivative-missing"),
+        (lambda x: np.maximum(x, 0), lambda d, x: np.maximum(d, 0) * (x > 0), "mask-of-dout"),
+        (lambda x: np.clip(x, -1, 1), lambda d, x: d * (x < 1), "mask-incomplete"),
+        (lambda x: x + np.tanh(x @ X.T @ X), lambda d, x: d.copy(), "branch-missing"),
+    ],
+)
+def test_the_commonest_slips_of_a_function_of_each_entry(forward, backward, name):
+    assert check(forward, backward, [2 * RNG.standard_normal((4, 4))]).names == {name}
+
+
+def test_a_branch_with_weights_that_are_inputs():
+    def backward(d, x, w):
+        return d.copy(), x.T @ d
+
+    assert check(lambda x, w: x + x @ w, backward, [X, RNG.standard_normal((4, 4))]).names == {
+        "branch-missing"
+    }
+
+
+@pytest.mark.parametrize("reg", [1e-6, 1e-7, 1e-8])
+def test_a_small_mistake_is_not_float32(reg):
+    """A forgotten regulariser, and an eps outside the root that the backward takes for one inside."""
+
+    def mean(a):
+        return a.mean(-1, keepdims=True)
+
+    gamma = RNG.uniform(0.5, 1.5, 6)
+
+    def norm(x):
+        c = x - mean(x)
+        s = np.sqrt(mean(c * c)) + reg
+        return c / s * gamma, (c / s, s)
+
+    def norm_backward(d, cache):
+        h, s = cache
+        return (d * gamma - mean(d * gamma) - h * mean(d * gamma * h)) / s
+
+    forgotten = check(
+        lambda w: 0.5 * ((X @ w) ** 2).sum() + 0.5 * reg * (w * w).sum(),
+        lambda d, w: d * (X.T @ (X @ w)),
+        [W],
+    )
+    assert forgotten.names == {"row-multiple"}
+    outside = check(norm, norm_backward, [RNG.standard_normal((4, 6))])
+    assert outside["x"].verdict.name == "WRONG"
+    assert "a number plus a number times that row of" in outside["x"].hypotheses[0].fact
+
+
+def test_float32_inside_is_noise_that_changes_with_the_point():
+    def single(x):
+        return x.astype(np.float32).astype(np.float64)
+
+    report = check(
+        lambda x, w, b: (x @ w + b, (x, w)),
+        lambda d, c: (single(d) @ single(c[1].T) * 1.1 / 1.1, single(c[0].T) @ d, single(d).sum(0)),
+        [X, W, B],
+    )
+    assert {r.verdict.name for r in report.results} == {"PRECISION"}
+    assert report.names == {"float32-inside"}
