@@ -20,8 +20,8 @@ Kept by a layer (pre-norm; post-norm has its two norms' numbers at R places each
 
 With recomputation all layers but the last keep their input alone, w B T d.
 
-The worst moment is one of the loss (two arrays w n V), of the decoder's backward (one of them and the
-gradient of the table, w V d), or of a layer's backward: its attention (2 w h B T², with dropout 3) or its
+The worst moment is one of the loss (two arrays w n V), of the decoder's backward (one of them and a piece of
+the table's gradient, w d for each of 1,024 classes), or of a layer's backward: its attention (2 w h B T², with dropout 3) or its
 feed-forward block. With recomputation a layer's activations are made again for its backward, and count then.
 
 Not counted are arrays of a fixed size that an op works in piece by piece (GELU's are a few megabytes).
@@ -40,6 +40,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .config import EncoderConfig
+from .heads import CLASSES
 
 ID = np.dtype(np.intp).itemsize
 MB = 1e6
@@ -296,10 +297,10 @@ def temporaries(
     dropped = P if c.dropout else 0
     attention = 2 * P + dropped + 5 * BT  # dP, P · dP, P · keep; dout, dh, dO, dV and what becomes dQ
     feed_forward = w * (2 * R * f + 3 * R * d + d * f)  # da, du; dy, dout, dx; dW
-    table = w * c.vocab_size * d
+    piece = w * min(c.vocab_size, CLASSES) * d  # of the gradient of the table
     return [
         Temporary("the loss", head + 2 * logits),
-        Temporary("backward of the logits", head + logits + table),
+        Temporary("backward of the logits", head + logits + piece),
         Temporary("backward of attention", again + attention),
         Temporary("backward of a feed-forward block", again + feed_forward),
     ]
