@@ -23,15 +23,15 @@ def trainer(text, **changes):
 @pytest.mark.parametrize(("lanes", "threads"), [(1, 1), (2, 2), (3, 1)])
 def test_the_gradient_has_the_bits_of_the_whole_batch(text, monkeypatch, dropout, lanes, threads):
     monkeypatch.setattr("npformer.training.step.MICRO_NUMBERS", 24 * 8)
-    whole = trainer(text, batch_size=210, dropout=dropout, lanes=lanes)
-    parts = trainer(text, batch_size=7, accumulate=30, dropout=dropout, lanes=lanes)
+    whole = trainer(text, batch_size=84, dropout=dropout, lanes=lanes)
+    parts = trainer(text, batch_size=7, accumulate=12, dropout=dropout, lanes=lanes)
     batch, chosen = parts.batch(1)
     expected, of_whole = whole.batch(1)
     assert isinstance(batch, BatchInParts)
     assert batch.n_targets == expected.n_targets
-    assert batch.shape == expected.shape == (210, 12)
+    assert batch.shape == expected.shape == (84, 12)
     assert np.array_equal(chosen, of_whole)
-    counts = {batch.rows(a, a + 7).n_targets for a in range(0, 210, 7)}
+    counts = {batch.rows(a, a + 7).n_targets for a in range(0, 84, 7)}
     assert len(counts) > 3  # parts with different numbers of targets
     with workers(threads, lanes) as executor:
         for step in range(2):
