@@ -11,8 +11,15 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
+if TYPE_CHECKING:  # a command's --help does not wait for it
+    from concurrent.futures import Executor
+
+Result = TypeVar("Result")
+
+PIECES = 4  # a thread that is late takes one fewer; more pieces are more hand-overs
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -42,3 +49,37 @@ def one_blas_thread() -> Iterator[None]:
         return
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         yield
+
+
+def in_pieces(
+    work: Callable[[int, int], Result], size: int, executor: Executor | None, unit: int
+) -> list[Result]:
+    """Return work(start, stop) of neighbouring pieces of range(size), in order.
+
+    For what is done to a vector of all parameters between the lanes' work, while the other cores would wait.
+    Where every entry is worked on by itself, the bits do not depend on where the vector is cut.
+
+    Parameters
+    ----------
+    work : callable
+    size : int
+    executor : Executor or None
+        None: the calling thread does it in one piece.
+    unit : int
+        Pieces begin at multiples of it.
+
+    Examples
+    --------
+    >>> in_pieces(lambda start, stop: (start, stop), 10, None, unit=3)
+    [(0, 10)]
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> with ThreadPoolExecutor(2) as executor:
+    ...     in_pieces(lambda start, stop: (start, stop), 10, executor, unit=2)
+    [(0, 4), (4, 8), (8, 10)]
+    """
+    if executor is None or size <= unit:
+        return [work(0, size)]
+    each = unit * max(1, -(-size // (PIECES * unit)))
+    starts = range(0, size, each)
+    futures = [executor.submit(work, start, min(start + each, size)) for start in starts]
+    return [future.result() for future in futures]

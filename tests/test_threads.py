@@ -1,4 +1,4 @@
-"""One BLAS thread: by the environment, by threadpoolctl, or else with a warning."""
+"""One BLAS thread: by the environment, by threadpoolctl, or with a warning. Work shared among threads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,26 @@ def test_the_pools_are_limited_by_threadpoolctl():
         check=True,
     )
     assert done.stdout.split() == ["True"] * 4
+
+
+@pytest.fixture
+def executor():
+    with ThreadPoolExecutor(3) as executor:
+        yield executor
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 6, 7, 23, 24, 25, 1000])
+def test_pieces_cover_the_range_in_order(size, executor):
+    pieces = threads.in_pieces(lambda start, stop: list(range(start, stop)), size, executor, unit=6)
+    assert sum(pieces, []) == list(range(size))
+    assert len(pieces) <= 4
+    assert all(piece[0] % 6 == 0 for piece in pieces if piece)
+
+
+def test_an_error_in_a_piece_is_raised(executor):
+    def fails(start, stop):
+        if start:
+            raise ArithmeticError("in a thread")
+
+    with pytest.raises(ArithmeticError, match="in a thread"):
+        threads.in_pieces(fails, 100, executor, unit=1)

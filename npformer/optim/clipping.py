@@ -13,8 +13,8 @@ from concurrent.futures import Executor
 
 import numpy as np
 
+from .._threads import in_pieces
 from ._arguments import CHUNK, Array, chunks, require_number, require_vector
-from ._pieces import in_pieces
 
 
 def global_norm(grad: Array, executor: Executor | None = None) -> float:

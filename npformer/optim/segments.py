@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple
 
+from .._threads import in_pieces
 from ._arguments import CHUNK, bad_type, bad_value, require_count, require_number
-from ._pieces import in_pieces
 
 
 class Segment(NamedTuple):

@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from .._threads import in_pieces
 from ..nn import SequenceRandom
 from ..objectives import Metrics
 
+CHUNK = 65536  # numbers; what a thread adds up at least
 MICRO_NUMBERS = 1024 * 256  # of a hidden state (tokens, d_model)
 
 
@@ -143,8 +145,4 @@ def add_up(vectors: Sequence[Any], executor: Executor | None = None) -> None:
         for vector in others:
             total[start:stop] += vector[start:stop]
 
-    if executor is None:
-        add(0, total.size)
-    else:
-        for future in [executor.submit(add, *piece) for piece in cut(total.size, 2 * len(vectors))]:
-            future.result()
+    in_pieces(add, total.size, executor, CHUNK)

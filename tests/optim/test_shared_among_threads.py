@@ -1,4 +1,4 @@
-"""A vector that threads share: every entry once, the same bits, an error not lost."""
+"""A vector that threads share: the same bits."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,30 +7,12 @@ import pytest
 
 from npformer.optim import SGD, Adam, AdamW, Segment, clip_by_global_norm
 from npformer.optim._arguments import CHUNK
-from npformer.optim._pieces import in_pieces
 
 
 @pytest.fixture(scope="module")
 def executor():
     with ThreadPoolExecutor(3) as threads:
         yield threads
-
-
-@pytest.mark.parametrize("size", [0, 1, 5, 6, 7, 23, 24, 25, 1000])
-def test_pieces_cover_the_range_in_order(size, executor):
-    pieces = in_pieces(lambda start, stop: list(range(start, stop)), size, executor, unit=6)
-    assert sum(pieces, []) == list(range(size))
-    assert len(pieces) <= 4
-    assert all(piece[0] % 6 == 0 for piece in pieces if piece)
-
-
-def test_an_error_in_a_piece_is_raised(executor):
-    def fails(start, stop):
-        if start:
-            raise ArithmeticError("in a thread")
-
-    with pytest.raises(ArithmeticError, match="in a thread"):
-        in_pieces(fails, 100, executor, unit=1)
 
 
 N = 5 * CHUNK + 3
