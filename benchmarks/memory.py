@@ -27,12 +27,13 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE / "peers"))
+sys.path[:0] = [str(HERE / "peers"), str(HERE.parent)]
 
-from workload import RATE, SEGMENTS, SIZES, make_batch  # noqa: E402
+from by_npformer import config_of  # noqa: E402
+from workload import RATE, SIZES, make_batch  # noqa: E402
 
 from npformer._threads import one_blas_thread  # noqa: E402
-from npformer.models import Encoder, EncoderConfig, training_memory  # noqa: E402
+from npformer.models import Encoder, training_memory  # noqa: E402
 from npformer.objectives import MaskedLM, MaskedLMBatch  # noqa: E402
 from npformer.optim import AdamW, clip_by_global_norm  # noqa: E402
 from npformer.text import Document  # noqa: E402
@@ -45,16 +46,7 @@ LANES = 2
 def measure(name: str, dropout: float, recompute: bool) -> dict[str, Any]:
     """Return the predicted parts and the measured peak of one step, in bytes."""
     s = SIZES[name]
-    config = EncoderConfig(
-        vocab_size=s.V,
-        d_model=s.d,
-        n_heads=s.h,
-        d_ff=s.d_ff,
-        n_layers=s.L,
-        max_positions=s.T,
-        n_segments=SEGMENTS,
-        dropout=dropout,
-    )
+    config = config_of(s, dropout)
     ids, segment_ids, at, targets = make_batch(s, 0)
     batch = MaskedLMBatch(ids, np.ones(ids.shape, dtype=bool), segment_ids, at, targets)
     pieces = [piece for a, b in cut(s.B, LANES) for piece in micro_batches(a, b, s.T, tokens_at_once(s.d))]

@@ -21,18 +21,7 @@ class Peer:
     """An encoder with the benchmark's weights and one training step."""
 
     def __init__(self, s: Sizes, threads: int, dropout: float, recompute: bool = False) -> None:
-        config = EncoderConfig(
-            vocab_size=s.V,
-            d_model=s.d,
-            n_heads=s.h,
-            d_ff=s.d_ff,
-            n_layers=s.L,
-            max_positions=s.T,
-            n_segments=workload.SEGMENTS,
-            dropout=dropout,
-            eps=workload.NORM_EPS,
-        )
-        self.model = Encoder(config, np.random.default_rng(0), dtype=np.float32)
+        self.model = Encoder(config_of(s, dropout), np.random.default_rng(0), dtype=np.float32)
         weights = workload.make_weights(s)
         if set(weights) != set(self.model.params):
             raise SystemExit(
@@ -88,6 +77,22 @@ class Peer:
     def norm_of_weights(self) -> float:
         """The Euclidean norm of all weights."""
         return global_norm(self.model.params.flat)
+
+
+def config_of(s: Sizes, dropout: float = 0.0, mlm: bool = True) -> EncoderConfig:
+    """The encoder of these sizes."""
+    return EncoderConfig(
+        vocab_size=s.V,
+        d_model=s.d,
+        n_heads=s.h,
+        d_ff=s.d_ff,
+        n_layers=s.L,
+        max_positions=s.T,
+        n_segments=workload.SEGMENTS,
+        dropout=dropout,
+        eps=workload.NORM_EPS,
+        mlm=mlm,
+    )
 
 
 def blas_in_use() -> dict[str, str]:

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import workload
-from by_npformer import blas_in_use
+from by_npformer import blas_in_use, config_of
 from workload import Sizes
 
-from npformer.models import Encoder, EncoderConfig, encode
+from npformer.models import Encoder, encode
 
 
 class Peer:
     """An encoder with the benchmark's weights."""
 
     def __init__(self, s: Sizes, threads: int) -> None:
-        config = EncoderConfig(
-            vocab_size=s.V,
-            d_model=s.d,
-            n_heads=s.h,
-            d_ff=s.d_ff,
-            n_layers=s.L,
-            max_positions=s.T,
-            n_segments=workload.SEGMENTS,
-            eps=workload.NORM_EPS,
-            mlm=False,
-        )
-        self.model, self.threads = Encoder(config), threads
+        self.model, self.threads = Encoder(config_of(s, mlm=False)), threads
         for name, value in workload.encoder_weights(s).items():
             self.model.params[name][...] = value
 

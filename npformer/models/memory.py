@@ -20,9 +20,10 @@ Kept by a layer (pre-norm; post-norm has its two norms' numbers at R places each
 
 With recomputation all layers but the last keep their input alone, w B T d.
 
-The worst moment is one of the loss (two arrays w n V), of the decoder's backward (one of them and a piece of
-the table's gradient, w d for each of 1,024 classes), or of a layer's backward: its attention (2 w h B T², with dropout 3) or its
-feed-forward block. With recomputation a layer's activations are made again for its backward, and count then.
+The worst moment is one of the loss (two arrays w n V), of the decoder's backward (one of them and a piece
+of the table's gradient, w d for each of 1,024 classes), or of a layer's backward: its attention (2 w h B
+T², with dropout 3) or its feed-forward block. With recomputation a layer's activations are made again for
+its backward, and count then.
 
 Not counted are arrays of a fixed size that an op works in piece by piece (GELU's are a few megabytes).
 
