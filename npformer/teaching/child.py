@@ -24,6 +24,9 @@ from typing import Any
 KEPT = 65_536  # characters of what is printed
 OURS = Path(__file__).resolve().parent.parent  # frames in here are not the author's
 
+REFEREE = ("gradcheck", "diagnosis")
+CALLERS = ("call.py", "observe.py")  # call the author's functions, and read their answers
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -143,6 +146,29 @@ def in_the_authors_words(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_theirs(frame.filename)]
     lines = traceback.format_list(frames) + traceback.format_exception_only(type(error), error)
     return "".join(lines).rstrip()
+
+
+def is_our_own(error: BaseException) -> bool:
+    """Did the referee itself fail? Then it is not to be told as the author's.
+
+    What it says on purpose (`raise`) is about the author's code, and so is what their function or their
+    answer makes of a call (the modules that make it).
+
+    Examples
+    --------
+    >>> is_our_own(ValueError("nowhere"))
+    False
+    """
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_theirs(f.filename) or _is_ours(f)]
+    if not frames or not _is_ours(frames[-1]):
+        return False
+    last = Path(frames[-1].filename)
+    return last.name not in CALLERS and not (frames[-1].line or "").startswith("raise ")
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    path = Path(frame.filename).resolve()
+    return any(OURS / package in path.parents for package in REFEREE)
 
 
 def _is_theirs(filename: str) -> bool:

@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 from ..diagnosis import check, sample_inputs
 from ..diagnosis.samples import SIZES
-from .child import in_the_authors_words
+from .child import in_the_authors_words, is_our_own
 
 # what people call an op -> the op
 ALIASES = {
@@ -155,6 +156,14 @@ def op_of(name: str) -> str:
 
 def _raised(name: str, error: Exception, point: Any = None) -> dict[str, Any]:
     """What is said where a pair's code raises, with the sizes of a point that was not theirs."""
+    line = f"{type(error).__name__}: {error}"
+    if is_our_own(error):
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        text = (
+            f"{name}: npformer itself failed, not this code: {line} ({Path(where.filename).name}, line "
+            f"{where.lineno}). Please report it."
+        )
+        return {"name": name, "passed": False, "text": text, "error": line, "point": ""}
     text = f"{name}: its code raised an exception\n{in_the_authors_words(error)}"
     where = ""
     if point is not None:
@@ -163,7 +172,6 @@ def _raised(name: str, error: Exception, point: Any = None) -> dict[str, Any]:
             f"\n(It was called with {_called(point)}. If it is not made for such, say which inputs it takes "
             "by example_inputs() in the file, or by --shapes.)"
         )
-    line = f"{type(error).__name__}: {error}"
     return {"name": name, "passed": False, "text": text, "error": line, "point": where}
 
 
