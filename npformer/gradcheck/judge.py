@@ -26,6 +26,7 @@ Array = npt.NDArray[Any]
 KINK_SLACK = 1e-5  # one-sided slopes are known to a few digits only
 FLOAT32_ERROR = 1e-6  # of the scale: what rounding to float32 somewhere inside does at most
 FLOAT32_NOISE = 1e-4  # of the scale: what it does at most to the slopes of a function
+FAR_BELOW_FLOAT32 = 1e-11  # of dout · out: slopes of outputs in float32 scatter by more
 EXACT = 1e-13
 SAME_ERROR = 0.95  # the cosine of two errors: 1 for a mistake, about 0 for noise
 
@@ -203,8 +204,10 @@ def _rough(
     rough = ~reference.kinks & ~(reference.error <= enough)
     if reference.method == "complex step" or not rough.any():
         return []
-    if not single and rough.mean() > 0.5 and float(np.median(reference.error)) <= FLOAT32_NOISE * scale:
-        typical = float(np.median(reference.error)) / scale
+    median = float(np.median(reference.error))
+    of_float32 = FAR_BELOW_FLOAT32 * rounding < median <= FLOAT32_NOISE * scale
+    if not single and rough.mean() > 0.5 and of_float32:
+        typical = median / scale
         sentence = (
             f"The outputs are noisy: slopes of {name} scatter by {typical:.1e}, as float32 inside does."
         )
