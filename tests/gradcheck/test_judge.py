@@ -78,6 +78,16 @@ def test_precision():
     assert verdict(one) == "WRONG"
 
 
+@pytest.mark.parametrize("small", [1e-6, 1e-7, 1e-9])
+def test_a_small_term_forgotten_among_integers_is_no_float32(small):
+    """Integers and halves fit into float32, without having been rounded to it."""
+    plain, w = np.array([-1.5, -39.5, -8.75]), np.array([0.5, -1.0, 0.25])
+    assert verdict(plain, plain + small * w, scale_all=40.0) == "WRONG"
+    assert verdict(plain, plain * (1 + 1e-12), method="9-point stencil", error=1e-12, scale_all=40.0) == "OK"
+    tenths = plain + 0.1
+    assert verdict(tenths.astype(np.float32).astype(float), tenths, scale_all=40.0) == "PRECISION"
+
+
 def test_slopes_that_scatter_far_below_float32_are_not_called_so():
     """A gradient near zero beside outputs of 1: the error is large for it, not for float32."""
     size = 1e-10
