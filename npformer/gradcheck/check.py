@@ -105,6 +105,8 @@ def check(
         return Report(op, tuple(results), tuple(blind_spots.of_inputs(problem.inputs)), strict)
 
     out = joined(seen.out)
+    if out.size and not np.isfinite(out).any():
+        return _without_an_output(problem, seen, op, strict)
     coarse = _float32_output(problem, out)
     f, cotangent, inputs_wide = _function(problem, seen, coarse=bool(coarse))
     noise = _size(f, inputs_wide, np.where(np.isfinite(out), out, 0), cotangent)
@@ -286,6 +288,25 @@ def _float32_output(problem: Problem, out: Array) -> list[Finding]:
 def _fits_float32(x: Array) -> bool:
     with np.errstate(over="ignore"):
         return bool(np.array_equal(x, x.astype(np.float32), equal_nan=True))
+
+
+def _without_an_output(problem: Problem, seen: Observation, op: str | None, strict: bool) -> Report:
+    """The report where no output is finite: nothing can be differentiated, and no gradient blamed."""
+    out = joined(seen.out)
+    where = f" at {(0,) * out.ndim}" if out.ndim else ""
+    sentence = f"The output is not finite: {out.flat[0]}{where}. It has no derivative; choose another point."
+    results = [
+        Result(
+            name,
+            Verdict.CANNOT_TELL,
+            False,
+            (Finding(Verdict.CANNOT_TELL, sentence),),
+            problem.inputs[name].shape,
+            given=seen.given[name],
+        )
+        for name in problem.wrt
+    ]
+    return Report(op, tuple(results), tuple(blind_spots.of_call(out, joined(seen.dout))), strict)
 
 
 def _unjudged(name: str, problem: Problem, seen: Observation) -> Result:

@@ -47,7 +47,10 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
     if any(part.dtype.kind == "c" for part in parts(out)):
         raise TypeError("check: forward: expected real numbers of real inputs, got complex ones")
     if dout is None:
-        douts = tuple(rng.standard_normal(part.shape).astype(_real(part)) for part in parts(out))
+        douts = tuple(np.asarray(rng.standard_normal(part.shape), _real(part)) for part in parts(out))
+        # (what flows into an output that is not finite cannot be checked: nothing is sent there)
+        for drawn, part in zip(douts, parts(out), strict=True):
+            drawn[~np.isfinite(part)] = 0
         dout = douts if isinstance(out, (tuple, list)) else douts[0]
     elif [p.shape for p in parts(dout)] != [p.shape for p in parts(out)]:
         shapes = [p.shape for p in parts(out)], [p.shape for p in parts(dout)]

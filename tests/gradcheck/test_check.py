@@ -664,3 +664,25 @@ def test_a_small_regulariser_that_does_not_run_in_complex_is_seen(penalty, slope
     forgotten = check(f, lambda d, w: d * (x.T @ (x @ w)), [w])
     assert forgotten.verdict is Verdict.WRONG
     assert not {"float32-inside", "upstream-ignored"} & set(forgotten.names)
+
+
+def test_a_loss_that_is_not_finite_blames_no_gradient():
+    def softmax(z):
+        e = np.exp(z - z.real.max(-1, keepdims=True))
+        return e / e.sum(-1, keepdims=True)
+
+    def backward(dout, z):
+        return dout[..., None] * (softmax(z) - np.eye(3)[[0]])
+
+    def losses(z):
+        with np.errstate(divide="ignore"):
+            return -np.log(softmax(z))[:, 0]
+
+    z = np.array([[0, 1, 2.0], [-800, 1, 2]])
+    report = check(lambda z: losses(z).mean(), lambda dout, z: backward(dout, z) / 2, {"z": z})
+    assert report["z"].verdict is Verdict.CANNOT_TELL
+    assert "The output is not finite: inf." in report["z"].sentence
+    assert [spot.identifier for spot in report.blind_spots] == ["non-finite-output"]
+    of_rows = check(losses, backward, {"z": z})  # the row that is finite can be judged
+    assert of_rows["z"].verdict is Verdict.OK
+    assert check(losses, lambda dout, z: 1.1 * backward(dout, z), {"z": z})["z"].verdict is Verdict.WRONG
