@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import blind_spots, linearity
 from .arrays import recognise
-from .call import Problem, by_name, called, copied, joined, make_problem, parts
+from .call import Problem, by_name, called, copied, joined, make_problem, numbers_with_a_gradient, parts
 from .derivative import fresh
 from .judge import judge
 from .observe import Observation, observe
@@ -59,7 +59,8 @@ def check(
     op : str, optional
         A name for the report.
     wrt : str or iterable of str, optional
-        The inputs to check (default: all differentiable ones). A Python float named here counts as one.
+        The inputs to check (default: all differentiable ones). A Python float named here counts as one,
+        and so does one that the backward returns a gradient for.
     rng : numpy.random.Generator, optional
         Draws the cotangent, standard normal; seeded with 0 by default.
     dout : array_like or tuple of them, optional
@@ -99,7 +100,11 @@ def check(
     (True, 'OK')
     """
     problem = make_problem(forward, backward, inputs, wrt)
-    seen = observe(problem, dout, rng if rng is not None else np.random.default_rng(0))
+    rng = rng if rng is not None else np.random.default_rng(0)
+    seen = observe(problem, dout, rng)
+    if wrt is None and (numbers := numbers_with_a_gradient(seen.returned, problem)):
+        problem = make_problem(forward, backward, inputs, [*problem.wrt, *numbers])
+        seen = observe(problem, dout if dout is not None else seen.dout, rng)
     if not seen.steady:
         results = [_unjudged(name, problem, seen) for name in problem.wrt]
         return Report(op, tuple(results), tuple(blind_spots.of_inputs(problem.inputs)), strict)
@@ -150,6 +155,7 @@ def check(
         *blind_spots.of_inputs(problem.inputs),
         *blind_spots.of_settings(problem.forward, problem.inputs),
         *blind_spots.of_choice(problem.inputs, problem.wrt),
+        *(blind_spots.of_numbers(problem.inputs) if wrt is None else ()),
         *blind_spots.of_gradients(
             {name: r.gradient for name, r in references.items()},
             noise,

@@ -27,6 +27,7 @@ class Observation:
     findings: dict[str, list[Finding]]  # by differentiable input
     steady: bool = True  # does the forward give the same twice? Otherwise it has no derivative
     told_apart: bool = True  # which gradient belongs to which input?
+    returned: Any = None  # by the backward, as it came
 
 
 def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observation:
@@ -69,7 +70,7 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
         find(Verdict.DTYPE, "The gradient is a list of lists, not an array.")
     if isinstance(raw, str):
         find(Verdict.SHAPE, raw)
-        return Observation(kept_out, kept_dout, dict.fromkeys(problem.wrt), found, told_apart=False)
+        return Observation(kept_out, kept_dout, dict.fromkeys(problem.wrt), found, told_apart=False, returned=returned)
     given = {name: copied(raw[name]) for name in problem.wrt}
     if not _same(given_dout, kept_dout):
         find(
@@ -97,7 +98,7 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
             f"The forward called twice with the same inputs gave {_how_different(again, kept_out)}: "
             "randomness that is no input, or a state kept between calls.",
         )
-        return Observation(kept_out, kept_dout, given, found, steady=False)
+        return Observation(kept_out, kept_dout, given, found, steady=False, returned=returned)
     for name in problem.wrt:
         if not _same(raw[name], given[name]):
             find(
@@ -125,7 +126,7 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
                 "a state kept between calls.",
                 [name],
             )
-    return Observation(kept_out, kept_dout, given, found)
+    return Observation(kept_out, kept_dout, given, found, returned=returned)
 
 
 def _find_shared(
