@@ -16,7 +16,7 @@ import numpy as np
 
 from ..diagnosis import check, sample_inputs
 from ..diagnosis.samples import SIZES
-from .child import in_the_authors_words, is_our_own
+from .child import in_the_authors_words, is_our_own, tell
 
 # what people call an op -> the op
 ALIASES = {
@@ -78,14 +78,21 @@ def check_file(request: dict[str, Any]) -> list[dict[str, Any]]:
     -------
     list of dict
         For each pair "name", "passed", "text", "report"; or "name", "passed" = False and "text" where there
-        is no report, with what is missing, or the exception that it raised.
+        is no report, with what is missing, or the exception that it raised. The same is told before each
+        pair, which is "open" then, with those that wait.
     """
     module = _loaded(Path(request["file"]))
     names = [request["name"]] if request.get("name") else _pairs(module)
     if not names:
         text = "no NAME_forward (or NAME) with a NAME_backward was found"
         return [{"name": "", "passed": False, "text": text}]
-    return [_checked(module, name, request) for name in names]
+    checked: list[dict[str, Any]] = []
+    for i, name in enumerate(names):
+        open_ = {"passed": False, "text": "", "open": True}
+        waiting = [{"name": n, "passed": False, "text": f"{n}: it was not reached"} for n in names[i + 1 :]]
+        tell([*checked, {"name": name, **open_}, *waiting])
+        checked.append(_checked(module, name, request))
+    return checked
 
 
 def _loaded(path: Path) -> Any:

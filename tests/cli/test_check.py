@@ -281,3 +281,25 @@ def test_what_is_wrong_at_every_point_is_told_at_the_first(tmp_path, capsys):
     path.write_text(STUDENTS.replace("(dout * h).sum(0)", "(dout * h).sum()"))
     assert main(["check", f"{path}:layer_norm"]) == 1
     assert "summed-over-everything" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        ("while True:\n        pass", "tanh: it did not end: stopped after 4 seconds"),
+        ("import os\n    os._exit(3)", "tanh: it ended early: the process ended itself with status 3"),
+    ],
+)
+def test_what_was_finished_is_not_lost_with_what_does_not_end(ending, words, tmp_path, capsys):
+    path = tmp_path / "two.py"
+    path.write_text(
+        "import numpy as np\ndef relu(x):\n    return x * (x > 0), x\n"
+        "def relu_backward(dout, x):\n    return dout * (x > 0)\n"
+        "def tanh(x):\n    return np.tanh(x), x\n"
+        f"def tanh_backward(dout, x):\n    {ending}\n" + FORWARD + RIGHT
+    )
+    assert main(["check", str(path), "--seconds", "4"]) == 1
+    out = capsys.readouterr().out
+    assert "gradient check of relu: passed" in out
+    assert words in out
+    assert "softmax: it was not reached" in out

@@ -10,7 +10,7 @@ import pytest
 import npformer
 from npformer.diagnosis import recognise
 from npformer.teaching import submission
-from npformer.teaching.child import is_our_own, run_child
+from npformer.teaching.child import is_our_own, run_child, tell
 
 
 def outcome(tmp_path, source, seconds=10.0):
@@ -91,3 +91,11 @@ def test_a_fault_of_the_referee_is_not_told_as_the_authors(monkeypatch):
     text = submission._raised("f", error)["text"]
     assert "npformer itself failed, not this code: TypeError" in text
     assert "its code raised" not in text
+
+
+def test_what_was_told_on_the_way_comes_back_where_there_is_no_end(tmp_path):
+    source = "from npformer.teaching.child import tell\ndef run(x):\n    tell([1])\n    tell([1, 2])\n"
+    assert outcome(tmp_path, source + "    while True: pass\n", seconds=3).value == [1, 2]
+    assert outcome(tmp_path, source + "    import os; os._exit(0)\n").value == [1, 2]
+    assert outcome(tmp_path, source + "    return 5\n").value == 5
+    tell([3])  # nobody listens here
