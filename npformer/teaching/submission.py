@@ -47,6 +47,13 @@ SAME: tuple[frozenset[str], ...] = tuple(
         "b bias",
         "ids idx indices tokens tokenids inputids",
         "nheads numheads heads h",
+        "keepprob pkeep keepp keep keeprate",
+        "eps epsilon e",
+        "temperature temp tau",
+        "base theta rotarybase ropebase",
+        "axis dim",
+        "training train istraining",
+        "labelsmoothing smoothing",
         "p dropoutp rate pdrop dropprob dropout dropoutrate",
         "targets target y labels label ytrue",
         "target targets y labels ytrue",
@@ -62,7 +69,20 @@ SAME: tuple[frozenset[str], ...] = tuple(
     )
 )
 # settings of an op that its sample inputs go with
-SETTINGS: dict[str, dict[str, Any]] = {"multi_head_attention": {"n_heads": 2}, "dropout": {"p": 0.3}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "multi_head_attention": {"n_heads": 2, "causal": False},
+    "scaled_dot_product_attention": {"causal": False},
+    "dropout": {"p": 0.3, "keep_prob": 0.7, "training": True},
+    "layer_norm": {"eps": 1e-5},
+    "rms_norm": {"eps": 1e-6},
+    "softmax": {"axis": -1},
+    "log_softmax": {"axis": -1},
+    "cross_entropy": {"ignore_index": -100, "label_smoothing": 0.0},
+    "info_nce": {"temperature": 0.5},
+    "rotary": {"base": 10000.0},
+}
+NUMBERS = tuple(dict.fromkeys(name for settings in SETTINGS.values() for name in settings))
+ARRAYS_TOO = ("e", "h", "p", "theta", "keep")  # may as well be arrays
 SHAPE = re.compile(r"(\w+)=(\d+(?:x\d+)*)(?::(bool|int\d+))?")
 
 
@@ -214,6 +234,7 @@ def _points(
     anything = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
     if request.get("shapes"):
         shapes = inputs_of_shapes(request["shapes"], seed)
+        shapes |= _numbers([p for p in needed if p.name not in shapes], op)
         fits = {p.name for p in needed} <= set(shapes) <= {p.name for p in parameters}
         if fits or anything or request.get("name"):
             return [(shapes, None)]
@@ -223,9 +244,13 @@ def _points(
             return [(function(name) if inspect.signature(function).parameters else function(), None)]
     if op not in SIZES:
         wanted = ", ".join(p.name for p in needed)
+        or_shapes = f", or give --shapes for {wanted}, as in --shapes x=3x4,w=4x5"
+        wanted_numbers = [p for p in needed if p.name.lower() not in ARRAYS_TOO]
+        if any(_same_name(p.name, number) for p in wanted_numbers for number in NUMBERS):
+            or_shapes = f" that gives {wanted}"  # --shapes gives arrays, and one of these is a number
         return (
             f"{name}: no inputs to check it at: define example_inputs() or {name}_example_inputs() in the "
-            f"file, or give --shapes for {wanted}, as in --shapes x=3x4,w=4x5; {op} is no known op"
+            f"file{or_shapes}; {op} is no known op"
         )
     drawn = plainer_points(op, seed)
     if anything:
@@ -233,7 +258,10 @@ def _points(
     points = [matched(point, list(parameters), op) for point in drawn]
     if points[0] is None:
         wanted = ", ".join(p.name for p in needed)
-        return f"{name}: {op} has {len(drawn[0])} inputs here, the function wants {wanted}: give --shapes"
+        return (
+            f"{name}: {op} has {len(drawn[0])} inputs here, the function wants {wanted}: define "
+            f"example_inputs() or {name}_example_inputs() in the file"
+        )
     found: list[tuple[Any, list[str] | None]] = [(point, None) for point in points]
     if op == "mse_loss":  # the target is data to many
         found.append((points[0], [next(iter(points[0]))]))
@@ -281,6 +309,16 @@ def matched(
                 return None
             taken[p.name] = left.pop(0)
     return {p.name: known[taken[p.name]] for p in parameters if p.name in taken}
+
+
+def _numbers(parameters: Sequence[inspect.Parameter], op: str) -> dict[str, Any]:
+    """The op's settings for parameters of these names."""
+    return {
+        p.name: value
+        for key, value in SETTINGS.get(op, {}).items()
+        for p in parameters
+        if _same_name(p.name, key)
+    }
 
 
 def _same_name(theirs: str, ours: str) -> bool:
