@@ -137,7 +137,12 @@ def judge(
         findings.append(Finding(Verdict.PRECISION, sentence))
         if error > FLOAT32_ERROR:
             findings += _wrong(wrong, worst, reference, error, tolerance)
-    elif not single and visible and _holds_float32(a, numeric) and EXACT < float(np.max(relative)) <= FLOAT32_ERROR:
+    elif (
+        not single
+        and visible
+        and _holds_float32(a, numeric)
+        and EXACT < float(np.max(relative)) <= FLOAT32_ERROR
+    ):
         sentence = f"float32 can hold every number in the gradient of {name}, which is off by {error:.1e}."
         findings.append(Finding(Verdict.PRECISION, sentence))
     elif not single and wrong.any() and _rounded(a, numeric, relative, judged, error_nearby):

@@ -70,7 +70,9 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
         find(Verdict.DTYPE, "The gradient is a list of lists, not an array.")
     if isinstance(raw, str):
         find(Verdict.SHAPE, raw)
-        return Observation(kept_out, kept_dout, dict.fromkeys(problem.wrt), found, told_apart=False, returned=returned)
+        return Observation(
+            kept_out, kept_dout, dict.fromkeys(problem.wrt), found, told_apart=False, returned=returned
+        )
     given = {name: copied(raw[name]) for name in problem.wrt}
     if not _same(given_dout, kept_dout):
         find(

@@ -11,8 +11,8 @@ function then varies faster than the stencil can follow. Or the outputs go in st
 have seven digits left), where the stencil of the widest step decides. A gradient of zero has no size that an
 error could be held against: there the rounding of the outputs is no reason to distrust the stencil.
 
-Where the stencil leaves the domain of the function (sqrt at 1e-7), the complex step stands for it, if it agrees
-with the stencil elsewhere, and with a step much smaller than the entry there.
+Where the stencil leaves the domain of the function (sqrt at 1e-7), the complex step stands for it, if it
+agrees with the stencil elsewhere, and with a step much smaller than the entry there.
 """
 
 from __future__ import annotations
@@ -80,8 +80,9 @@ def reference(
         with np.errstate(invalid="ignore"):
             agrees = np.abs(sharp - d.gradient)[smooth] <= allowed
         disputed = np.argwhere(smooth)[~agrees]
-        vague = VAGUE * float(np.max(np.abs(d.gradient[smooth]), initial=0.0))
-        vague = vague + _rounding(f, inputs, name, dout) if disputed.size else vague
+        vague = np.full(sharp.shape, VAGUE * float(np.max(np.abs(d.gradient[smooth]), initial=0.0)))
+        if disputed.size:
+            vague += _rounding(f, inputs, name, dout)
         if (
             np.isfinite(sharp[smooth]).all()
             and (smooth.any() or not outside.any())

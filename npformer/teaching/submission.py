@@ -185,10 +185,10 @@ def _raised(name: str, error: Exception, point: Any = None) -> dict[str, Any]:
     """What is said where a pair's code raises, with the sizes of a point that was not theirs."""
     line = f"{type(error).__name__}: {error}"
     if is_our_own(error):
-        where = traceback.extract_tb(error.__traceback__)[-1]
+        last = traceback.extract_tb(error.__traceback__)[-1]
         text = (
-            f"{name}: npformer itself failed, not this code: {line} ({Path(where.filename).name}, line "
-            f"{where.lineno}). Please report it."
+            f"{name}: npformer itself failed, not this code: {line} ({Path(last.filename).name}, line "
+            f"{last.lineno}). Please report it."
         )
         return {"name": name, "passed": False, "text": text, "error": line, "point": ""}
     text = f"{name}: its code raised an exception\n{in_the_authors_words(error)}"

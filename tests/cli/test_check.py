@@ -354,12 +354,18 @@ def test_required_numbers_are_filled_in(tmp_path, capsys):
 
 def test_a_number_is_no_matter_of_shapes(tmp_path, capsys):
     path = tmp_path / "own.py"
-    path.write_text("def own(x, temperature):\n    return x / temperature, temperature\ndef own_backward(d, t):\n    return d / t\n")
+    path.write_text(
+        "def own(x, temperature):\n    return x / temperature, temperature\n"
+        "def own_backward(d, t):\n    return d / t\n"
+    )
     assert main(["check", str(path)]) == 1
     out = capsys.readouterr().out
     assert "own_example_inputs() in the file that gives x, temperature" in out
     assert "--shapes" not in out
-    path.write_text("def relu(x, slope):\n    return x * (x > 0), x\ndef relu_backward(d, x):\n    return d * (x > 0)\n")
+    path.write_text(
+        "def relu(x, slope):\n    return x * (x > 0), x\n"
+        "def relu_backward(d, x):\n    return d * (x > 0)\n"
+    )
     assert main(["check", str(path)]) == 1
     out = capsys.readouterr().out
     assert "example_inputs()" in out

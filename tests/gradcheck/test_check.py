@@ -713,4 +713,5 @@ def test_a_python_float_without_a_gradient_is_a_blind_spot():
         report = check(lambda x, s: s * x, backward, {"x": x, "s": 2.0}, strict=True)
         assert not report.passed
         assert [(spot.identifier, spot.input) for spot in report.blind_spots] == [("not-checked", "s")]
-    assert check(lambda x, eps: x + eps, lambda d, x, eps: d.copy(), {"x": x, "eps": 1e-5}, strict=True).passed
+    setting = {"x": x, "eps": 1e-5}
+    assert check(lambda x, eps: x + eps, lambda d, x, eps: d.copy(), setting, strict=True).passed

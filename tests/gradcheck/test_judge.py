@@ -91,9 +91,9 @@ def test_a_small_term_forgotten_among_integers_is_no_float32(small):
 def test_slopes_that_scatter_far_below_float32_are_not_called_so():
     """A gradient near zero beside outputs of 1: the error is large for it, not for float32."""
     size = 1e-10
-    told = dict(method="9-point stencil", error=5e-15, scale_all=size, noise=1.0)
+    told = {"method": "9-point stencil", "error": 5e-15, "scale_all": size, "noise": 1.0}
     assert verdict(size * N, size * N, **told) == "CANNOT_TELL"
-    noisy = dict(method="9-point stencil", error=1e-6, scale_all=1.0, noise=1.0)
+    noisy = {"method": "9-point stencil", "error": 1e-6, "scale_all": 1.0, "noise": 1.0}
     assert verdict(N, **noisy) == "PRECISION"
 
 
