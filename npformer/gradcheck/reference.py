@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from .derivative import complex_step_gradient, fresh, stencil_gradient, stencil_slope, widened
 from .slope import EPS, FIRST_STEP, NARROWEST, OTHER_STEP, wide_slope
-from .verdicts import Reference
+from .verdicts import Reference, digits_lost
 
 Array = npt.NDArray[Any]
 
@@ -110,9 +110,7 @@ def _rounding(f: Callable[..., npt.ArrayLike], inputs: Mapping[str, Any], name: 
     with np.errstate(all="ignore"):
         outputs = np.abs(dout * np.array(f(**fresh(base))))
     size = np.abs(base[name])
-    largest = float(np.max(size, initial=0.0, where=np.isfinite(size)))
-    # (what is left of large numbers, as after a mean is taken off, has fewer digits)
-    digits = EPS * max(1.0, largest)
+    digits = EPS * digits_lost(base[name])
     total = float(np.sum(outputs, where=np.isfinite(outputs)))
     return np.asarray(ROUNDINGS * digits * total / np.clip(size, NARROWEST, FIRST_STEP))
 

@@ -88,6 +88,13 @@ def test_a_small_term_forgotten_among_integers_is_no_float32(small):
     assert verdict(tenths.astype(np.float32).astype(float), tenths, scale_all=40.0) == "PRECISION"
 
 
+@pytest.mark.parametrize("size", [1e3, 1e9, 1e30])
+def test_large_inputs_excuse_little(size):
+    told = {"method": "9-point stencil", "error": 1e-13, "x": np.full(6, -size), "noise": 1.0}
+    assert verdict(N * (1 + 1e-9), **told) == "WRONG"
+    assert verdict(1e-8 * N * 1.02, 1e-8 * N, **told, scale_all=1e-8) == "WRONG"
+
+
 def test_slopes_that_scatter_far_below_float32_are_not_called_so():
     """A gradient near zero beside outputs of 1: the error is large for it, not for float32."""
     size = 1e-10
