@@ -177,9 +177,9 @@ def _absent(name: str, arrays: Mapping[str, Any]) -> Any:
     if name == "weight":
         return np.ones(())
     if name.startswith("b_"):
-        return np.zeros(arrays["w" + name[1:]].shape[-1])
+        return np.zeros(arrays["w" + name[1:]].shape[-1:])
     if name == "bias" and "weight" in arrays:
-        return np.zeros(arrays["weight"].shape[-1])
+        return np.zeros(arrays["weight"].shape[-1:])  # (one number as a weight has no axis)
     return np.zeros(())
 
 

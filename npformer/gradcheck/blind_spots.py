@@ -23,6 +23,7 @@ FAINT, FAINT_NARROW = 1e-6, 1e-2  # an error of this share must show; where the 
 TINY_EPS = 1e-10  # of eps: at inputs of order 1, where it stands makes less than rounding does
 
 PROBABILITIES = ("p", "p_drop", "drop_prob", "dropout", "dropout_p", "dropout_prob", "dropout_rate")
+NEVER_LEARNED = ("eps", "epsilon", "smoothing", "label_smoothing", "base")
 SWITCHES = ("training", "train", "is_training")
 
 
@@ -144,6 +145,30 @@ def of_choice(inputs: Mapping[str, Any], wrt: Iterable[str]) -> list[BlindSpot]:
         )
         for name in floats
         if name not in set(wrt)
+    ]
+
+
+def of_numbers(inputs: Mapping[str, Any]) -> list[BlindSpot]:
+    """Python floats, for which no gradient was returned; settings that nobody learns are left out.
+
+    Returns
+    -------
+    list of BlindSpot
+
+    Examples
+    --------
+    >>> [spot.input for spot in of_numbers({"temperature": 0.5, "eps": 1e-5, "n_heads": 2})]
+    ['temperature']
+    """
+    return [
+        BlindSpot(
+            "not-checked",
+            f"The gradient of {name} was not checked: it is a Python float, and the backward returned none.",
+            f"give {name} as np.array({float(value)!r}), or make it a constant of the forward",
+            name,
+        )
+        for name, value in inputs.items()
+        if isinstance(value, float) and name not in (*PROBABILITIES, *NEVER_LEARNED)
     ]
 
 

@@ -208,6 +208,25 @@ def _told_apart(gradients: Any, problem: Problem) -> dict[str, Any] | str:
     return f"The backward returned {count} for {wanted}; if the others are constants, say so by wrt."
 
 
+def numbers_with_a_gradient(gradients: Any, problem: Problem) -> list[str]:
+    """The Python floats among the inputs for which a gradient was returned, in its place or by its name."""
+    numbers = [name for name, value in problem.inputs.items() if is_number(value)]
+    if isinstance(gradients, Mapping):
+        found = {name: gradients.get(name, gradients.get("d" + name)) for name in numbers}
+    elif isinstance(gradients, (tuple, list)) and len(gradients) > len(problem.differentiable):
+        names = [name for name in problem.inputs if name in numbers or name in problem.differentiable]
+        keys = next((k for k in (names, list(problem.inputs)) if len(k) == len(gradients)), [])
+        found = dict(zip(keys, gradients, strict=False))
+    else:
+        return []
+    return [name for name in numbers if found.get(name) is not None]
+
+
+def is_number(value: Any) -> bool:
+    """Is it a Python float (or NumPy's), which could be differentiated?"""
+    return isinstance(value, (float, np.floating)) and bool(np.isfinite(value))
+
+
 def is_nested_list(gradients: Any, problem: Problem) -> bool:
     """Is it the one gradient that there is, written out in lists?"""
     if not isinstance(gradients, list) or len(problem.differentiable) != 1 or len(gradients) == 1:

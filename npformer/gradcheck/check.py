@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import blind_spots, linearity
 from .arrays import recognise
-from .call import Problem, by_name, called, copied, joined, make_problem, parts
+from .call import Problem, by_name, called, copied, joined, make_problem, numbers_with_a_gradient, parts
 from .derivative import fresh
 from .judge import judge
 from .observe import Observation, observe
@@ -59,7 +59,8 @@ def check(
     op : str, optional
         A name for the report.
     wrt : str or iterable of str, optional
-        The inputs to check (default: all differentiable ones). A Python float named here counts as one.
+        The inputs to check (default: all differentiable ones). A Python float named here counts as one,
+        and so does one that the backward returns a gradient for.
     rng : numpy.random.Generator, optional
         Draws the cotangent, standard normal; seeded with 0 by default.
     dout : array_like or tuple of them, optional
@@ -99,12 +100,18 @@ def check(
     (True, 'OK')
     """
     problem = make_problem(forward, backward, inputs, wrt)
-    seen = observe(problem, dout, rng if rng is not None else np.random.default_rng(0))
+    rng = rng if rng is not None else np.random.default_rng(0)
+    seen = observe(problem, dout, rng)
+    if wrt is None and (numbers := numbers_with_a_gradient(seen.returned, problem)):
+        problem = make_problem(forward, backward, inputs, [*problem.wrt, *numbers])
+        seen = observe(problem, dout if dout is not None else seen.dout, rng)
     if not seen.steady:
         results = [_unjudged(name, problem, seen) for name in problem.wrt]
         return Report(op, tuple(results), tuple(blind_spots.of_inputs(problem.inputs)), strict)
 
     out = joined(seen.out)
+    if out.size and not np.isfinite(out).any():
+        return _without_an_output(problem, seen, op, strict)
     coarse = _float32_output(problem, out)
     f, cotangent, inputs_wide = _function(problem, seen, coarse=bool(coarse))
     noise = _size(f, inputs_wide, np.where(np.isfinite(out), out, 0), cotangent)
@@ -148,6 +155,7 @@ def check(
         *blind_spots.of_inputs(problem.inputs),
         *blind_spots.of_settings(problem.forward, problem.inputs),
         *blind_spots.of_choice(problem.inputs, problem.wrt),
+        *(blind_spots.of_numbers(problem.inputs) if wrt is None else ()),
         *blind_spots.of_gradients(
             {name: r.gradient for name, r in references.items()},
             noise,
@@ -286,6 +294,25 @@ def _float32_output(problem: Problem, out: Array) -> list[Finding]:
 def _fits_float32(x: Array) -> bool:
     with np.errstate(over="ignore"):
         return bool(np.array_equal(x, x.astype(np.float32), equal_nan=True))
+
+
+def _without_an_output(problem: Problem, seen: Observation, op: str | None, strict: bool) -> Report:
+    """The report where no output is finite: nothing can be differentiated, and no gradient blamed."""
+    out = joined(seen.out)
+    where = f" at {(0,) * out.ndim}" if out.ndim else ""
+    sentence = f"The output is not finite: {out.flat[0]}{where}. It has no derivative; choose another point."
+    results = [
+        Result(
+            name,
+            Verdict.CANNOT_TELL,
+            False,
+            (Finding(Verdict.CANNOT_TELL, sentence),),
+            problem.inputs[name].shape,
+            given=seen.given[name],
+        )
+        for name in problem.wrt
+    ]
+    return Report(op, tuple(results), tuple(blind_spots.of_call(out, joined(seen.dout))), strict)
 
 
 def _unjudged(name: str, problem: Problem, seen: Observation) -> Result:

@@ -26,7 +26,10 @@ Array = npt.NDArray[Any]
 KINK_SLACK = 1e-5  # one-sided slopes are known to a few digits only
 FLOAT32_ERROR = 1e-6  # of the scale: what rounding to float32 somewhere inside does at most
 FLOAT32_NOISE = 1e-4  # of the scale: what it does at most to the slopes of a function
+FAR_BELOW_FLOAT32 = 1e-11  # of dout · out: slopes of outputs in float32 scatter by more
 EXACT = 1e-13
+PLAIN_BITS = 16  # of float32's 24: a rounded number has more, all but once in 256
+ULPS = 8.0  # of float32: what it makes of a few sums and products
 SAME_ERROR = 0.95  # the cosine of two errors: 1 for a mistake, about 0 for noise
 
 
@@ -134,7 +137,12 @@ def judge(
         findings.append(Finding(Verdict.PRECISION, sentence))
         if error > FLOAT32_ERROR:
             findings += _wrong(wrong, worst, reference, error, tolerance)
-    elif not single and visible and _holds_float32(a) and EXACT < float(np.max(relative)) <= FLOAT32_ERROR:
+    elif (
+        not single
+        and visible
+        and _holds_float32(a, numeric)
+        and EXACT < float(np.max(relative)) <= FLOAT32_ERROR
+    ):
         sentence = f"float32 can hold every number in the gradient of {name}, which is off by {error:.1e}."
         findings.append(Finding(Verdict.PRECISION, sentence))
     elif not single and wrong.any() and _rounded(a, numeric, relative, judged, error_nearby):
@@ -203,8 +211,10 @@ def _rough(
     rough = ~reference.kinks & ~(reference.error <= enough)
     if reference.method == "complex step" or not rough.any():
         return []
-    if not single and rough.mean() > 0.5 and float(np.median(reference.error)) <= FLOAT32_NOISE * scale:
-        typical = float(np.median(reference.error)) / scale
+    median = float(np.median(reference.error))
+    of_float32 = FAR_BELOW_FLOAT32 * rounding < median <= FLOAT32_NOISE * scale
+    if not single and rough.mean() > 0.5 and of_float32:
+        typical = median / scale
         sentence = (
             f"The outputs are noisy: slopes of {name} scatter by {typical:.1e}, as float32 inside does."
         )
@@ -217,10 +227,24 @@ def _rough(
     return [Finding(Verdict.CANNOT_TELL, sentence)]
 
 
-def _holds_float32(a: Array) -> bool:
-    """Is every number one that float32 can hold, and are there any but zeros, which say nothing?"""
-    with np.errstate(over="ignore"):
-        return bool(a.any()) and bool(np.array_equal(a, a.astype(np.float32), equal_nan=True))
+def _holds_float32(a: Array, numeric: Array) -> bool:
+    """Was `a` rounded to float32: can that hold every number of it, and does it hold `numeric` so?
+
+    Gradients of integers and halves fit into float32 too: numbers with the last digits all zero were not
+    rounded, however near the numeric ones are.
+    """
+    with np.errstate(all="ignore"):
+        if not (a.any() and np.array_equal(a, a.astype(np.float32), equal_nan=True)):
+            return False
+        mantissa = np.frexp(a)[0] * 2.0**PLAIN_BITS
+        if (mantissa == np.rint(mantissa))[np.isfinite(a)].all():
+            return False
+        rounded = numeric.astype(np.float32)
+        near = np.abs(a - rounded) <= ULPS * np.spacing(np.abs(rounded))
+        largest = float(np.max(np.abs(numeric), initial=0.0, where=np.isfinite(numeric)))
+        # (computed in float32 all through, small entries have fewer digits: relative to the largest, then)
+        of_largest = np.abs(a - rounded) <= ULPS * float(np.spacing(np.float32(largest)))
+        return bool((near | of_largest | ~np.isfinite(numeric)).all())
 
 
 def _rounded(

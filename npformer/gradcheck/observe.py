@@ -27,6 +27,7 @@ class Observation:
     findings: dict[str, list[Finding]]  # by differentiable input
     steady: bool = True  # does the forward give the same twice? Otherwise it has no derivative
     told_apart: bool = True  # which gradient belongs to which input?
+    returned: Any = None  # by the backward, as it came
 
 
 def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observation:
@@ -47,7 +48,10 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
     if any(part.dtype.kind == "c" for part in parts(out)):
         raise TypeError("check: forward: expected real numbers of real inputs, got complex ones")
     if dout is None:
-        douts = tuple(rng.standard_normal(part.shape).astype(_real(part)) for part in parts(out))
+        douts = tuple(np.asarray(rng.standard_normal(part.shape), _real(part)) for part in parts(out))
+        # (what flows into an output that is not finite cannot be checked: nothing is sent there)
+        for drawn, part in zip(douts, parts(out), strict=True):
+            drawn[~np.isfinite(part)] = 0
         dout = douts if isinstance(out, (tuple, list)) else douts[0]
     elif [p.shape for p in parts(dout)] != [p.shape for p in parts(out)]:
         shapes = [p.shape for p in parts(out)], [p.shape for p in parts(dout)]
@@ -66,7 +70,9 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
         find(Verdict.DTYPE, "The gradient is a list of lists, not an array.")
     if isinstance(raw, str):
         find(Verdict.SHAPE, raw)
-        return Observation(kept_out, kept_dout, dict.fromkeys(problem.wrt), found, told_apart=False)
+        return Observation(
+            kept_out, kept_dout, dict.fromkeys(problem.wrt), found, told_apart=False, returned=returned
+        )
     given = {name: copied(raw[name]) for name in problem.wrt}
     if not _same(given_dout, kept_dout):
         find(
@@ -94,7 +100,7 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
             f"The forward called twice with the same inputs gave {_how_different(again, kept_out)}: "
             "randomness that is no input, or a state kept between calls.",
         )
-        return Observation(kept_out, kept_dout, given, found, steady=False)
+        return Observation(kept_out, kept_dout, given, found, steady=False, returned=returned)
     for name in problem.wrt:
         if not _same(raw[name], given[name]):
             find(
@@ -122,7 +128,7 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
                 "a state kept between calls.",
                 [name],
             )
-    return Observation(kept_out, kept_dout, given, found)
+    return Observation(kept_out, kept_dout, given, found, returned=returned)
 
 
 def _find_shared(

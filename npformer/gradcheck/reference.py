@@ -8,7 +8,11 @@ np.linalg.norm): the stencil is the reference then. Two steps may agree by luck,
 differ the stencil is asked again with steps that it has not seen, and differs as much from itself, or not.
 Unless a far narrower difference sides with the complex step, or the stencil itself is good for nothing: the
 function then varies faster than the stencil can follow. Or the outputs go in stairs (scores with -1e9 added
-have seven digits left), where the stencil of the widest step decides.
+have seven digits left), where the stencil of the widest step decides. A gradient of zero has no size that an
+error could be held against: there the rounding of the outputs is no reason to distrust the stencil.
+
+Where the stencil leaves the domain of the function (sqrt at 1e-7), the complex step stands for it, if it
+agrees with the stencil elsewhere, and with a step much smaller than the entry there.
 """
 
 from __future__ import annotations
@@ -20,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .derivative import complex_step_gradient, fresh, stencil_gradient, stencil_slope, widened
-from .slope import FIRST_STEP, OTHER_STEP, wide_slope
-from .verdicts import Reference
+from .slope import EPS, FIRST_STEP, NARROWEST, OTHER_STEP, wide_slope
+from .verdicts import Reference, digits_lost
 
 Array = npt.NDArray[Any]
 
@@ -33,6 +37,9 @@ STAIRS = 1e-4  # of the largest slope: what stairs leave of the widest stencil
 AGREES = 30.0  # of the stencil's estimated error
 ROUNDED = 1e-13  # of the largest slope
 VAGUE = 0.01  # of the largest slope: a stencil with such errors has nothing to say against the complex step
+ROUNDINGS = 100.0  # of the outputs, in the difference of two of them
+NEAR = 2.0**-12  # of an entry
+NEAR_AGREES = 1e-3
 
 
 def reference(
@@ -66,25 +73,64 @@ def reference(
     except TypeError:
         sharp = None
     if sharp is not None:
-        smooth = ~kinks
-        scale = float(np.max(np.abs(sharp), initial=0.0))
+        outside = ~kinks & ~(np.isfinite(d.gradient) & np.isfinite(d.error))  # of the function's domain
+        smooth = ~kinks & ~outside
+        scale = float(np.max(np.abs(sharp[smooth]), initial=0.0))
         allowed = AGREES * d.error[smooth] + ROUNDED * scale
         with np.errstate(invalid="ignore"):
             agrees = np.abs(sharp - d.gradient)[smooth] <= allowed
         disputed = np.argwhere(smooth)[~agrees]
-        vague = VAGUE * float(np.max(np.abs(d.gradient[smooth]), initial=0.0))
-        if np.isfinite(sharp).all() and all(
-            d.error[where] > vague
-            or _within_its_luck(f, inputs, name, dout, where, sharp[where], d.gradient[where], scale)
-            or _sides_with(sharp[where], d.gradient[where], _narrow_slope(f, inputs, name, dout, where))
-            or _in_stairs(f, inputs, name, dout, where, sharp[where], scale)
-            for where in map(tuple, disputed.tolist())
+        vague = np.full(sharp.shape, VAGUE * float(np.max(np.abs(d.gradient[smooth]), initial=0.0)))
+        if disputed.size:
+            vague += _rounding(f, inputs, name, dout)
+        if (
+            np.isfinite(sharp[smooth]).all()
+            and (smooth.any() or not outside.any())
+            and all(
+                d.error[where] > vague[where]
+                or _within_its_luck(f, inputs, name, dout, where, sharp[where], d.gradient[where], scale)
+                or _sides_with(sharp[where], d.gradient[where], _narrow_slope(f, inputs, name, dout, where))
+                or _in_stairs(f, inputs, name, dout, where, sharp[where], scale)
+                for where in map(tuple, disputed.tolist())
+            )
         ):
-            method, gradient = "complex step", np.where(kinks, d.gradient, sharp)
+            method, gradient = "complex step", np.where(smooth, sharp, d.gradient)
+            for where in map(tuple, np.argwhere(outside).tolist()):
+                if _stays_inside(f, inputs, name, dout, where, sharp[where]):
+                    gradient[where] = sharp[where]
     low, high = gradient.copy(), gradient.copy()
     for where in map(tuple, np.argwhere(kinks).tolist()):
         low[where], high[where] = _slopes_at_a_kink(f, inputs, name, dout, where)
     return Reference(method, gradient, d.error, low, high, kinks)
+
+
+def _rounding(f: Callable[..., npt.ArrayLike], inputs: Mapping[str, Any], name: str, dout: Array) -> Array:
+    """The error per entry that a stencil may have by rounding alone, of a gradient that is zero as well."""
+    base = widened(inputs, name)
+    with np.errstate(all="ignore"):
+        outputs = np.abs(dout * np.array(f(**fresh(base))))
+    size = np.abs(base[name])
+    digits = EPS * digits_lost(base[name])
+    total = float(np.sum(outputs, where=np.isfinite(outputs)))
+    return np.asarray(ROUNDINGS * digits * total / np.clip(size, NARROWEST, FIRST_STEP))
+
+
+def _stays_inside(
+    f: Callable[..., npt.ArrayLike],
+    inputs: Mapping[str, Any],
+    name: str,
+    dout: Array,
+    where: tuple[int, ...],
+    sharp: float,
+) -> bool:
+    """Does a step much smaller than the entry, which stays in the domain, side with the complex step?"""
+    change = _along(f, inputs, name, where)
+    step = float(np.abs(np.asarray(inputs[name])[where])) * NEAR
+    if not (0 < step < np.inf and np.isfinite(sharp)):
+        return False
+    with np.errstate(all="ignore"):
+        near = float(np.sum(dout * (change(step) - change(-step)))) / (2 * step)
+    return abs(near - sharp) <= NEAR_AGREES * abs(sharp)
 
 
 def _within_its_luck(

@@ -209,6 +209,15 @@ TOO_ROUGH = 1e-7  # a reference with a larger error of the scale cannot tell
 TOO_ROUGH_FLOAT32 = 1e-4
 
 
+LARGE = 1e3  # inputs larger than that (a mask of -1e9) excuse no more
+
+
+def digits_lost(x: Array) -> float:
+    """How much more than rounding is left of inputs of this size when their mean is taken off, at most."""
+    size = np.abs(x)
+    return min(max(1.0, float(np.max(size, initial=0.0, where=np.isfinite(size)))), LARGE)
+
+
 def zero_like(reference: Reference, noise: float, eps: float) -> bool:
     """Is the numeric gradient no more than what rounding outputs of this size leaves of a zero?"""
     known = np.isfinite(reference.gradient)
@@ -245,6 +254,8 @@ def tolerances(reference: Reference, x: Array, scale: float, scale_all: float, n
         of_zero = 4 * eps * noise if zero_like(reference, noise, eps) else min(4 * eps * noise, 1e-3 * scale)
         by_rounding = eps * (4 * largest * scale + 8 * scale_all) + of_zero
         return np.asarray(BASE_FLOAT32 * (eps / 1.2e-7) * scale + by_rounding + LUCK * reference.error)
+    if reference.method == "9-point stencil":  # (what is left of large numbers has fewer digits)
+        noise *= digits_lost(x)
     by_rounding = 64 * EPS * noise
     if not zero_like(reference, noise, EPS):  # (4: what a difference of numbers like the outputs leaves)
         by_rounding = max(min(by_rounding, 1e-9 * scale), min(4 * EPS * noise, 1e-2 * scale))

@@ -4,7 +4,8 @@
 
     variant            what is particular to the case
     inputs             the differentiable inputs by name
-    arguments          every other argument by name: eps, mask, ids, targets, ...; an absent one is not there
+    arguments          every other argument by name: eps, mask, ids, targets, ..., those that the case leaves
+                       to their default too; an absent one (None) is not there
     kept               where dropout is on: True where it keeps an element, which is divided by 1 - p
     dout               the cotangent: gradient of the loss with respect to out
     out                the output
@@ -192,7 +193,7 @@ def _by_case(path: str | Path, arrays: dict[str, Array]) -> list[Vectors]:
         number, _, rest = key.partition("/")
         if not rest:
             continue  # op, seed, version
-        if not number.isdecimal():
+        if not number.isdecimal() or len(number) > 4:
             raise ValueError(f"{path}: expected names like 0/gradients/x, got {key!r}")
         case = read.setdefault(int(number), {})
         name, _, of = rest.partition("/")
@@ -204,7 +205,7 @@ def _by_case(path: str | Path, arrays: dict[str, Array]) -> list[Vectors]:
         else:
             case[name] = plain
     empty: Vectors = {name: {} for name in ("inputs", "arguments", "gradients", "intermediates")}
-    return [empty | read[i] for i in sorted(read)]
+    return [empty | read.get(i, {}) for i in range(max(read, default=-1) + 1)]  # a gap is an empty case
 
 
 def _of_case(case: Case) -> Vectors:
@@ -217,7 +218,7 @@ def _of_case(case: Case) -> Vectors:
     found: Vectors = {
         "variant": case.variant,
         "inputs": case.inputs,
-        "arguments": {name: value for name, value in case.arguments.items() if value is not None},
+        "arguments": _arguments(case),
     }
     if source is not None and source.drawn:
         p = case.arguments.get("p", case.arguments.get("dropout_p"))
@@ -228,6 +229,14 @@ def _of_case(case: Case) -> Vectors:
         "gradients": dict(zip(case.inputs, gradients, strict=True)),
         "intermediates": intermediates,
     }
+
+
+def _arguments(case: Case) -> dict[str, Any]:
+    """What the op is called with besides its inputs: an implementation elsewhere has other defaults."""
+    parameters = inspect.signature(getattr(functional, case.op)).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    every = {**defaults, **case.arguments}
+    return {name: value for name, value in every.items() if value is not None and name not in case.inputs}
 
 
 def _has_intermediates(op: str) -> bool:

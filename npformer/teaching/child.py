@@ -24,6 +24,10 @@ from typing import Any
 KEPT = 65_536  # characters of what is printed
 OURS = Path(__file__).resolve().parent.parent  # frames in here are not the author's
 
+PROGRESS = "NPFORMER_PROGRESS"  # the file that `tell` writes
+REFEREE = ("gradcheck", "diagnosis")
+CALLERS = ("call.py", "observe.py")  # call the author's functions, and read their answers
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -33,7 +37,7 @@ class Outcome:
     ----------
     status : {"done", "raised", "timeout", "died"}
     value : anything that JSON knows
-        What the task returned.
+        What the task returned; where it did not end by itself, what it last told by `tell`.
     error : str
         The exception with the author's lines, or how the process ended.
     stdout, stderr : str
@@ -82,7 +86,7 @@ def run_child(task: str, payload: Any, *, seconds: float = 10.0) -> Outcome:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env={**os.environ, **threads, "PYTHONPATH": _path()},
+                env={**os.environ, **threads, "PYTHONPATH": _path(), PROGRESS: f"{answer}.progress"},
                 start_new_session=True,
             )
             try:
@@ -95,11 +99,37 @@ def run_child(task: str, payload: Any, *, seconds: float = 10.0) -> Outcome:
         took = time.monotonic() - began
         if code is None:
             error = f"stopped after {seconds:g} seconds"
-            return Outcome("timeout", None, error, stdout, stderr, took)
+            return Outcome("timeout", _told(answer), error, stdout, stderr, took)
         if not answer.exists():
-            return Outcome("died", None, _ending(code), stdout, stderr, took)
+            return Outcome("died", _told(answer), _ending(code), stdout, stderr, took)
         told = json.loads(answer.read_text())
     return Outcome(told["status"], told.get("value"), told.get("error", ""), stdout, stderr, took)
+
+
+def tell(value: Any) -> None:
+    """Say how far a task is, for the case that it does not end; outside of a child nothing is done.
+
+    Parameters
+    ----------
+    value : anything that JSON knows
+        Takes the place of what was told before.
+    """
+    if path := os.environ.get(PROGRESS):
+        _write(path, json.dumps(value))
+
+
+def _told(answer: Path) -> Any:
+    try:
+        return json.loads(Path(f"{answer}.progress").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _write(path: str, text: str) -> None:
+    """All of it or nothing, whenever the process is ended."""
+    partial = f"{path}.partial"
+    Path(partial).write_text(text)
+    os.replace(partial, path)
 
 
 def _path() -> str:
@@ -145,6 +175,29 @@ def in_the_authors_words(error: BaseException) -> str:
     return "".join(lines).rstrip()
 
 
+def is_our_own(error: BaseException) -> bool:
+    """Did the referee itself fail? Then it is not to be told as the author's.
+
+    What it says on purpose (`raise`) is about the author's code, and so is what their function or their
+    answer makes of a call (the modules that make it).
+
+    Examples
+    --------
+    >>> is_our_own(ValueError("nowhere"))
+    False
+    """
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_theirs(f.filename) or _is_ours(f)]
+    if not frames or not _is_ours(frames[-1]):
+        return False
+    last = Path(frames[-1].filename)
+    return last.name not in CALLERS and not (frames[-1].line or "").startswith("raise ")
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    path = Path(frame.filename).resolve()
+    return any(OURS / package in path.parents for package in REFEREE)
+
+
 def _is_theirs(filename: str) -> bool:
     if (
         filename.startswith("<frozen")
@@ -168,9 +221,7 @@ def _main(request: str, answer: str) -> None:
         raise
     except BaseException as error:  # sys.exit() too
         text = json.dumps({"status": "raised", "error": in_the_authors_words(error)})
-    partial = f"{answer}.partial"
-    Path(partial).write_text(text)
-    os.replace(partial, answer)
+    _write(answer, text)
     with contextlib.suppress(Exception):
         sys.stdout.flush()
     os._exit(0)  # whatever threads they left running

@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 from ..diagnosis import check, sample_inputs
 from ..diagnosis.samples import SIZES
-from .child import in_the_authors_words
+from .child import in_the_authors_words, is_our_own, tell
 
 # what people call an op -> the op
 ALIASES = {
@@ -46,6 +47,13 @@ SAME: tuple[frozenset[str], ...] = tuple(
         "b bias",
         "ids idx indices tokens tokenids inputids",
         "nheads numheads heads h",
+        "keepprob pkeep keepp keep keeprate",
+        "eps epsilon e",
+        "temperature temp tau",
+        "base theta rotarybase ropebase",
+        "axis dim",
+        "training train istraining",
+        "labelsmoothing smoothing",
         "p dropoutp rate pdrop dropprob dropout dropoutrate",
         "targets target y labels label ytrue",
         "target targets y labels ytrue",
@@ -61,7 +69,20 @@ SAME: tuple[frozenset[str], ...] = tuple(
     )
 )
 # settings of an op that its sample inputs go with
-SETTINGS: dict[str, dict[str, Any]] = {"multi_head_attention": {"n_heads": 2}, "dropout": {"p": 0.3}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "multi_head_attention": {"n_heads": 2, "causal": False},
+    "scaled_dot_product_attention": {"causal": False},
+    "dropout": {"p": 0.3, "keep_prob": 0.7, "training": True},
+    "layer_norm": {"eps": 1e-5},
+    "rms_norm": {"eps": 1e-6},
+    "softmax": {"axis": -1},
+    "log_softmax": {"axis": -1},
+    "cross_entropy": {"ignore_index": -100, "label_smoothing": 0.0},
+    "info_nce": {"temperature": 0.5},
+    "rotary": {"base": 10000.0},
+}
+NUMBERS = tuple(dict.fromkeys(name for settings in SETTINGS.values() for name in settings))
+ARRAYS_TOO = ("e", "h", "p", "theta", "keep")  # may as well be arrays
 SHAPE = re.compile(r"(\w+)=(\d+(?:x\d+)*)(?::(bool|int\d+))?")
 
 
@@ -77,14 +98,21 @@ def check_file(request: dict[str, Any]) -> list[dict[str, Any]]:
     -------
     list of dict
         For each pair "name", "passed", "text", "report"; or "name", "passed" = False and "text" where there
-        is no report, with what is missing, or the exception that it raised.
+        is no report, with what is missing, or the exception that it raised. The same is told before each
+        pair, which is "open" then, with those that wait.
     """
     module = _loaded(Path(request["file"]))
     names = [request["name"]] if request.get("name") else _pairs(module)
     if not names:
         text = "no NAME_forward (or NAME) with a NAME_backward was found"
         return [{"name": "", "passed": False, "text": text}]
-    return [_checked(module, name, request) for name in names]
+    checked: list[dict[str, Any]] = []
+    for i, name in enumerate(names):
+        open_ = {"passed": False, "text": "", "open": True}
+        waiting = [{"name": n, "passed": False, "text": f"{n}: it was not reached"} for n in names[i + 1 :]]
+        tell([*checked, {"name": name, **open_}, *waiting])
+        checked.append(_checked(module, name, request))
+    return checked
 
 
 def _loaded(path: Path) -> Any:
@@ -155,6 +183,14 @@ def op_of(name: str) -> str:
 
 def _raised(name: str, error: Exception, point: Any = None) -> dict[str, Any]:
     """What is said where a pair's code raises, with the sizes of a point that was not theirs."""
+    line = f"{type(error).__name__}: {error}"
+    if is_our_own(error):
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        text = (
+            f"{name}: npformer itself failed, not this code: {line} ({Path(last.filename).name}, line "
+            f"{last.lineno}). Please report it."
+        )
+        return {"name": name, "passed": False, "text": text, "error": line, "point": ""}
     text = f"{name}: its code raised an exception\n{in_the_authors_words(error)}"
     where = ""
     if point is not None:
@@ -163,7 +199,6 @@ def _raised(name: str, error: Exception, point: Any = None) -> dict[str, Any]:
             f"\n(It was called with {_called(point)}. If it is not made for such, say which inputs it takes "
             "by example_inputs() in the file, or by --shapes.)"
         )
-    line = f"{type(error).__name__}: {error}"
     return {"name": name, "passed": False, "text": text, "error": line, "point": where}
 
 
@@ -199,6 +234,7 @@ def _points(
     anything = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
     if request.get("shapes"):
         shapes = inputs_of_shapes(request["shapes"], seed)
+        shapes |= _numbers([p for p in needed if p.name not in shapes], op)
         fits = {p.name for p in needed} <= set(shapes) <= {p.name for p in parameters}
         if fits or anything or request.get("name"):
             return [(shapes, None)]
@@ -208,9 +244,13 @@ def _points(
             return [(function(name) if inspect.signature(function).parameters else function(), None)]
     if op not in SIZES:
         wanted = ", ".join(p.name for p in needed)
+        or_shapes = f", or give --shapes for {wanted}, as in --shapes x=3x4,w=4x5"
+        wanted_numbers = [p for p in needed if p.name.lower() not in ARRAYS_TOO]
+        if any(_same_name(p.name, number) for p in wanted_numbers for number in NUMBERS):
+            or_shapes = f" that gives {wanted}"  # --shapes gives arrays, and one of these is a number
         return (
             f"{name}: no inputs to check it at: define example_inputs() or {name}_example_inputs() in the "
-            f"file, or give --shapes for {wanted}, as in --shapes x=3x4,w=4x5; {op} is no known op"
+            f"file{or_shapes}; {op} is no known op"
         )
     drawn = plainer_points(op, seed)
     if anything:
@@ -218,7 +258,10 @@ def _points(
     points = [matched(point, list(parameters), op) for point in drawn]
     if points[0] is None:
         wanted = ", ".join(p.name for p in needed)
-        return f"{name}: {op} has {len(drawn[0])} inputs here, the function wants {wanted}: give --shapes"
+        return (
+            f"{name}: {op} has {len(drawn[0])} inputs here, the function wants {wanted}: define "
+            f"example_inputs() or {name}_example_inputs() in the file"
+        )
     found: list[tuple[Any, list[str] | None]] = [(point, None) for point in points]
     if op == "mse_loss":  # the target is data to many
         found.append((points[0], [next(iter(points[0]))]))
@@ -266,6 +309,16 @@ def matched(
                 return None
             taken[p.name] = left.pop(0)
     return {p.name: known[taken[p.name]] for p in parameters if p.name in taken}
+
+
+def _numbers(parameters: Sequence[inspect.Parameter], op: str) -> dict[str, Any]:
+    """The op's settings for parameters of these names."""
+    return {
+        p.name: value
+        for key, value in SETTINGS.get(op, {}).items()
+        for p in parameters
+        if _same_name(p.name, key)
+    }
 
 
 def _same_name(theirs: str, ours: str) -> bool:

@@ -92,8 +92,10 @@ def check_vectors(op: str, results: str | Path, seed: int = 0) -> KernelReport:
     ):
         raise ValueError(f'check_vectors: {results}: expected cases with "gradients" by name')
     if len(computed) != len(stored):
+        missing = [f"{i}/gradients ({case.variant})" for i, case in enumerate(stored)][len(computed) :]
+        gap = f"; there is no {', no '.join(missing)}" if missing else ""
         raise ValueError(
-            f"check_vectors: {results}: expected the {len(stored)} cases of {op}, got {len(computed)}"
+            f"check_vectors: {results}: expected the {len(stored)} cases of {op}, got {len(computed)}{gap}"
         )
     reports: dict[str, Report] = {}
     outputs: dict[str, str] = {}

@@ -281,3 +281,92 @@ def test_what_is_wrong_at_every_point_is_told_at_the_first(tmp_path, capsys):
     path.write_text(STUDENTS.replace("(dout * h).sum(0)", "(dout * h).sum()"))
     assert main(["check", f"{path}:layer_norm"]) == 1
     assert "summed-over-everything" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        ("while True:\n        pass", "tanh: it did not end: stopped after 4 seconds"),
+        ("import os\n    os._exit(3)", "tanh: it ended early: the process ended itself with status 3"),
+    ],
+)
+def test_what_was_finished_is_not_lost_with_what_does_not_end(ending, words, tmp_path, capsys):
+    path = tmp_path / "two.py"
+    path.write_text(
+        "import numpy as np\ndef relu(x):\n    return x * (x > 0), x\n"
+        "def relu_backward(dout, x):\n    return dout * (x > 0)\n"
+        "def tanh(x):\n    return np.tanh(x), x\n"
+        f"def tanh_backward(dout, x):\n    {ending}\n" + FORWARD + RIGHT
+    )
+    assert main(["check", str(path), "--seconds", "4"]) == 1
+    out = capsys.readouterr().out
+    assert "gradient check of relu: passed" in out
+    assert words in out
+    assert "softmax: it was not reached" in out
+
+
+NUMBERS = """
+import numpy as np
+
+def layer_norm(x, gamma, beta, epsilon):
+    mu = x.mean(-1, keepdims=True)
+    rstd = 1 / np.sqrt(((x - mu) ** 2).mean(-1, keepdims=True) + epsilon)
+    h = (x - mu) * rstd
+    return gamma * h + beta, (h, rstd, gamma)
+
+def layer_norm_backward(dout, cache):
+    h, rstd, gamma = cache
+    d = dout * gamma
+    dx = rstd * (d - d.mean(-1, keepdims=True) - h * (d * h).mean(-1, keepdims=True))
+    return dx, (dout * h).sum((0, 1)), dout.sum((0, 1))
+
+def dropout(x, keep_prob, seed=0):
+    mask = (np.random.default_rng(seed).random(x.shape) < keep_prob) / keep_prob
+    return x * mask, mask
+
+def dropout_backward(dout, mask):
+    return dout * mask
+
+def info_nce(queries, keys, tau):
+    S = queries @ keys.T / tau
+    e = np.exp(S)
+    p = e / e.sum(1, keepdims=True)
+    return -np.log(np.diag(p)).mean(), (queries, keys, p, tau)
+
+def info_nce_backward(dout, cache):
+    queries, keys, p, tau = cache
+    dS = dout * (p - np.eye(len(p))) / len(p) / tau
+    return dS @ keys, dS.T @ queries
+"""
+
+
+def test_required_numbers_are_filled_in(tmp_path, capsys):
+    path = tmp_path / "numbers.py"
+    path.write_text(NUMBERS)
+    assert main(["check", str(path), "--json"]) == 0
+    told = {one["name"]: one["text"] for one in json.loads(capsys.readouterr().out)["checked"]}
+    assert "epsilon = 1e-05" in told["layer_norm"]
+    assert "keep_prob = 0.7" in told["dropout"]
+    assert "tau = 0.5" in told["info_nce"]
+    assert main(["check", f"{path}:layer_norm", "--shapes", "x=2x3x4,gamma=4,beta=4"]) == 0
+    assert "2x3x4" in capsys.readouterr().out
+
+
+def test_a_number_is_no_matter_of_shapes(tmp_path, capsys):
+    path = tmp_path / "own.py"
+    path.write_text(
+        "def own(x, temperature):\n    return x / temperature, temperature\n"
+        "def own_backward(d, t):\n    return d / t\n"
+    )
+    assert main(["check", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "own_example_inputs() in the file that gives x, temperature" in out
+    assert "--shapes" not in out
+    path.write_text(
+        "def relu(x, slope):\n    return x * (x > 0), x\n"
+        "def relu_backward(d, x):\n    return d * (x > 0)\n"
+    )
+    assert main(["check", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "example_inputs()" in out
+    assert "--shapes" not in out

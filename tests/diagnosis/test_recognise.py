@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
 from npformer import functional
+from npformer.diagnosis import check
 from npformer.diagnosis.program import program
 from npformer.diagnosis.recognise import recognise
 from npformer.diagnosis.textbook import TEXTBOOK
@@ -81,3 +84,16 @@ def test_a_mask_in_the_cache_is_not_taken_for_what_dropout_kept():
     found = recognise(None, {"q": q, "k": k, "v": v, "mask": mask}, out, out, cache, attention)
     assert found is not None
     assert found.op == "scaled_dot_product_attention"
+
+
+@pytest.mark.parametrize("scaled", [lambda x, s: s * x, lambda s, x: s * x, lambda x, s: x / s])
+def test_one_number_is_no_weight(scaled):
+    """A scalar beside a matrix fits no op's weight: the wrong gradient is told, without a crash."""
+    inputs = {"x": np.random.default_rng(0).standard_normal((4, 3)), "s": np.array(2.0)}
+    order = list(inspect.signature(scaled).parameters)
+
+    def backward(dout, **inputs):
+        wrong = {"x": dout, "s": 2 * np.sum(dout * inputs["x"])}
+        return tuple(np.asarray(wrong[name]) for name in order)
+
+    assert check(scaled, backward, inputs)["s"].verdict.name == "WRONG"

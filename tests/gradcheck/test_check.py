@@ -664,3 +664,54 @@ def test_a_small_regulariser_that_does_not_run_in_complex_is_seen(penalty, slope
     forgotten = check(f, lambda d, w: d * (x.T @ (x @ w)), [w])
     assert forgotten.verdict is Verdict.WRONG
     assert not {"float32-inside", "upstream-ignored"} & set(forgotten.names)
+
+
+def test_a_loss_that_is_not_finite_blames_no_gradient():
+    def softmax(z):
+        e = np.exp(z - z.real.max(-1, keepdims=True))
+        return e / e.sum(-1, keepdims=True)
+
+    def backward(dout, z):
+        return dout[..., None] * (softmax(z) - np.eye(3)[[0]])
+
+    def losses(z):
+        with np.errstate(divide="ignore"):
+            return -np.log(softmax(z))[:, 0]
+
+    z = np.array([[0, 1, 2.0], [-800, 1, 2]])
+    report = check(lambda z: losses(z).mean(), lambda dout, z: backward(dout, z) / 2, {"z": z})
+    assert report["z"].verdict is Verdict.CANNOT_TELL
+    assert "The output is not finite: inf." in report["z"].sentence
+    assert [spot.identifier for spot in report.blind_spots] == ["non-finite-output"]
+    of_rows = check(losses, backward, {"z": z})  # the row that is finite can be judged
+    assert of_rows["z"].verdict is Verdict.OK
+    assert check(losses, lambda dout, z: 1.1 * backward(dout, z), {"z": z})["z"].verdict is Verdict.WRONG
+
+
+@pytest.mark.parametrize("number", [2.0, np.float64(2.0)])
+def test_a_gradient_returned_for_a_python_float_is_judged(number):
+    inputs = {"x": np.ones((4, 3)), "s": number}
+    right = check(lambda x, s: s * x, lambda d, x, s: (d * s, (d * x).sum()), inputs)
+    assert [(r.name, r.verdict) for r in right.results] == [("x", Verdict.OK), ("s", Verdict.OK)]
+    wrong = check(lambda x, s: s * x, lambda d, x, s: (d * s, 99 * (d * x).sum()), inputs)
+    assert wrong["s"].verdict is Verdict.WRONG
+    by_name = check(lambda x, s: s * x, lambda d, x, s: {"x": d * s, "ds": 99 * (d * x).sum()}, inputs)
+    assert by_name["s"].verdict is Verdict.WRONG
+    with_more = check(
+        lambda x, s, n: s * x, lambda d, x, s, n: (d * s, 99 * (d * x).sum()), {**inputs, "n": 3}
+    )
+    assert with_more["s"].verdict is Verdict.WRONG
+    scalar = check(
+        lambda x, s: (s * x).sum(), lambda d, x, s: (d * s * np.ones_like(x), 99 * x.sum()), inputs, dout=1.0
+    )
+    assert scalar["s"].verdict is Verdict.WRONG
+
+
+def test_a_python_float_without_a_gradient_is_a_blind_spot():
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    for backward in (lambda d, x, s: d * s, lambda d, x, s: (d * s, None)):
+        report = check(lambda x, s: s * x, backward, {"x": x, "s": 2.0}, strict=True)
+        assert not report.passed
+        assert [(spot.identifier, spot.input) for spot in report.blind_spots] == [("not-checked", "s")]
+    setting = {"x": x, "eps": 1e-5}
+    assert check(lambda x, eps: x + eps, lambda d, x, eps: d.copy(), setting, strict=True).passed

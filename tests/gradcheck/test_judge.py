@@ -78,6 +78,32 @@ def test_precision():
     assert verdict(one) == "WRONG"
 
 
+@pytest.mark.parametrize("small", [1e-6, 1e-7, 1e-9])
+def test_a_small_term_forgotten_among_integers_is_no_float32(small):
+    """Integers and halves fit into float32, without having been rounded to it."""
+    plain, w = np.array([-1.5, -39.5, -8.75]), np.array([0.5, -1.0, 0.25])
+    assert verdict(plain, plain + small * w, scale_all=40.0) == "WRONG"
+    assert verdict(plain, plain * (1 + 1e-12), method="9-point stencil", error=1e-12, scale_all=40.0) == "OK"
+    tenths = plain + 0.1
+    assert verdict(tenths.astype(np.float32).astype(float), tenths, scale_all=40.0) == "PRECISION"
+
+
+@pytest.mark.parametrize("size", [1e3, 1e9, 1e30])
+def test_large_inputs_excuse_little(size):
+    told = {"method": "9-point stencil", "error": 1e-13, "x": np.full(6, -size), "noise": 1.0}
+    assert verdict(N * (1 + 1e-9), **told) == "WRONG"
+    assert verdict(1e-8 * N * 1.02, 1e-8 * N, **told, scale_all=1e-8) == "WRONG"
+
+
+def test_slopes_that_scatter_far_below_float32_are_not_called_so():
+    """A gradient near zero beside outputs of 1: the error is large for it, not for float32."""
+    size = 1e-10
+    told = {"method": "9-point stencil", "error": 5e-15, "scale_all": size, "noise": 1.0}
+    assert verdict(size * N, size * N, **told) == "CANNOT_TELL"
+    noisy = {"method": "9-point stencil", "error": 1e-6, "scale_all": 1.0, "noise": 1.0}
+    assert verdict(N, **noisy) == "PRECISION"
+
+
 def test_not_finite():
     given = N.copy()
     given[1] = np.nan

@@ -114,3 +114,50 @@ def test_two_steps_that_agree_by_luck_are_no_reason_to_leave_the_complex_step(mo
     right = module.stencil_gradient
     monkeypatch.setattr(module, "stencil_gradient", lucky)
     assert reference(lambda x: np.exp(x), {"x": X}, "x", DOUT).method == "complex step"
+
+
+@pytest.mark.parametrize(
+    "flat",
+    [
+        lambda x: np.sign(x),
+        lambda x: x / np.linalg.norm(x, axis=-1, keepdims=True),
+        lambda x: np.asarray((x * x).sum() / np.linalg.norm(x) ** 2),
+        lambda x: (x - x.mean()) / np.sqrt(np.var(x)),  # of two features: -1 and 1
+    ],
+)
+@pytest.mark.parametrize("size", [1.0, 30.0])
+def test_a_zero_gradient_is_no_reason_to_believe_a_complex_step_that_lost_a_part(flat, size):
+    rows = size * np.array([[1.3], [-0.7]])
+    dout = np.random.default_rng(1).standard_normal(np.shape(flat(rows)))
+    found = reference(flat, {"x": rows}, "x", dout)
+    assert found.method == "9-point stencil"
+    assert np.max(np.abs(found.gradient)) <= 1e-12
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (lambda x: np.sqrt(x), lambda x: 0.5 / np.sqrt(x)),
+        (lambda x: np.log(x), lambda x: 1 / x),
+        (lambda x: x * np.log(x), lambda x: np.log(x) + 1),
+    ],
+)
+def test_the_complex_step_stands_where_the_stencil_leaves_the_domain(f, slope):
+    x = np.array([1e-7, 1e-12, 1.0, 2.0])
+    found = reference(f, {"x": x}, "x", np.ones(4))
+    assert found.method == "complex step"
+    assert np.allclose(found.gradient, slope(x), rtol=1e-12, atol=0)
+
+
+def test_a_complex_step_that_nothing_supports_stands_for_nothing():
+    at_zero = reference(lambda x: np.sqrt(x), {"x": np.array([0.0, 1.0])}, "x", np.ones(2))
+    assert np.isfinite(at_zero.gradient).tolist() == [False, True]
+    x = np.array([1e-9, 1.0, 2.0])
+
+    def lost_at_one_entry(x):
+        return np.sqrt(np.where(np.arange(3) == 0, x.real, x)) + np.where(np.arange(3) == 0, 0.1, 0) * x
+
+    found = reference(lost_at_one_entry, {"x": x}, "x", np.ones(3))
+    assert np.isfinite(found.gradient).tolist() == [False, True, True]
+    alone = reference(lambda x: np.sqrt(x), {"x": np.array([1e-9])}, "x", np.ones(1))
+    assert not np.isfinite(alone.gradient).any()

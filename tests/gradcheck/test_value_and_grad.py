@@ -219,3 +219,13 @@ def test_what_is_no_loss_with_gradients_is_told(f, got):
 
 def test_a_list_of_two_is_a_loss_with_gradients():
     assert check_value_and_grad(lambda x: [(x**2).sum(), 2 * x], [X]).passed
+
+
+def test_a_forgotten_decay_at_plain_numbers_is_wrong():
+    x = np.array([[1.0, 2, 0], [3, 1, 4], [0, 5, 2], [2, 2, 1]])
+    t, w, decay = np.array([1.0, 0, 2, 1]), np.array([0.5, -1.0, 0.25]), 1e-6
+
+    def f(w):
+        return ((x @ w - t) ** 2).sum() / 2 + decay / 2 * (w * w).sum(), x.T @ (x @ w - t)
+
+    assert check_value_and_grad(f, {"w": w})["w"].verdict.name == "WRONG"

@@ -138,3 +138,13 @@ def test_a_broken_file_is_noticed(tmp_path: Path) -> None:
     path.write_text(text.replace(repr(digits), repr(digits * (1 + 1e-15)), 1))
     with pytest.raises(AssertionError):
         assert_equal(vectors("relu")[0], read_vectors(path)[0])
+
+
+def test_what_a_case_leaves_to_its_default_is_there_too() -> None:
+    assert vectors("layer_norm")[0]["arguments"] == {"eps": 1e-5}
+    for op in OPS:
+        for case in vectors(op):
+            assert "rng" not in case["arguments"]
+            assert not set(case["arguments"]) & set(case["inputs"])
+    assert vectors("softmax")[0]["arguments"]["axis"] == -1
+    assert vectors("cross_entropy")[0]["arguments"]["reduction"] == "mean"

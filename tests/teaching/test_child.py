@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 
-from npformer.teaching.child import run_child
+import npformer
+from npformer.diagnosis import recognise
+from npformer.teaching import submission
+from npformer.teaching.child import is_our_own, run_child, tell
 
 
 def outcome(tmp_path, source, seconds=10.0):
@@ -66,3 +70,32 @@ def test_a_loop_and_what_it_started_are_killed(tmp_path):
     assert len(found.stdout) < 70_000
     time.sleep(2)
     assert not mark.exists()
+
+
+def test_a_fault_of_the_referee_is_not_told_as_the_authors(monkeypatch):
+    theirs: dict = {}
+    source = "def f(x):\n    return x\ndef b(d, x):\n    return d * 2\ndef c(d, x):\n    return d / [1, 2]\n"
+    exec(compile(source, "theirs.py", "exec"), theirs)
+
+    def raised(backward, point):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            npformer.check(theirs["f"], backward, point)
+        return caught.value
+
+    for backward in (theirs["c"], lambda: None):
+        assert not is_our_own(raised(backward, [np.arange(3.0)]))
+    assert not is_our_own(raised(theirs["b"], [1]))
+    monkeypatch.setitem(recognise.ARRAYS, "linear", 5)
+    error = raised(theirs["b"], [np.arange(3.0)])
+    assert is_our_own(error)
+    text = submission._raised("f", error)["text"]
+    assert "npformer itself failed, not this code: TypeError" in text
+    assert "its code raised" not in text
+
+
+def test_what_was_told_on_the_way_comes_back_where_there_is_no_end(tmp_path):
+    source = "from npformer.teaching.child import tell\ndef run(x):\n    tell([1])\n    tell([1, 2])\n"
+    assert outcome(tmp_path, source + "    while True: pass\n", seconds=3).value == [1, 2]
+    assert outcome(tmp_path, source + "    import os; os._exit(0)\n").value == [1, 2]
+    assert outcome(tmp_path, source + "    return 5\n").value == 5
+    tell([3])  # nobody listens here

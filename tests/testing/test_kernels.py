@@ -82,8 +82,11 @@ def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"expected 1/gradients/gamma, got x, beta"):
         check_vectors("layer_norm", written(tmp_path, arrays))
     few = {name: x for name, x in arrays.items() if name.startswith("0/")}
-    with pytest.raises(ValueError, match="expected the 5 cases of layer_norm, got 1"):
+    with pytest.raises(ValueError, match=r"expected the 5 cases of layer_norm, got 1; there is no 1/grad"):
         check_vectors("layer_norm", written(tmp_path, few))
+    gap = {name: x for name, x in results("layer_norm").items() if not name.startswith("1/")}
+    with pytest.raises(ValueError, match="expected 1/gradients/x, got no gradients"):
+        check_vectors("layer_norm", written(tmp_path, gap))
 
 
 def test_intermediates_put_the_error_into_its_step(tmp_path):
