@@ -75,12 +75,12 @@ def _normal_float32(x: Array) -> tuple[Array, Array]:
 
     hi = np.bitwise_and(a.view(np.uint32), FIRST_12_BITS, out=u.view(np.uint32)).view(np.float32)
     rest = a - hi
-    pdf = a * a  # rounded
+    pdf = a * a  # s, in the place of what it becomes
     a += hi
     rest *= a  # (a - hi)(a + hi)
     hi *= hi  # exact
     hi -= pdf  # exact too: the two are within a factor of 2
-    rest += hi  # a² - pdf
+    rest += hi  # a² - s
     pdf *= -0.5
     np.exp(pdf, out=pdf)
     rest *= -0.5

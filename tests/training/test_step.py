@@ -10,7 +10,7 @@ import pytest
 from npformer.functional import cross_entropy, cross_entropy_backward
 from npformer.nn import SequenceRandom
 from npformer.objectives import MaskedLM
-from npformer.training.step import cut, gradient, micro_batches
+from npformer.training.step import CHUNK, add_up, cut, gradient, micro_batches
 
 B, T, V = 7, 6, 13
 SPECIAL = (0, 1, 2, 3, 4)
@@ -120,3 +120,14 @@ def test_cut_covers_everything_in_order(n, parts):
 def test_micro_batches_hold_at_least_one_sequence():
     assert micro_batches(0, 3, length=5000, tokens=1024) == [(0, 1), (1, 2), (2, 3)]
     assert micro_batches(0, 3, length=64, tokens=1024) == [(0, 3)]
+
+
+def test_lanes_are_added_up_once_each_whoever_does_it():
+    lanes = np.random.default_rng(0).standard_normal((3, 5 * CHUNK + 3))
+    expected = lanes[0] + lanes[1] + lanes[2]
+    with ThreadPoolExecutor(2) as executor:
+        for threads in (None, executor):
+            own = list(lanes.copy())
+            add_up(own, threads)
+            np.testing.assert_array_equal(own[0], expected)
+            np.testing.assert_array_equal(own[1:], lanes[1:])
