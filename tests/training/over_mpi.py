@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from npformer.cli import main
-from npformer.training import Ranks, Run, Trainer, open_run, start_ranks
+from npformer.training import Ranks, Run, Trainer, mpi, open_run, start_ranks
 from npformer.training import trainer as trainer_module
 
 
@@ -81,6 +81,7 @@ if __name__ == "__main__":
     parser.add_argument("--poison-at", type=int)
     args = parser.parse_args()
     if args.what == "updates":
+        mpi.CHUNK = 300  # so that the vectors of a small model travel in several chunks, the last a short one
         with start_ranks() as ranks:
             if args.broken:
                 break_the_mean(ranks)
