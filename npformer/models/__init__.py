@@ -1,21 +1,33 @@
 """Whole models, their configurations and their parameters."""
 
 from .config import EncoderConfig
+from .decoder import Decoder, DecoderCache
+from .decoder_config import DecoderConfig
+from .decoding import DecodingState
 from .encoder import Encoder, EncoderCache
-from .heads import MaskedLMHead, Pooler
+from .encoder_decoder import EncoderDecoder, EncoderDecoderCache, EncoderDecoderConfig
+from .heads import MaskedLMHead, Pooler, Unembedding
 from .inference import encode
 from .memory import TrainingMemory, training_memory
 from .parameters import Parameters
 from .pretrained import from_pretrained, save_pretrained
 
 __all__ = [
+    "Decoder",
+    "DecoderCache",
+    "DecoderConfig",
+    "DecodingState",
     "Encoder",
     "EncoderCache",
     "EncoderConfig",
+    "EncoderDecoder",
+    "EncoderDecoderCache",
+    "EncoderDecoderConfig",
     "MaskedLMHead",
     "Parameters",
     "Pooler",
     "TrainingMemory",
+    "Unembedding",
     "encode",
     "from_pretrained",
     "save_pretrained",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..nn.feed_forward import ACTIVATIONS
+from . import _fields
 
 
 @dataclass(frozen=True)
@@ -78,53 +78,26 @@ class EncoderConfig:
     neighbour_heads: int = 0
 
     def __post_init__(self) -> None:
-        whole = ("vocab_size", "d_model", "n_heads", "d_ff", "n_layers", "max_positions")
-        for name in (*whole, "n_segments", "neighbour_heads"):
-            value, least = getattr(self, name), 1 if name in whole else 0
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"EncoderConfig: {name}: expected an integer, got {value!r}")
-            if value < least:
-                raise ValueError(f"EncoderConfig: {name}: expected at least {least}, got {value}")
-        choices: dict[str, tuple[str, ...]] = {
-            "activation": tuple(ACTIVATIONS),
-            "norm": ("post", "pre"),
-            "positions": ("learned", "sinusoidal", "rotary"),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"EncoderConfig: {name}: expected one of {', '.join(allowed)}, "
-                    f"got {getattr(self, name)!r}"
-                )
-        if self.d_model % self.n_heads:
-            raise ValueError(
-                f"EncoderConfig: n_heads: expected a divisor of d_model = {self.d_model}, got {self.n_heads}"
-            )
+        f = _fields.Fields(self)
+        f.integers("vocab_size", "d_model", "n_heads", "d_ff", "n_layers", "max_positions")
+        f.integers("n_segments", "neighbour_heads", least=0)
+        f.choice("activation", tuple(ACTIVATIONS))
+        f.choice("norm", ("post", "pre"))
+        f.choice("positions", ("learned", "sinusoidal", "rotary"))
+        f.divides("n_heads", "d_model")
         if self.positions == "rotary" and self.d_model // self.n_heads % 2:
-            raise ValueError(
-                "EncoderConfig: n_heads: expected an even d_model / n_heads for rotary positions, "
-                f"got {self.d_model} / {self.n_heads}"
-            )
+            even = "an even d_model / n_heads for rotary positions"
+            f.bad("n_heads", even, f"{self.d_model} / {self.n_heads}")
         most = self.n_heads if self.positions == "rotary" else 0
         if self.neighbour_heads > most:
-            raise ValueError(
-                f"EncoderConfig: neighbour_heads: expected at most {most} (n_heads, with rotary positions), "
-                f"got {self.neighbour_heads}"
-            )
-        for name, low, high in (
-            ("rotary_base", 1.0, math.inf),
-            ("dropout", 0.0, 1.0),
-            ("eps", 0.0, math.inf),
-            ("init_std", 0.0, math.inf),
-            ("embedding_std", 0.0, math.inf),
-        ):
-            if name == "embedding_std" and self.embedding_std is None:
-                continue
-            if not low <= getattr(self, name) < high:  # NaN too
-                raise ValueError(
-                    f"EncoderConfig: {name}: expected a number in [{low:g}, {high:g}), "
-                    f"got {getattr(self, name)}"
-                )
+            expected = f"at most {most} (n_heads, with rotary positions)"
+            f.bad("neighbour_heads", expected, self.neighbour_heads)
+        f.number("rotary_base", low=1.0)
+        f.number("dropout", high=1.0)
+        f.number("eps")
+        f.number("init_std")
+        if self.embedding_std is not None:
+            f.number("embedding_std")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON."""
@@ -133,10 +106,4 @@ class EncoderConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EncoderConfig:
         """Return the configuration in `values`, refusing unknown fields by name."""
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise ValueError(
-                f"EncoderConfig: unknown field {unknown[0]!r}, expected {', '.join(sorted(known))}"
-            )
-        return cls(**values)
+        return cls(**_fields.known(cls, values))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 from collections.abc import Collection
@@ -12,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..nn import Embeddings, EncoderLayer, LayerNorm
+from . import _arguments
 from .config import EncoderConfig
 from .heads import MaskedLMHead, Pooler
 from .parameters import Array, Parameters
+from .stack import Stack, StackCache
 
 
 class EncoderCache(NamedTuple):
@@ -22,17 +23,8 @@ class EncoderCache(NamedTuple):
 
     params: Any
     embeddings: Any
-    layers: list[Any]
-    final_norm: Any
+    stack: StackCache
     collected: dict[str, Array]
-
-
-class Recomputation(NamedTuple):
-    """What one layer's forward was given: enough to run it again, and all that is kept of it then."""
-
-    x: Array
-    keys: Array | None
-    rng: Any  # as it was before the layer drew from it
 
 
 class Encoder:
@@ -85,7 +77,7 @@ class Encoder:
             dropout=c.dropout,
             eps=c.eps,
         )
-        self.layers = [
+        layers = [
             EncoderLayer(
                 f"encoder.{i}",
                 c.d_model,
@@ -99,8 +91,7 @@ class Encoder:
             )
             for i in range(c.n_layers)
         ]
-        # In pre-norm nothing has normalised the last sum.
-        self.final_norm = LayerNorm("encoder.norm", c.d_model, c.eps) if c.norm == "pre" else None
+        self.stack = Stack(layers, LayerNorm("encoder.norm", c.d_model, c.eps) if c.norm == "pre" else None)
         if c.mlm:
             self.mlm_head = MaskedLMHead(c.d_model, c.vocab_size, activation=c.activation, eps=c.eps)
         if c.pooler:
@@ -111,10 +102,7 @@ class Encoder:
         c, std = self.config, self.config.init_std
         output_std = std / math.sqrt(2 * c.n_layers) if c.scale_residual else std
         values = self.embeddings.init(rng, std if c.embedding_std is None else c.embedding_std)
-        for layer in self.layers:
-            values |= layer.init(rng, std, output_std, c.neighbour_heads)
-        if self.final_norm is not None:
-            values |= self.final_norm.init(rng, std)
+        values |= self.stack.init(rng, std, output_std, c.neighbour_heads)
         if c.mlm:
             values |= self.mlm_head.init(rng, std)
         if c.pooler:
@@ -123,11 +111,8 @@ class Encoder:
 
     @property
     def collectable(self) -> list[str]:
-        """Names that `forward` can collect: "embeddings", and for each layer its branches and its output."""
-        of_layers = [
-            f"{layer.name}{part}" for layer in self.layers for part in (".attention", ".feed_forward", "")
-        ]
-        return ["embeddings", *of_layers]
+        """Names that `forward` can collect: "embeddings", and each layer's branches, weights and output."""
+        return ["embeddings", *self.stack.collectable]
 
     def forward(
         self,
@@ -177,29 +162,28 @@ class Encoder:
         ValueError, TypeError
             Naming the argument, what was expected and what came.
         """
-        ids, segment_ids, mask, at = self._checked(ids, segment_ids, mask, at, collect)
+        c, name = self.config, "Encoder"
+        ids = _arguments.token_ids(name, "ids", ids, c.vocab_size, c.max_positions)
+        if segment_ids is not None:
+            segment_ids = _arguments.integers(name, "segment_ids", segment_ids, 2, c.n_segments)
+            if segment_ids.shape != ids.shape:
+                raise ValueError(f"Encoder: segment_ids: expected shape {ids.shape}, got {segment_ids.shape}")
+        mask = _arguments.token_mask(name, "mask", mask, ids.shape)
+        at = None if at is None else _arguments.integers(name, "at", at, 1, ids.size)
+        _arguments.names(name, collect, self.collectable)
         weights = self.params if params is None else params
-        keys = (
-            None if mask is None or mask.all() else mask[:, None, None, :]
-        )  # (B, 1, 1, T): broadcasts over h, T
+        keys = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, T): broadcasts over h, T
         everything: dict[str, Array] = {}
         into = everything if collect else None
 
         x, c_embeddings = self.embeddings.forward(weights, ids, segment_ids, keep, rng)
         if into is not None:
             into["embeddings"] = x
-        caches = []
-        for layer in self.layers:
-            last = layer is self.layers[-1]
-            again = keep and recompute and not last  # the last layer's backward comes at once
-            kept = Recomputation(x, keys, copy.deepcopy(rng)) if again else None
-            x, cache = layer.forward(weights, x, keys, at if last else None, keep and not again, rng, into)
-            caches.append(kept if again else cache)
-        c_final = None
-        if self.final_norm is not None:
-            x, c_final = self.final_norm.forward(weights, x, keep)
+        x, c_stack = self.stack.forward(
+            weights, x, keys, at, keep=keep, recompute=recompute, rng=rng, collected=into
+        )
         collected = {name: everything[name] for name in collect}
-        return x, EncoderCache(weights, c_embeddings, caches, c_final, collected)
+        return x, EncoderCache(weights, c_embeddings, c_stack, collected)
 
     def backward(self, dhidden: Array, cache: EncoderCache, grads: Any) -> None:
         """Add the gradient of every parameter to `grads`.
@@ -221,62 +205,11 @@ class Encoder:
             raise ValueError(
                 "Encoder.backward: cache: expected one of a forward with keep=True, got keep=False"
             )
-        params, dx = cache.params, dhidden
-        if self.final_norm is not None:
-            dx = self.final_norm.backward(params, dx, cache.final_norm, grads)
-        for layer, layer_cache in zip(reversed(self.layers), reversed(cache.layers), strict=True):
-            if isinstance(layer_cache, Recomputation):
-                x, keys, rng = layer_cache
-                _, layer_cache = layer.forward(params, x, keys, rng=copy.deepcopy(rng))
-            dx = layer.backward(params, dx, layer_cache, grads)
-        self.embeddings.backward(params, dx, cache.embeddings, grads)
+        dx = self.stack.backward(cache.params, dhidden, cache.stack, grads)
+        self.embeddings.backward(cache.params, dx, cache.embeddings, grads)
 
     def save_pretrained(self, folder: str | os.PathLike[str], tokenizer: Any = None) -> None:
         """Write config.json, model.npz and the tokenizer's vocab.txt; see `models.save_pretrained`."""
         from .pretrained import save_pretrained  # which imports this file
 
         save_pretrained(self, folder, tokenizer)
-
-    def _checked(
-        self, ids: Any, segment_ids: Any, mask: Any, at: Any, collect: Collection[str]
-    ) -> tuple[Array, Array | None, Array | None, Array | None]:
-        c = self.config
-        ids = _integers("ids", ids, 2, c.vocab_size)
-        B, T = ids.shape
-        if c.max_positions < T:
-            raise ValueError(
-                f"Encoder: ids: expected at most max_positions = {c.max_positions} tokens, got {T}"
-            )
-        if segment_ids is not None:
-            segment_ids = _integers("segment_ids", segment_ids, 2, c.n_segments)
-            if segment_ids.shape != ids.shape:
-                raise ValueError(f"Encoder: segment_ids: expected shape {ids.shape}, got {segment_ids.shape}")
-        if mask is not None:
-            mask = np.asarray(mask)
-            if mask.dtype != np.bool_:
-                raise TypeError(
-                    f"Encoder: mask: expected booleans (True = a real token), got dtype {mask.dtype}"
-                )
-            if mask.shape != ids.shape:
-                raise ValueError(f"Encoder: mask: expected shape {ids.shape}, got {mask.shape}")
-        if at is not None:
-            at = _integers("at", at, 1, B * T)
-        unknown = sorted(set(collect) - set(self.collectable))
-        if unknown:
-            raise ValueError(
-                f"Encoder: collect: expected names among {', '.join(self.collectable)}, got {unknown[0]!r}"
-            )
-        return ids, segment_ids, mask, at
-
-
-def _integers(argument: str, values: Any, ndim: int, upper: int) -> Array:
-    array = np.asarray(values)
-    if array.dtype.kind not in "iu" and array.size:
-        raise TypeError(f"Encoder: {argument}: expected integers, got dtype {array.dtype}")
-    array = array.astype(np.intp, copy=False)
-    if array.ndim != ndim:
-        raise ValueError(f"Encoder: {argument}: expected {ndim} axes, got shape {array.shape}")
-    if array.size and not (array.min() >= 0 and array.max() < upper):
-        got = array.min() if array.min() < 0 else array.max()
-        raise ValueError(f"Encoder: {argument}: expected integers in [0, {upper}), got {got}")
-    return array

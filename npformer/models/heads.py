@@ -1,4 +1,4 @@
-"""Heads: what is put on an encoder's output."""
+"""Heads: what is put on a model's output."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..functional import tanh, tanh_backward
+from ..nn._blocks import normal
 from ..nn.feed_forward import ACTIVATIONS
 from ..nn.layers import LayerNorm, Linear
 
@@ -15,13 +16,100 @@ Array = Any
 CLASSES = 1024  # of the vocabulary at a time, where the whole product would be as large as the embedding
 
 
+class UnembeddingCache(NamedTuple):
+    """What `Unembedding.backward` needs."""
+
+    t: Array  # (..., d_model)
+    capped: Any
+
+
+class Unembedding:
+    """Logits over the vocabulary.
+
+        logits = t @ Eᵀ + c          tied: E (V, d_model) is the token embedding
+        logits = t @ W + c           untied: W (d_model, V) is the head's own
+        logits = m tanh(logits / m)  with a cap m
+
+    Parameters
+    ----------
+    d_model, vocab_size : int
+    weight : str
+        Name of E or W among the parameters.
+    tied : bool
+    bias : str, optional
+        Name of c; None = there is none.
+    softcap : float, optional
+
+    References
+    ----------
+    Press, Wolf: Using the Output Embedding to Improve Language Models, arXiv:1608.05859 (tying).
+    Gemma Team: Gemma 2, arXiv:2408.00118, section 2 (the cap).
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        vocab_size: int,
+        weight: str = "embeddings.token",
+        *,
+        tied: bool = True,
+        bias: str | None = None,
+        softcap: float | None = None,
+    ) -> None:
+        self.d_model, self.vocab_size = d_model, vocab_size
+        self.weight, self.tied, self.bias, self.softcap = weight, tied, bias, softcap
+
+    def init(self, rng: np.random.Generator, std: float) -> dict[str, Array]:
+        """Return initial values by name (a tied embedding is the model's)."""
+        values = {} if self.tied else {self.weight: normal(rng, std, self.d_model, self.vocab_size)}
+        if self.bias is not None:
+            values[self.bias] = np.zeros(self.vocab_size)
+        return values
+
+    def forward(self, params: Any, t: Array, keep: bool = True) -> tuple[Array, UnembeddingCache | None]:
+        """Return logits (..., V) for t (..., d_model), and what the backward needs."""
+        logits = t @ (params[self.weight].T if self.tied else params[self.weight])  # 1
+        if self.bias is not None:
+            logits += params[self.bias]  # 2
+        capped = None
+        if self.softcap is not None:
+            logits /= self.softcap
+            logits, capped = tanh(logits)  # 3
+            logits = logits * self.softcap
+        return logits, UnembeddingCache(t, capped) if keep else None
+
+    # 1. logits = t @ Eᵀ is linear in both:  dt = dlogits @ E,   dE = Σ_rows dlogitsᵀ @ t
+    #    (a tied E is used twice in the model: this adds to what its use as an embedding gives)
+    #    and with W in the place of Eᵀ:      dt = dlogits @ Wᵀ,  dW = Σ_rows tᵀ @ dlogits
+    # 2. c is added to every row:            dc = Σ_rows dlogits
+    # 3. m tanh(l / m) has the slope tanh':  dl = dlogits · (1 - tanh²(l / m)),  m and 1 / m cancel
+    def backward(self, params: Any, dlogits: Array, cache: UnembeddingCache, grads: Any) -> Array:
+        """Add the parameters' gradients to `grads`; return dt."""
+        if cache.capped is not None:
+            dlogits = tanh_backward(dlogits, cache.capped)  # 3
+        rows = dlogits.reshape(-1, self.vocab_size)
+        if self.bias is not None and self.bias in grads:
+            grads[self.bias] += rows.sum(axis=0)  # 2
+        if self.weight in grads:  # 1: the product is added while it is in the cache
+            t, dweight = cache.t.reshape(len(rows), -1), grads[self.weight]
+            for start in range(0, self.vocab_size, CLASSES):
+                some = slice(start, start + CLASSES)
+                if self.tied:
+                    dweight[some] += rows[:, some].T @ t
+                else:
+                    dweight[:, some] += t.T @ rows[:, some]
+        weight = params[self.weight]
+        dt: Array = dlogits @ (weight if self.tied else weight.T)  # 1
+        return dt
+
+
 class MaskedLMHeadCache(NamedTuple):
     """What `MaskedLMHead.backward` needs."""
 
     transform: Any
     activation: Any
     norm: Any
-    t: Array  # (n, d_model)
+    unembedding: UnembeddingCache
 
 
 class MaskedLMHead:
@@ -41,7 +129,6 @@ class MaskedLMHead:
     References
     ----------
     Devlin et al.: BERT, arXiv:1810.04805, and the transform in its published code.
-    Press, Wolf: Using the Output Embedding to Improve Language Models, arXiv:1608.05859 (tying).
     """
 
     def __init__(
@@ -53,17 +140,17 @@ class MaskedLMHead:
         eps: float,
         embedding: str = "embeddings.token",
     ) -> None:
-        self.vocab_size, self.embedding, self.bias = vocab_size, embedding, "mlm.bias"
         self.transform = Linear("mlm.transform", d_model, d_model)
         self.activate, self.activate_backward = ACTIVATIONS[activation]
         self.norm = LayerNorm("mlm.norm", d_model, eps)
+        self.unembedding = Unembedding(d_model, vocab_size, embedding, bias="mlm.bias")
 
     def init(self, rng: np.random.Generator, std: float) -> dict[str, Array]:
         """Return initial values by name (the embedding is the encoder's)."""
         return {
             **self.transform.init(rng, std),
             **self.norm.init(rng, std),
-            self.bias: np.zeros(self.vocab_size),
+            **self.unembedding.init(rng, std),
         }
 
     def forward(
@@ -73,23 +160,12 @@ class MaskedLMHead:
         u, transform = self.transform.forward(params, hidden, keep)
         a, activation = self.activate(u)
         t, norm = self.norm.forward(params, a, keep)
-        logits = t @ params[self.embedding].T  # 1
-        logits += params[self.bias]  # 2
-        return logits, MaskedLMHeadCache(transform, activation, norm, t) if keep else None
+        logits, unembedding = self.unembedding.forward(params, t, keep)
+        return logits, MaskedLMHeadCache(transform, activation, norm, unembedding) if unembedding else None
 
-    # 1. logits = t @ Eᵀ is linear in both:  dt = dlogits @ E,   dE = Σ_rows dlogitsᵀ @ t
-    #    (E is used twice in the model: this adds to what its use as an embedding gives)
-    # 2. c is added to every row:            dc = Σ_rows dlogits
     def backward(self, params: Any, dlogits: Array, cache: MaskedLMHeadCache, grads: Any) -> Array:
         """Add the parameters' gradients to `grads`; return dhidden."""
-        rows = dlogits.reshape(-1, self.vocab_size)
-        if self.bias in grads:
-            grads[self.bias] += rows.sum(axis=0)  # 2
-        if self.embedding in grads:
-            t, dE = cache.t.reshape(len(rows), -1), grads[self.embedding]
-            for start in range(0, len(dE), CLASSES):  # 1: the product is added while it is in the cache
-                dE[start : start + CLASSES] += rows[:, start : start + CLASSES].T @ t
-        dt = dlogits @ params[self.embedding]  # 1
+        dt = self.unembedding.backward(params, dlogits, cache.unembedding, grads)
         da = self.norm.backward(params, dt, cache.norm, grads)
         du = self.activate_backward(da, cache.activation)
         return self.transform.backward(params, du, cache.transform, grads)

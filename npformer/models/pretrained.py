@@ -13,17 +13,25 @@ import numpy.typing as npt
 
 from .._files import write_atomically
 from .config import EncoderConfig
+from .decoder import Decoder
+from .decoder_config import DecoderConfig
 from .encoder import Encoder
+from .encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 
-ARCHITECTURES = {"encoder": (Encoder, EncoderConfig)}
+Model = Encoder | Decoder | EncoderDecoder
+ARCHITECTURES: dict[str, tuple[Any, Any]] = {
+    "encoder": (Encoder, EncoderConfig),
+    "decoder": (Decoder, DecoderConfig),
+    "encoder_decoder": (EncoderDecoder, EncoderDecoderConfig),
+}
 
 
-def save_pretrained(model: Encoder, folder: str | os.PathLike[str], tokenizer: Any = None) -> None:
+def save_pretrained(model: Model, folder: str | os.PathLike[str], tokenizer: Any = None) -> None:
     """Write `model` into `folder`, which is made if need be.
 
     Parameters
     ----------
-    model : Encoder
+    model : Encoder, Decoder or EncoderDecoder
     folder : path
     tokenizer : optional
         Anything with ``save(path)``, e.g. `npformer.text.WordPieceTokenizer`; written to vocab.txt.
@@ -35,7 +43,8 @@ def save_pretrained(model: Encoder, folder: str | os.PathLike[str], tokenizer: A
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    config = {"architecture": "encoder", **model.config.to_dict()}
+    architecture = next(name for name, (build, _) in ARCHITECTURES.items() if type(model) is build)
+    config = {"architecture": architecture, **model.config.to_dict()}
     if tokenizer is not None:
         tokenizer.save(folder / "vocab.txt")
         config_text = {"lowercase": bool(getattr(tokenizer, "lowercase", True))}
@@ -46,7 +55,7 @@ def save_pretrained(model: Encoder, folder: str | os.PathLike[str], tokenizer: A
     write_atomically(folder / "config.json", lambda f: _write_json(f, config))
 
 
-def from_pretrained(folder: str | os.PathLike[str], dtype: npt.DTypeLike | None = None) -> Encoder:
+def from_pretrained(folder: str | os.PathLike[str], dtype: npt.DTypeLike | None = None) -> Any:
     """Read a model that `save_pretrained` wrote.
 
     Parameters
@@ -57,7 +66,7 @@ def from_pretrained(folder: str | os.PathLike[str], dtype: npt.DTypeLike | None 
 
     Returns
     -------
-    Encoder
+    Encoder, Decoder or EncoderDecoder
 
     Raises
     ------

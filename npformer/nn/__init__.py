@@ -5,21 +5,32 @@ A block holds its configuration and the names of its parameters, nothing else:
 to `grads`. Any number of threads can run the same block, and a model can use a block twice.
 """
 
+from ._projections import KeyValues
 from .attention import SelfAttention
+from .cross_attention import CrossAttention
+from .decoder_layer import DecoderLayer
 from .embeddings import Embeddings
 from .encoder_layer import EncoderLayer
-from .feed_forward import FeedForward
-from .layers import Dropout, LayerNorm, Linear
+from .feed_forward import FeedForward, GatedFeedForward
+from .layers import NORMS, Dropout, LayerNorm, Linear, RMSNorm
 from .randomness import GatheredRandom, SequenceRandom
+from .residual import Residual
 
 __all__ = [
+    "NORMS",
+    "CrossAttention",
+    "DecoderLayer",
     "Dropout",
     "Embeddings",
     "EncoderLayer",
     "FeedForward",
+    "GatedFeedForward",
     "GatheredRandom",
+    "KeyValues",
     "LayerNorm",
     "Linear",
+    "RMSNorm",
+    "Residual",
     "SelfAttention",
     "SequenceRandom",
 ]

@@ -1,4 +1,4 @@
-"""An encoder's input: tokens, positions and segments summed, normalised, dropped out."""
+"""A model's input: tokens, positions and segments summed, normalised, dropped out."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ class EmbeddingsCache(NamedTuple):
     """What `Embeddings.backward` needs."""
 
     token: EmbeddingCache
+    position: EmbeddingCache | None
     segment: EmbeddingCache | None
     norm: Any
     dropout: Any
 
 
 class Embeddings:
-    """x = dropout(norm(token[ids] + position[t] + segment[segment_ids])).
+    """x = dropout(norm(scale · token[ids] + position[t] + segment[segment_ids])).
 
     Parameters
     ----------
@@ -38,10 +39,13 @@ class Embeddings:
         None: the positions come in elsewhere (rotary).
     normalise : bool
     dropout, eps : float
+    scale : float
+        Of the tokens' rows alone.
 
     References
     ----------
     Devlin et al.: BERT, arXiv:1810.04805, figure 2.
+    Vaswani et al.: Attention Is All You Need, arXiv:1706.03762, section 3.4 (the scale).
     """
 
     def __init__(
@@ -56,9 +60,10 @@ class Embeddings:
         normalise: bool = True,
         dropout: float = 0.0,
         eps: float = 1e-12,
+        scale: float = 1.0,
     ) -> None:
         self.vocab_size, self.d_model, self.n_segments = vocab_size, d_model, n_segments
-        self.max_positions, self.positions = max_positions, positions
+        self.max_positions, self.positions, self.scale = max_positions, positions, scale
         self.token, self.position, self.segment = f"{name}.token", f"{name}.position", f"{name}.segment"
         self.norm = LayerNorm(f"{name}.norm", d_model, eps) if normalise else None
         self.dropout = Dropout(dropout)
@@ -78,21 +83,28 @@ class Embeddings:
         self,
         params: Params,
         ids: Array,
-        segment_ids: Array | None,
+        segment_ids: Array | None = None,
         keep: bool = True,
         rng: Random | None = None,
+        positions: Array | None = None,
     ) -> tuple[Array, EmbeddingsCache | None]:
         """Return x (B, T, d_model) and what the backward needs.
 
-        Without `segment_ids`, every token is in segment 0.
+        Without `segment_ids`, every token is in segment 0; without `positions` (B, T), at 0, 1, 2, ...
         """
         T = ids.shape[1]
         x, token = embedding(ids, params[self.token])  # (B, T, d_model), fresh: the sums below are in place
-        if self.positions == "learned":
+        if self.scale != 1.0:
+            x *= self.scale
+        position = segment = norm = None
+        if self.positions == "learned" and positions is None:
             x += params[self.position][:T]
+        elif self.positions == "learned" and positions is not None:
+            p, position = embedding(positions, params[self.position])
+            x += p
         elif self.positions == "sinusoidal":
-            x += sinusoidal_positions(T, self.d_model).astype(x.real.dtype)
-        segment = norm = None
+            table = sinusoidal_positions(T if positions is None else self.max_positions, self.d_model)
+            x += (table if positions is None else table[positions]).astype(x.real.dtype)
         if self.n_segments:
             segment_ids = np.zeros_like(ids) if segment_ids is None else segment_ids
             s, segment = embedding(segment_ids, params[self.segment])
@@ -100,7 +112,7 @@ class Embeddings:
         if self.norm is not None:
             x, norm = self.norm.forward(params, x, keep)
         x, dropped = self.dropout.forward(x, rng)
-        return x, EmbeddingsCache(token, segment, norm, dropped) if keep else None
+        return x, EmbeddingsCache(token, position, segment, norm, dropped) if keep else None
 
     def backward(self, params: Params, dx: Array, cache: EmbeddingsCache, grads: Grads) -> None:
         """Add the parameters' gradients to `grads`; ids have none."""
@@ -109,10 +121,10 @@ class Embeddings:
             dx = self.norm.backward(params, dx, cache.norm, grads)
         if cache.segment is not None:
             add_gradient(grads, self.segment, embedding_backward(dx, cache.segment))
-        if self.positions == "learned" and self.position in grads:
-            grads[self.position][: dx.shape[1]] += dx.sum(
-                axis=0
-            )  # the position is the same in every sequence
+        if cache.position is not None:
+            add_gradient(grads, self.position, embedding_backward(dx, cache.position))
+        elif self.positions == "learned" and self.position in grads:  # the same in every sequence
+            grads[self.position][: dx.shape[1]] += dx.sum(axis=0)
         if self.token in grads:
             ids, rows = embedding_backward_rows(dx, cache.token)
-            grads[self.token][ids] += rows  # each id stands once
+            grads[self.token][ids] += rows if self.scale == 1.0 else self.scale * rows  # each id stands once

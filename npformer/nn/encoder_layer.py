@@ -10,29 +10,23 @@ positions whose output is wanted, and that part is then done there alone.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..functional import EmbeddingCache, MultiHeadAttentionCache, embedding, embedding_backward
 from ._blocks import Array, Grads, Params, Random
 from .attention import SelfAttention
-from .feed_forward import FeedForward, FeedForwardCache
-from .layers import Dropout, LayerNorm
+from .feed_forward import FeedForward
+from .layers import LayerNorm
 from .randomness import GatheredRandom
+from .residual import Residual, ResidualCache
 
 
 class EncoderLayerCache(NamedTuple):
     """What `EncoderLayer.backward` needs."""
 
-    attention_norm: Any
-    attention: MultiHeadAttentionCache
-    attention_dropout: Any
-    gather: EmbeddingCache | None
-    feed_forward_norm: Any
-    feed_forward: FeedForwardCache
-    feed_forward_dropout: Any
-    shape: tuple[int, ...]
+    attention: ResidualCache
+    feed_forward: ResidualCache
 
 
 class EncoderLayer:
@@ -72,12 +66,19 @@ class EncoderLayer:
         eps: float = 1e-12,
         rotary_base: float | None = None,
     ) -> None:
-        self.name, self.norm = name, norm
-        self.attention = SelfAttention(f"{name}.attention", d_model, n_heads, dropout, rotary_base)
-        self.attention_norm = LayerNorm(f"{name}.attention_norm", d_model, eps)
-        self.feed_forward = FeedForward(f"{name}.feed_forward", d_model, d_ff, activation)
-        self.feed_forward_norm = LayerNorm(f"{name}.feed_forward_norm", d_model, eps)
-        self.dropout = Dropout(dropout)
+        self.name = name
+        self.attention = Residual(
+            SelfAttention(f"{name}.attention", d_model, n_heads, dropout, rotary_base),
+            LayerNorm(f"{name}.attention_norm", d_model, eps),
+            norm,
+            dropout,
+        )
+        self.feed_forward = Residual(
+            FeedForward(f"{name}.feed_forward", d_model, d_ff, activation),
+            LayerNorm(f"{name}.feed_forward_norm", d_model, eps),
+            norm,
+            dropout,
+        )
 
     def init(
         self, rng: np.random.Generator, std: float, output_std: float, neighbour_heads: int = 0
@@ -87,10 +88,10 @@ class EncoderLayer:
         For `neighbour_heads` see `SelfAttention.init`.
         """
         return {
-            **self.attention.init(rng, std, output_std, neighbour_heads),
-            **self.attention_norm.init(rng, std),
-            **self.feed_forward.init(rng, std, output_std),
-            **self.feed_forward_norm.init(rng, std),
+            **self.attention.branch.init(rng, std, output_std, neighbour_heads),
+            **self.attention.norm.init(rng, std),
+            **self.feed_forward.branch.init(rng, std, output_std),
+            **self.feed_forward.norm.init(rng, std),
         }
 
     def forward(
@@ -118,63 +119,25 @@ class EncoderLayer:
         rng : Random, optional
             Source of dropout; None = no dropout.
         collected : dict, optional
-            Filled with "`name`.attention" and "`name`.feed_forward" (before their sums), and `name`.
+            Filled with "`name`.attention" and "`name`.feed_forward" (before dropout and their sums),
+            "`name`.attention.weights", and `name`.
 
         Returns
         -------
         y : ndarray, shape (B, T, d_model), or (n, d_model) with `at`
         cache : EncoderLayerCache or None
         """
-        B, T, d_model = x.shape
-        pre = self.norm == "pre"
-        branch_rng = GatheredRandom(rng, at, (B, T)) if rng is not None and at is not None else rng
-        gather = None
-
-        u, c_norm = self.attention_norm.forward(params, x, keep) if pre else (x, None)
-        a, c_attention = self.attention.forward(params, u, mask, at, keep, rng)
-        a, c_a = self.dropout.forward(a, branch_rng)
-        if at is not None:
-            x, gather = embedding(at, x.reshape(B * T, d_model))  # the rows of x at those positions
-        h = x + a
-        if not pre:
-            h, c_norm = self.attention_norm.forward(params, h, keep)
-
-        v, c_norm2 = self.feed_forward_norm.forward(params, h, keep) if pre else (h, None)
-        f, c_feed_forward = self.feed_forward.forward(params, v, keep)
-        f, c_f = self.dropout.forward(f, branch_rng)
-        y = h + f
-        if not pre:
-            y, c_norm2 = self.feed_forward_norm.forward(params, y, keep)
-
-        if collected is not None:
-            collected |= {f"{self.name}.attention": a, f"{self.name}.feed_forward": f, self.name: y}
-        if c_attention is None or c_feed_forward is None:
-            return y, None
-        cache = EncoderLayerCache(
-            c_norm, c_attention, c_a, gather, c_norm2, c_feed_forward, c_f, (B, T, d_model)
+        of_attention = {"mask": mask, "rng": rng, "collected": collected}
+        h, attention = self.attention.forward(params, x, keep, rng, at, of_attention)
+        there = GatheredRandom(rng, at, x.shape[:2]) if rng is not None and at is not None else rng
+        y, feed_forward = self.feed_forward.forward(
+            params, h, keep, there, of_branch={"collected": collected}
         )
-        return y, cache
+        if collected is not None:
+            collected[self.name] = y
+        return y, EncoderLayerCache(attention, feed_forward) if attention and feed_forward else None
 
     def backward(self, params: Params, dy: Array, cache: EncoderLayerCache, grads: Grads) -> Array:
-        """Add the parameters' gradients to `grads`; return dx (B, T, d_model).
-
-        A residual sum h = x + branch(x) hands its gradient on twice: dx = dh + branch'(dh).
-        """
-        pre = self.norm == "pre"
-        if not pre:
-            dy = self.feed_forward_norm.backward(params, dy, cache.feed_forward_norm, grads)
-        df = self.dropout.backward(dy, cache.feed_forward_dropout)
-        dv = self.feed_forward.backward(params, df, cache.feed_forward, grads)
-        if pre:
-            dv = self.feed_forward_norm.backward(params, dv, cache.feed_forward_norm, grads)
-        dh = dy + dv
-
-        if not pre:
-            dh = self.attention_norm.backward(params, dh, cache.attention_norm, grads)
-        da = self.dropout.backward(dh, cache.attention_dropout)
-        du = self.attention.backward(params, da, cache.attention, grads)
-        if pre:
-            du = self.attention_norm.backward(params, du, cache.attention_norm, grads)
-        if cache.gather is not None:
-            dh = embedding_backward(dh, cache.gather).reshape(cache.shape)
-        return dh + du
+        """Add the parameters' gradients to `grads`; return dx (B, T, d_model)."""
+        dh = self.feed_forward.backward(params, dy, cache.feed_forward, grads)
+        return self.attention.backward(params, dh, cache.attention, grads)

@@ -8,12 +8,15 @@ from ..functional import (
     DropoutCache,
     LayerNormCache,
     LinearCache,
+    RmsNormCache,
     dropout,
     dropout_backward,
     layer_norm,
     layer_norm_backward,
     linear,
     linear_backward,
+    rms_norm,
+    rms_norm_backward,
 )
 from ._blocks import Array, Grads, Params, Random, add_gradient, normal
 
@@ -25,26 +28,31 @@ class Linear:
     ----------
     name : str
     d_in, d_out : int
+    bias : bool
     """
 
-    def __init__(self, name: str, d_in: int, d_out: int) -> None:
-        self.weight, self.bias = f"{name}.weight", f"{name}.bias"
+    def __init__(self, name: str, d_in: int, d_out: int, bias: bool = True) -> None:
+        self.weight, self.bias = f"{name}.weight", f"{name}.bias" if bias else None
         self.d_in, self.d_out = d_in, d_out
 
     def init(self, rng: np.random.Generator, std: float) -> dict[str, Array]:
         """Return initial values by name."""
-        return {self.weight: normal(rng, std, self.d_in, self.d_out), self.bias: np.zeros(self.d_out)}
+        values = {self.weight: normal(rng, std, self.d_in, self.d_out)}
+        if self.bias is not None:
+            values[self.bias] = np.zeros(self.d_out)
+        return values
 
     def forward(self, params: Params, x: Array, keep: bool = True) -> tuple[Array, LinearCache | None]:
         """Return y (..., d_out) and what the backward needs."""
-        y, cache = linear(x, params[self.weight], params[self.bias])
+        y, cache = linear(x, params[self.weight], None if self.bias is None else params[self.bias])
         return y, cache if keep else None
 
     def backward(self, params: Params, dy: Array, cache: LinearCache, grads: Grads) -> Array:
         """Add the parameters' gradients to `grads`; return dx."""
         dx, dweight, dbias = linear_backward(dy, cache)
         add_gradient(grads, self.weight, dweight)
-        add_gradient(grads, self.bias, dbias)
+        if self.bias is not None:
+            add_gradient(grads, self.bias, dbias)
         return dx
 
 
@@ -77,6 +85,39 @@ class LayerNorm:
         add_gradient(grads, self.gamma, dgamma)
         add_gradient(grads, self.beta, dbeta)
         return dx
+
+
+class RMSNorm:
+    """Root-mean-square normalisation with the parameter `name`.gamma (d,).
+
+    Parameters
+    ----------
+    name : str
+    d : int
+    eps : float
+    """
+
+    def __init__(self, name: str, d: int, eps: float) -> None:
+        self.gamma, self.d, self.eps = f"{name}.gamma", d, eps
+
+    def init(self, rng: np.random.Generator, std: float) -> dict[str, Array]:
+        """Return initial values by name."""
+        return {self.gamma: np.ones(self.d)}
+
+    def forward(self, params: Params, x: Array, keep: bool = True) -> tuple[Array, RmsNormCache | None]:
+        """Return y (..., d) and what the backward needs."""
+        y, cache = rms_norm(x, params[self.gamma], self.eps)
+        return y, cache if keep else None
+
+    def backward(self, params: Params, dy: Array, cache: RmsNormCache, grads: Grads) -> Array:
+        """Add the parameter's gradient to `grads`; return dx."""
+        dx, dgamma = rms_norm_backward(dy, cache)
+        add_gradient(grads, self.gamma, dgamma)
+        return dx
+
+
+# name -> class of the norms that a model can have
+NORMS: dict[str, type[LayerNorm] | type[RMSNorm]] = {"layer_norm": LayerNorm, "rms_norm": RMSNorm}
 
 
 class Dropout:

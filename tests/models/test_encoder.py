@@ -135,7 +135,7 @@ def test_keep_false_gives_the_same_output_and_refuses_a_backward(model, argument
     hidden, cache = model.forward(**arguments, keep=False)
     np.testing.assert_array_equal(hidden, kept)
     assert cache.embeddings is None
-    assert all(layer is None for layer in cache.layers)
+    assert all(layer is None for layer in cache.stack.layers)
     with pytest.raises(ValueError, match="keep=True"):
         model.backward(hidden, cache, model.params.zeros_like())
 
@@ -143,7 +143,7 @@ def test_keep_false_gives_the_same_output_and_refuses_a_backward(model, argument
 def test_collected_arrays_are_the_ones_named(model, arguments):
     hidden, cache = model.forward(**arguments, collect=model.collectable)
     assert list(cache.collected) == model.collectable
-    if model.final_norm is None:
+    if model.stack.final_norm is None:
         np.testing.assert_array_equal(cache.collected["encoder.1"], hidden)
     else:
         x = cache.collected
@@ -248,7 +248,8 @@ def test_bad_configurations_are_named(make_encoder, changes, message):
 
 def test_recomputation_changes_no_bit(model, arguments):
     """With dropout: each layer must draw the second time what it drew the first."""
-    model.layers[0].dropout.p = model.layers[0].attention.dropout = 0.3
+    layer = model.stack.layers[0]
+    layer.attention.dropout.p = layer.attention.branch.dropout = 0.3
     at = np.array([1, 2, 6, 10, 13])
     dhidden = np.random.default_rng(7).standard_normal((at.size, 8))
     expected_out, expected = gradient(model, dhidden, **arguments, at=at, rng=per_sequence(8))

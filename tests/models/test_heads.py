@@ -20,4 +20,4 @@ def test_blocks_of_classes_give_the_whole_product(monkeypatch, classes):
     dlogits = rng.standard_normal((n, V))
     head.backward(params, dlogits, cache, grads)
     added = grads["embeddings.token"] - before["embeddings.token"]
-    np.testing.assert_allclose(added, dlogits.T @ cache.t, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(added, dlogits.T @ cache.unembedding.t, rtol=0, atol=1e-13)

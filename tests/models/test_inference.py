@@ -131,7 +131,7 @@ def test_few_sequences_are_shared():
 
 
 def test_nothing_is_kept():
-    """The peak is that of one layer, however many there are."""
+    """The peak is that of one layer, however many there are, and the embeddings' output beside its input."""
 
     def peak(n_layers, **keep):
         sizes = {"vocab_size": 20, "d_model": 16, "n_heads": 2, "d_ff": 32, "max_positions": 128}
@@ -144,5 +144,5 @@ def test_nothing_is_kept():
         tracemalloc.stop()
         return found
 
-    assert peak(8, keep=False) <= 1.02 * peak(1, keep=False)
+    assert peak(8, keep=False) <= 1.02 * peak(1, keep=False) + 4 * 4 * 128 * 16
     assert peak(8) > 3 * peak(1)  # which keeping does not have

@@ -53,12 +53,12 @@ def test_what_a_forward_keeps_is_counted_to_the_byte(kind, dtype, dropout, recom
     n = None if at is None else at.size
     expected = activations(config, 3, 12, n, np.dtype(dtype).itemsize, recompute=recompute)
     assert sum(array.nbytes for array in kept) == sum(sum(block.values()) for block in expected.values())
-    for i, layer in enumerate(cache.layers):  # and each block for itself
+    for i, layer in enumerate(cache.stack.layers):  # and each block for itself
         name = f"encoder.{i}"
         if "attention.P" in expected[name]:
-            assert layer.attention.attention.P.nbytes == expected[name]["attention.P"]
-            assert layer.feed_forward.down.x.nbytes == expected[name]["feed_forward.activated"]
-            assert layer.feed_forward.activation[0].nbytes == expected[name]["feed_forward.slope"]
+            assert layer.attention.branch.attention.P.nbytes == expected[name]["attention.P"]
+            assert layer.feed_forward.branch.down.x.nbytes == expected[name]["feed_forward.activated"]
+            assert layer.feed_forward.branch.activation[0].nbytes == expected[name]["feed_forward.slope"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

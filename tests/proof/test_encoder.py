@@ -84,7 +84,7 @@ MISTAKES: dict[str, tuple[type, Callable[..., Any], list[str]]] = {
         MaskedLMHead,
         lambda true: (
             lambda self, params, dy, cache, grads: true(
-                self, params, dy, cache, _Without(grads, self.embedding)
+                self, params, dy, cache, _Without(grads, self.unembedding.weight)
             )
         ),
         ["embeddings.token"],
@@ -116,7 +116,7 @@ MISTAKES: dict[str, tuple[type, Callable[..., Any], list[str]]] = {
         SelfAttention,
         lambda true: (
             lambda self, params, dy, cache, grads: _added(
-                true(self, params, dy, cache, grads), grads, self.biases[1], 1e-11
+                true(self, params, dy, cache, grads), grads, self.projections.biases[1], 1e-11
             )
         ),
         ["encoder.0.attention.key.bias", "encoder.1.attention.key.bias"],

@@ -76,14 +76,15 @@ def test_an_overflow_of_finite_parameters(make_encoder):
 
 def test_a_gradient_that_overflows_behind_a_sound_loss(make_encoder):
     model, objective, batch = make(make_encoder, dropout=0.2)
-    backward = model.layers[0].feed_forward.backward
+    block = model.stack.layers[0].feed_forward.branch
+    backward = block.backward
 
     def overflows(params, dy, cache, grads):
         dx = backward(params, dy, cache, grads)
         dx[0, 0, 0] = np.inf
         return dx
 
-    model.layers[0].feed_forward.backward = overflows
+    block.backward = overflows
     found = find_not_finite(model, objective, batch, generators(2))
     assert found.where.startswith("the gradient of encoder.0.feed_forward_norm")
 

@@ -1,0 +1,68 @@
+"""What the models' forwards are given, checked: token ids, masks, positions, names to collect."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from .parameters import Array
+
+
+def integers(model: str, argument: str, values: Any, ndim: int, upper: int) -> Array:
+    """Return `values` as an array of integers in [0, upper)."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"{model}: {argument}: expected integers, got dtype {array.dtype}")
+    array = array.astype(np.intp, copy=False)
+    if array.ndim != ndim:
+        raise ValueError(f"{model}: {argument}: expected {ndim} axes, got shape {array.shape}")
+    if array.size and not (array.min() >= 0 and array.max() < upper):
+        got = array.min() if array.min() < 0 else array.max()
+        raise ValueError(f"{model}: {argument}: expected integers in [0, {upper}), got {got}")
+    return array
+
+
+def token_ids(model: str, argument: str, ids: Any, vocab_size: int, max_positions: int) -> Array:
+    """Return token ids (B, T), T at most `max_positions`."""
+    ids = integers(model, argument, ids, 2, vocab_size)
+    if max_positions < ids.shape[1]:
+        raise ValueError(
+            f"{model}: {argument}: expected at most max_positions = {max_positions} tokens, "
+            f"got {ids.shape[1]}"
+        )
+    return ids
+
+
+def token_mask(model: str, argument: str, mask: Any, shape: tuple[int, ...]) -> Array | None:
+    """Return a mask of real tokens (B, T), None where there is none or everything is real."""
+    if mask is None:
+        return None
+    mask = np.asarray(mask)
+    if mask.dtype != np.bool_:
+        raise TypeError(
+            f"{model}: {argument}: expected booleans (True = a real token), got dtype {mask.dtype}"
+        )
+    if mask.shape != shape:
+        raise ValueError(f"{model}: {argument}: expected shape {shape}, got {mask.shape}")
+    return None if mask.all() else mask
+
+
+def names(model: str, collect: Collection[str], collectable: Collection[str]) -> None:
+    """Raise unless everything to collect is collectable."""
+    unknown = sorted(set(collect) - set(collectable))
+    if unknown:
+        raise ValueError(
+            f"{model}: collect: expected names among {', '.join(collectable)}, got {unknown[0]!r}"
+        )
+
+
+def decoding_sizes(model: str, batch: int, capacity: int, max_positions: int) -> None:
+    """Raise unless there can be a state for decoding of these sizes."""
+    if batch < 1:
+        raise ValueError(f"{model}.start: batch: expected at least 1, got {batch}")
+    if not 1 <= capacity <= max_positions:
+        raise ValueError(
+            f"{model}.start: capacity: expected 1 to max_positions = {max_positions} tokens, got {capacity}"
+        )

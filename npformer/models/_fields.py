@@ -1,0 +1,67 @@
+"""The checks of a configuration's fields: each raises naming the field, what was expected and what came."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, NoReturn
+
+
+class Fields:
+    """The fields of a configuration, to be checked one after the other.
+
+    Parameters
+    ----------
+    config : dataclass
+    """
+
+    def __init__(self, config: Any) -> None:
+        self.config, self.owner = config, type(config).__name__
+
+    def bad(self, name: str, expected: str, got: Any) -> NoReturn:
+        """Raise for a field."""
+        raise ValueError(f"{self.owner}: {name}: expected {expected}, got {got}")
+
+    def integers(self, *names: str, least: int = 1) -> None:
+        """Check whole numbers of at least `least`."""
+        for name in names:
+            value = getattr(self.config, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{self.owner}: {name}: expected an integer, got {value!r}")
+            if value < least:
+                self.bad(name, f"at least {least}", value)
+
+    def optional_integers(self, *names: str) -> None:
+        """Check whole numbers of at least 1, or None."""
+        self.integers(*(name for name in names if getattr(self.config, name) is not None))
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> None:
+        """Check one of a few names."""
+        value = getattr(self.config, name)
+        if value not in allowed:
+            self.bad(name, f"one of {', '.join(allowed)}", repr(value))
+
+    def divides(self, name: str, whole: str) -> None:
+        """Check that a field divides another."""
+        value, of = getattr(self.config, name), getattr(self.config, whole)
+        if of % value:
+            self.bad(name, f"a divisor of {whole} = {of}", value)
+
+    def number(self, name: str, low: float = 0.0, high: float = math.inf) -> None:
+        """Check a number in [low, high); NaN is in none."""
+        value = getattr(self.config, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f"{self.owner}: {name}: expected a number, got {value!r}")
+        if not low <= value < high:
+            self.bad(name, f"a number in [{low:g}, {high:g})", value)
+
+
+def known(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values`, refusing what is no field of `config` by name."""
+    names = {f.name for f in fields(config)}
+    unknown = sorted(set(values) - names)
+    if unknown:
+        expected = ", ".join(sorted(names))
+        raise ValueError(f"{config.__name__}: unknown field {unknown[0]!r}, expected {expected}")
+    return dict(values)

@@ -1,0 +1,305 @@
+"""The decoder: a causal language model, of GPT-2's or Llama's form by configuration."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..nn import NORMS, DecoderLayer, Embeddings
+from . import _arguments
+from .decoder_config import DecoderConfig
+from .decoding import DecodingState
+from .heads import Unembedding
+from .parameters import Array, Parameters
+from .stack import Stack, StackCache
+
+
+class DecoderCache(NamedTuple):
+    """What `Decoder.backward` needs, and the arrays that were asked for by name."""
+
+    params: Any
+    embeddings: Any
+    stack: StackCache
+    collected: dict[str, Array]
+
+
+class Decoder:
+    """A stack of causal layers over embeddings, and logits for the next token.
+
+    Parameters
+    ----------
+    config : DecoderConfig
+    rng : numpy.random.Generator, optional
+        Draws the initial weights; default: seed 0.
+    dtype : dtype
+        Of the parameters.
+
+    Attributes
+    ----------
+    params : Parameters
+        Every parameter by its dotted name, in one flat vector.
+    lm_head : Unembedding
+        Logits from outputs.
+
+    References
+    ----------
+    Radford et al.: Language Models are Unsupervised Multitask Learners (GPT-2).
+    Touvron et al.: LLaMA, arXiv:2302.13971.
+
+    Examples
+    --------
+    >>> config = DecoderConfig.gpt2(vocab_size=30, d_model=8, n_heads=2, n_layers=2, max_positions=10)
+    >>> model = Decoder(config, np.random.default_rng(0), dtype=np.float64)
+    >>> hidden, cache = model.forward([[1, 5, 7, 2]])
+    >>> logits, _ = model.lm_head.forward(model.params, hidden)
+    >>> logits.shape
+    (1, 4, 30)
+
+    One token at a time, the same:
+
+    >>> state = model.start(batch=1, capacity=4)
+    >>> steps = [model.step([[token]], state) for token in (1, 5, 7, 2)]
+    >>> np.allclose(np.concatenate(steps, axis=1), hidden, atol=1e-14)
+    True
+    """
+
+    def __init__(
+        self, config: DecoderConfig, rng: np.random.Generator | None = None, dtype: npt.DTypeLike = np.float32
+    ) -> None:
+        self.config = c = config
+        self.embeddings = Embeddings(
+            "embeddings",
+            c.vocab_size,
+            c.d_model,
+            max_positions=c.max_positions,
+            n_segments=0,
+            positions=c.positions if c.positions in ("learned", "sinusoidal") else None,
+            normalise=False,
+            dropout=c.dropout,
+        )
+        layers = [
+            DecoderLayer(
+                f"decoder.{i}",
+                c.d_model,
+                c.n_heads,
+                c.d_ff,
+                activation=c.activation,
+                norm=c.norm,
+                norm_type=c.norm_type,
+                bias=c.bias,
+                dropout=c.dropout,
+                eps=c.eps,
+                n_kv_heads=c.n_kv_heads,
+                d_head=c.d_head,
+                rotary_base=c.rotary_base if c.positions == "rotary" else None,
+                rotary_interleaved=c.rotary_interleaved,
+                alibi=c.positions == "alibi",
+                window=c.window,
+                softcap=c.softcap,
+                qk_norm=c.qk_norm,
+            )
+            for i in range(c.n_layers)
+        ]
+        self.stack = Stack(
+            layers, NORMS[c.norm_type]("decoder.norm", c.d_model, c.eps) if c.norm == "pre" else None
+        )
+        self.lm_head = Unembedding(
+            c.d_model,
+            c.vocab_size,
+            "embeddings.token" if c.tied else "lm_head.weight",
+            tied=c.tied,
+            softcap=c.logit_softcap,
+        )
+        self.params = Parameters(self._init(np.random.default_rng(0) if rng is None else rng), dtype)
+
+    def _init(self, rng: np.random.Generator) -> dict[str, Array]:
+        c, std = self.config, self.config.init_std
+        output_std = std / math.sqrt(2 * c.n_layers) if c.scale_residual else std
+        values = self.embeddings.init(rng, std if c.embedding_std is None else c.embedding_std)
+        values |= self.stack.init(rng, std, output_std)
+        return values | self.lm_head.init(rng, std)
+
+    @property
+    def collectable(self) -> list[str]:
+        """Names that `forward` can collect: "embeddings", and each layer's branches, weights and output."""
+        return ["embeddings", *self.stack.collectable]
+
+    def forward(
+        self,
+        ids: npt.ArrayLike,
+        *,
+        mask: npt.ArrayLike | None = None,
+        prefix: npt.ArrayLike | None = None,
+        at: npt.ArrayLike | None = None,
+        collect: Collection[str] = (),
+        keep: bool = True,
+        recompute: bool = False,
+        rng: Any = None,
+        params: Parameters | None = None,
+    ) -> tuple[Array, DecoderCache]:
+        """Compute the output of every token, or of those at some positions, from the tokens up to it.
+
+        Parameters
+        ----------
+        ids : array_like of int, shape (B, T)
+        mask : array_like of bool, shape (B, T), optional
+            True = a real token, False = padding, on whichever side: positions count the real tokens.
+        prefix : array_like of int, shape (B,), optional
+            The first so many tokens of each sequence see one another, later ones among them too (prefix LM).
+        at : array_like of int, shape (n,), optional
+            Flat positions ``b * T + t`` whose output is wanted; the last layer's position-wise part is
+            done for them alone.
+        collect : collection of str
+            Names from `collectable`; the arrays come back in ``cache.collected``.
+        keep : bool
+            False keeps nothing for a backward (inference).
+        recompute : bool
+            Keep only the input of each layer but the last, and let the backward run its forward again.
+        rng : numpy.random.Generator or SequenceRandom, optional
+            Source of dropout; None = no dropout.
+        params : Parameters, optional
+            Use these in place of the model's own.
+
+        Returns
+        -------
+        hidden : ndarray, shape (B, T, d_model), or (n, d_model) with `at`
+            For logits: ``model.lm_head.forward(params, hidden)``.
+        cache : DecoderCache
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the argument, what was expected and what came.
+
+        References
+        ----------
+        Raffel et al.: T5, arXiv:1910.10683, section 3.2.1 (prefix LM).
+        """
+        c, name = self.config, "Decoder"
+        ids = _arguments.token_ids(name, "ids", ids, c.vocab_size, c.max_positions)
+        mask = _arguments.token_mask(name, "mask", mask, ids.shape)
+        at = None if at is None else _arguments.integers(name, "at", at, 1, ids.size)
+        _arguments.names(name, collect, self.collectable)
+        weights = self.params if params is None else params
+        T = ids.shape[1]
+        allowed = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, T): broadcasts over h, T
+        if prefix is not None:
+            lengths = _arguments.integers(name, "prefix", prefix, 1, T + 1)
+            if lengths.shape != ids.shape[:1]:
+                raise ValueError(f"{name}: prefix: expected shape {ids.shape[:1]}, got {lengths.shape}")
+            seen = np.tri(T, dtype=bool) | (np.arange(T) < lengths[:, None, None])  # (B, T, T)
+            allowed = seen[:, None] if allowed is None else seen[:, None] & allowed
+        positions = _positions(mask)
+        everything: dict[str, Array] = {}
+        into = everything if collect else None
+
+        x, c_embeddings = self.embeddings.forward(weights, ids, None, keep, rng, positions)
+        if into is not None:
+            into["embeddings"] = x
+        x, c_stack = self.stack.forward(
+            weights,
+            x,
+            allowed,
+            at,
+            keep=keep,
+            recompute=recompute,
+            rng=rng,
+            collected=into,
+            of_layer={"causal": prefix is None, "positions": positions},
+        )
+        collected = {name: everything[name] for name in collect}
+        return x, DecoderCache(weights, c_embeddings, c_stack, collected)
+
+    def backward(self, dhidden: Array, cache: DecoderCache, grads: Any) -> None:
+        """Add the gradient of every parameter but the head's to `grads`.
+
+        Parameters
+        ----------
+        dhidden : ndarray
+            Gradient of the loss with respect to `forward`'s output, of its shape.
+        cache : DecoderCache
+        grads : mapping of names to arrays
+            E.g. ``model.params.zeros_like()``; added to in place.
+
+        Raises
+        ------
+        ValueError
+            If the forward kept nothing.
+        """
+        if cache.embeddings is None:
+            raise ValueError(
+                "Decoder.backward: cache: expected one of a forward with keep=True, got keep=False"
+            )
+        dx = self.stack.backward(cache.params, dhidden, cache.stack, grads)
+        self.embeddings.backward(cache.params, dx, cache.embeddings, grads)
+
+    def start(self, batch: int, capacity: int) -> DecodingState:
+        """Return an empty state for decoding.
+
+        Parameters
+        ----------
+        batch : int
+            B, the number of sequences.
+        capacity : int
+            How many tokens there is to be room for, padding among them.
+
+        Raises
+        ------
+        ValueError
+            If one of them is below 1, or `capacity` is more than the model's positions.
+        """
+        c = self.config
+        _arguments.decoding_sizes("Decoder", batch, capacity, c.max_positions)
+        shape = (batch, c.n_kv_heads or c.n_heads, capacity, c.d_head or c.d_model // c.n_heads)
+        return DecodingState.empty(c.n_layers, shape, self.params.flat.dtype)
+
+    def step(self, ids: npt.ArrayLike, state: DecodingState, mask: npt.ArrayLike | None = None) -> Array:
+        """Go on by some tokens: the outputs of these alone, with the keys and values of those before.
+
+        Parameters
+        ----------
+        ids : array_like of int, shape (B, T)
+            The prompt at first, then a token at a time.
+        state : DecodingState
+            From `start`; changed.
+        mask : array_like of bool, shape (B, T), optional
+            False = padding; prompts of different lengths are padded on the left.
+
+        Returns
+        -------
+        hidden : ndarray, shape (B, T, d_model)
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the argument, what was expected and what came; the state is as it was.
+        """
+        c, params = self.config, self.params
+        ids = _arguments.token_ids("Decoder.step", "ids", ids, c.vocab_size, c.max_positions)
+        real = _arguments.token_mask("Decoder.step", "mask", mask, ids.shape)
+        start = state.length
+        positions, allowed = state.admit("Decoder", ids.shape, real)
+        x, _ = self.embeddings.forward(params, ids, None, False, None, positions)
+        for layer, store in zip(self.stack.layers, state.layers, strict=True):
+            x = layer.step(params, x, store, start, allowed, positions)
+        if self.stack.final_norm is not None:
+            x, _ = self.stack.final_norm.forward(params, x, False)
+        return x
+
+    def save_pretrained(self, folder: str | os.PathLike[str], tokenizer: Any = None) -> None:
+        """Write config.json, model.npz and the tokenizer's files; see `models.save_pretrained`."""
+        from .pretrained import save_pretrained  # which imports this file
+
+        save_pretrained(self, folder, tokenizer)
+
+
+def _positions(mask: Array | None) -> Array | None:
+    """Return the positions (B, T) of real tokens among themselves; None where they are 0, 1, 2, ..."""
+    if mask is None or not (mask[:, 1:] & ~mask[:, :-1]).any():  # padding on the right
+        return None
+    return np.maximum(np.cumsum(mask, axis=1) - 1, 0)
