@@ -1,5 +1,18 @@
 """Objectives: what is predicted. Each makes a batch out of token ids, and gives a loss and its gradient."""
 
-from .masked_lm import MaskedLM, MaskedLMBatch, Metrics
+from ._tokens import Metrics
+from .causal_lm import CausalLM, CausalLMBatch, bits_per_byte, perplexity
+from .masked_lm import MaskedLM, MaskedLMBatch
+from .seq2seq import Seq2Seq, Seq2SeqBatch
 
-__all__ = ["MaskedLM", "MaskedLMBatch", "Metrics"]
+__all__ = [
+    "CausalLM",
+    "CausalLMBatch",
+    "MaskedLM",
+    "MaskedLMBatch",
+    "Metrics",
+    "Seq2Seq",
+    "Seq2SeqBatch",
+    "bits_per_byte",
+    "perplexity",
+]

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..functional import cross_entropy, cross_entropy_backward
 from ..nn import SequenceRandom
+from ._tokens import Metrics, loss_of_tokens
 
 Array = Any
 
@@ -55,27 +55,6 @@ class MaskedLMBatch(NamedTuple):
             self.at[first:last] - start * T,
             self.targets[first:last],
         )
-
-
-class Metrics(NamedTuple):
-    """Sums over targets; add them up over micro-batches, then divide."""
-
-    loss_sum: Any
-    n_correct: int
-    n_targets: int
-
-    def __add__(self, other: Metrics) -> Metrics:  # type: ignore[override]
-        return Metrics(*(a + b for a, b in zip(self, other, strict=True)))
-
-    @property
-    def loss(self) -> float:
-        """Nats per target; 0 where there is none."""
-        return float(self.loss_sum / max(self.n_targets, 1))
-
-    @property
-    def accuracy(self) -> float:
-        """Share of targets whose most probable token is the true one."""
-        return self.n_correct / max(self.n_targets, 1)
 
 
 class MaskedLM:
@@ -216,27 +195,18 @@ class MaskedLM:
         """
         if batch.n_targets == 0:
             return Metrics(0.0, 0, 0)
-        keep = grads is not None
         params = model.params if params is None else params
         hidden, c_model = model.forward(
             batch.ids,
             segment_ids=batch.segment_ids,
             mask=batch.mask,
             at=batch.at,
-            keep=keep,
+            keep=grads is not None,
             recompute=recompute,
             rng=rng,
             params=params,
         )
-        logits, c_head = model.mlm_head.forward(params, hidden, keep)  # (n, V): at the targets alone
-        loss_sum, c_loss = cross_entropy(logits, batch.targets, reduction="sum")
-        n_correct = int((logits.real.argmax(axis=-1) == batch.targets).sum())
-        dtype = logits.dtype
-        del logits  # (n, V) is large: none is kept longer than it is needed
-        if keep:
-            dlogits = cross_entropy_backward(np.asarray(1.0 / normalizer, dtype), c_loss)
-            del c_loss
-            dhidden = model.mlm_head.backward(params, dlogits, c_head, grads)
-            del dlogits, c_head
+        metrics, dhidden = loss_of_tokens(model.mlm_head, hidden, batch.targets, params, grads, normalizer)
+        if dhidden is not None:
             model.backward(dhidden, c_model, grads)
-        return Metrics(loss_sum if np.iscomplexobj(loss_sum) else float(loss_sum), n_correct, batch.n_targets)
+        return metrics

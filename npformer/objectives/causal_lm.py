@@ -1,0 +1,162 @@
+"""Causal language modelling (generative pre-training): each token is predicted from those before it.
+
+    input     x_0 .. x_{T-1}
+    targets   x_1 .. x_T
+    loss      mean over the targets of -log p(x_{t+1} | x_0 .. x_t)
+
+References
+----------
+Radford et al.: Improving Language Understanding by Generative Pre-Training, section 3.1.
+Raffel et al.: T5, arXiv:1910.10683, section 3.2.1 (prefix LM).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._tokens import Metrics, loss_of_tokens
+
+Array = Any
+
+
+class CausalLMBatch(NamedTuple):
+    """Sequences, and at which places the next token is to be predicted."""
+
+    ids: Array  # (B, T)
+    mask: Array  # (B, T) bool, True = a real token
+    prefix: Array | None  # (B,) tokens that see one another and are no targets
+    at: Array  # (n,) flat positions in (B, T) where there is a next token, ascending
+    targets: Array  # (n,) the next tokens
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(B, T)."""
+        B, T = self.ids.shape
+        return B, T
+
+    @property
+    def n_targets(self) -> int:
+        """Number of targets, by which the loss of the whole batch is divided."""
+        return int(self.at.size)
+
+    def rows(self, start: int, stop: int) -> CausalLMBatch:
+        """Return the sequences [start, stop) as a batch of their own."""
+        T = self.ids.shape[1]
+        first, last = np.searchsorted(self.at, (start * T, stop * T))
+        return CausalLMBatch(
+            self.ids[start:stop],
+            self.mask[start:stop],
+            None if self.prefix is None else self.prefix[start:stop],
+            self.at[first:last] - start * T,
+            self.targets[first:last],
+        )
+
+
+class CausalLM:
+    """Makes batches for next-token prediction, and their loss and gradients through a `Decoder`.
+
+    Examples
+    --------
+    >>> ids = np.array([[5, 6, 7, 8], [5, 9, 0, 0]])
+    >>> batch = CausalLM().make_batch(ids, ids != 0)
+    >>> batch.ids, batch.at, batch.targets
+    (array([[5, 6, 7],
+           [5, 9, 0]]), array([0, 1, 2, 3]), array([6, 7, 8, 9]))
+    """
+
+    def make_batch(
+        self,
+        ids: Array,
+        mask: Array,
+        rngs: Sequence[np.random.Generator] = (),
+        segment_ids: Array | None = None,
+        prefix: Array | None = None,
+    ) -> CausalLMBatch:
+        """Set the input beside what follows it.
+
+        Parameters
+        ----------
+        ids : ndarray of int, shape (B, T + 1)
+        mask : ndarray of bool, shape (B, T + 1)
+            True = a real token.
+        rngs, segment_ids
+            Not used: nothing is random here, and a decoder has no segments.
+        prefix : ndarray of int, shape (B,), optional
+            The first so many tokens of each sequence see one another and are no targets.
+
+        Returns
+        -------
+        CausalLMBatch
+        """
+        real = mask[:, :-1] & mask[:, 1:]
+        if prefix is not None:
+            real &= np.arange(1, ids.shape[1]) >= np.asarray(prefix)[:, None]
+        at = np.flatnonzero(real)
+        return CausalLMBatch(
+            np.ascontiguousarray(ids[:, :-1]), mask[:, :-1], prefix, at, ids[:, 1:].reshape(-1)[at]
+        )
+
+    def loss_and_grad(
+        self,
+        model: Any,
+        batch: CausalLMBatch,
+        grads: Any,
+        *,
+        normalizer: float,
+        rng: Any = None,
+        params: Any = None,
+        recompute: bool = False,
+    ) -> Metrics:
+        """Return the summed loss of `batch`; add the gradient of loss / `normalizer` to `grads`.
+
+        The parameters are those of `MaskedLM.loss_and_grad`, with a `Decoder` as the model.
+
+        Returns
+        -------
+        Metrics
+        """
+        if batch.n_targets == 0:
+            return Metrics(0.0, 0, 0)
+        params = model.params if params is None else params
+        everywhere = batch.n_targets == batch.ids.size
+        hidden, c_model = model.forward(
+            batch.ids,
+            mask=batch.mask,
+            prefix=batch.prefix,
+            at=None if everywhere else batch.at,
+            keep=grads is not None,
+            recompute=recompute,
+            rng=rng,
+            params=params,
+        )
+        targets = batch.targets.reshape(hidden.shape[:-1])
+        metrics, dhidden = loss_of_tokens(model.lm_head, hidden, targets, params, grads, normalizer)
+        if dhidden is not None:
+            model.backward(dhidden, c_model, grads)
+        return metrics
+
+
+def perplexity(loss: float) -> float:
+    """Return exp(loss) of a loss in nats per token: among how many equally likely tokens one would choose.
+
+    Examples
+    --------
+    >>> round(perplexity(math.log(50)), 9)
+    50.0
+    """
+    return math.exp(loss)
+
+
+def bits_per_byte(loss_sum: float, n_bytes: int) -> float:
+    """Return a summed loss in nats as bits for each byte of the text: comparable across tokenizers.
+
+    Examples
+    --------
+    >>> bits_per_byte(8 * math.log(2), n_bytes=4)
+    2.0
+    """
+    return loss_sum / math.log(2) / n_bytes
