@@ -138,7 +138,7 @@ def judged(task: tuple[str, str, bool, int], protocols: tuple[Protocol, ...]) ->
 def main() -> int:
     """Print the table; 1 if the referee passes a mistake that shows, or fails a right gradient."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=20, help="of each mistake (default 20)")
     parser.add_argument("--short", action="store_true", help="every tenth mistake alone")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--misses", action="store_true", help="name what each protocol misses")

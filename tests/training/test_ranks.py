@@ -78,6 +78,18 @@ def test_more_ranks_than_sequences_are_refused(make_run):
         Trainer(run.config, run.tokenizer, run.train, OneOf(0, 6))
 
 
+def test_more_ranks_than_sequences_are_refused_before_a_folder_is_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("npformer.training.start_ranks", lambda debug: OneOf(0, 6))
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").write_text("a word or two\n")
+    assert main(["pretrain", "text.txt", "--batch-size", "5", "--out", "run"]) == 2
+    shown = capsys.readouterr().err
+    assert shown == (
+        "npformer pretrain: batch_size: expected a sequence for each of the 6 ranks, got 5 in a step\n"
+    )
+    assert not Path("run").exists()
+
+
 @pytest.mark.parametrize("names", ranks_module.LAUNCHERS)
 def test_a_launcher_without_mpi4py_is_one_line(monkeypatch, capsys, names):
     for size, _ in ranks_module.LAUNCHERS:
@@ -282,4 +294,6 @@ def test_a_signal_to_one_rank_stops_all_after_the_same_step(make_run, mpiexec, s
     assert newest is not None
     assert message.startswith(f"stopped after step {newest.step:,} of 100,000; saved in ")
     assert message.count("stopped after") == 1
+    again = f"go on with: mpiexec -n 2 python -m npformer pretrain --resume {run.folder}"
+    assert message.splitlines()[-1] == again
     assert len(read_metrics(run.folder / "metrics.jsonl")) >= newest.step
