@@ -154,6 +154,7 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
         raise ValueError("minutes: expected --steps or --minutes, got both")
     name = args.preset or DEFAULT
     config = preset(name, **given)
+    ranks.require_sequences(config.sequences_per_step)
     folder = Path(args.out) if args.out is not None else free_folder()
     require_free(folder)
     if not args.text and sys.stderr.isatty():  # it takes a few seconds

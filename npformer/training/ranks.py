@@ -61,6 +61,13 @@ class Ranks(contextlib.AbstractContextManager["Ranks"]):
         pieces = cut(n, self.size)
         return pieces[self.rank] if self.rank < len(pieces) else (n, n)
 
+    def require_sequences(self, n: int) -> None:
+        """Raise ValueError unless each rank has one of a step's `n` sequences."""
+        if n < self.size:
+            raise ValueError(
+                f"batch_size: expected a sequence for each of the {self.size} ranks, got {n} in a step"
+            )
+
     # Small things, as values of JSON
 
     def everyones(self, value: Any) -> list[Any]:

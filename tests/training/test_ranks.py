@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from npformer.training import Ranks, Run, Trainer, fit, load_newest, open_run, s
 from npformer.training import ranks as ranks_module
 from npformer.training.draws import of_sequences
 from npformer.training.metrics import read_metrics
+from npformer.training.mpi import PASSED_ON, MpiRanks
 
 HERE = Path(__file__).resolve().parent
 FLOAT64 = {"dtype": "float64", "dropout": 0.1, "batch_size": 7, "clip": 0.3, "embedding_init": "random"}
@@ -76,6 +78,39 @@ def test_more_ranks_than_sequences_are_refused(make_run):
     run = make_run()
     with pytest.raises(ValueError, match="batch_size: expected a sequence for each of the 6 ranks, got 5"):
         Trainer(run.config, run.tokenizer, run.train, OneOf(0, 6))
+
+
+def test_more_ranks_than_sequences_are_refused_before_anything_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("npformer.training.start_ranks", lambda debug: OneOf(0, 6))
+    with pytest.raises(ValueError, match="for each of the 6 ranks, got 5 in a step"):
+        main(["pretrain", "no such text", "--batch-size", "5", "--out", str(tmp_path / "run"), "--debug"])
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_last_line_is_passed_on_before_the_end_which_comes_in_any_case(monkeypatch, broken):
+    events = []
+
+    class Abort(BaseException):
+        """Nothing comes after it."""
+
+    def abort(status):
+        events.append(status)
+        raise Abort
+
+    def write(text):
+        events.append(text)
+        if broken:
+            raise BrokenPipeError
+
+    ranks = MpiRanks.__new__(MpiRanks)  # without MPI
+    ranks.rank, ranks.size, ranks._world = 0, 2, SimpleNamespace(Abort=abort)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", SimpleNamespace(write=write, flush=lambda: None))
+        patched.setattr(time, "sleep", events.append)
+        patched.setattr(os, "dup2", lambda old, new: os.close(old))
+        with pytest.raises(Abort):
+            ranks.stop("why", 130)
+    assert events == ([0, "why", 130] if broken else [0, "why", "\n", PASSED_ON, 130])
 
 
 @pytest.mark.parametrize("names", ranks_module.LAUNCHERS)
