@@ -119,9 +119,9 @@ def test_a_launcher_without_mpi4py_is_one_line(monkeypatch, capsys, names):
         monkeypatch.delenv(size, raising=False)
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     monkeypatch.setenv(names[0], "1")
+    monkeypatch.setenv(names[1], "0")
     assert start_ranks().size == 1
     monkeypatch.setenv(names[0], "2")
-    monkeypatch.setenv(names[1], "0")
     assert main(["pretrain", "nothing"]) == 2
     line = "npformer pretrain: mpiexec started 2 processes, and MPI is not installed in Python"
     assert capsys.readouterr().err == f"{line}: pip install 'npformer[mpi]'\n"
@@ -130,6 +130,12 @@ def test_a_launcher_without_mpi4py_is_one_line(monkeypatch, capsys, names):
         main(["pretrain", "nothing"])
     assert stop.value.code == 2
     assert capsys.readouterr().err == ""
+
+
+def test_srun_starts_ranks_with_pmix_and_processes_without_it():
+    environment = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2"}
+    assert ranks_module._launched(environment) == (1, 0)
+    assert ranks_module._launched({**environment, "PMIX_RANK": "2"}) == (4, 2)
 
 
 def test_a_sharded_optimizer_alone_gives_the_same_bits(make_run):
