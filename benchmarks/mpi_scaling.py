@@ -127,7 +127,7 @@ def main() -> int:
     parser.add_argument("--rank", metavar="OUT", help=argparse.SUPPRESS)
     parser.add_argument("--shard", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if min(*args.ranks, args.rounds, args.steps) < 1:
+    if min(args.rounds, args.steps, *args.ranks) < 1:
         parser.error("--ranks, --rounds and --steps take numbers from 1 on")
     if args.rank:
         rank(args.sizes, args.steps, args.shard, args.rank)

@@ -102,14 +102,19 @@ _METAVAR = {int: "N", float: "X", str: "NAME"}
 
 def run(args: argparse.Namespace) -> int:
     """Train, or go on training; print the result. Under mpiexec, all its processes share the work."""
-    from ..training import start_ranks
+    from ..training import TrainingStopped, start_ranks
 
     with start_ranks(debug=args.debug) as ranks:
-        return _run(args, ranks)
+        try:
+            return _run(args, ranks)
+        except TrainingStopped as error:  # in the timing already, or later
+            if args.debug:
+                raise
+            return int(ranks.stop(f"npformer pretrain: {error}", 1))
 
 
 def _run(args: argparse.Namespace, ranks: Any) -> int:
-    from ..training import Interruption, TrainingStopped, fit, open_run
+    from ..training import Interruption, fit, open_run
 
     if args.threads is not None and args.threads < 1:
         raise ValueError(f"threads: expected at least 1, got {args.threads}")
@@ -125,10 +130,6 @@ def _run(args: argparse.Namespace, ranks: Any) -> int:
     again = f"{command} pretrain --resume {shlex.quote(str(run.folder))}"
     try:
         result = fit(run, threads=args.threads, quiet=args.quiet, ranks=ranks)
-    except TrainingStopped as error:
-        if args.debug:
-            raise
-        return int(ranks.stop(f"npformer pretrain: {error}", 1))
     except Interruption as error:
         return int(ranks.stop(f"{error}\ngo on with: {again}", 130))
     except MemoryError:
@@ -175,7 +176,6 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
         prepare,
         preset,
         require_free,
-        require_shares,
         with_settled_steps,
     )
 
@@ -184,7 +184,7 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
         raise ValueError("minutes: expected --steps or --minutes, got both")
     name = args.preset or DEFAULT
     config = preset(name, **given)
-    require_shares(config, ranks)
+    ranks.require_sequences(config.sequences_per_step)
     folder = Path(args.out) if args.out is not None else free_folder()
     require_free(folder)
     if not args.text and sys.stderr.isatty():  # it takes a few seconds

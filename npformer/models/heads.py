@@ -86,7 +86,7 @@ class MaskedLMHead:
         if self.bias in grads:
             grads[self.bias] += rows.sum(axis=0)  # 2
         if self.embedding in grads:
-            t, dE = cache.t.reshape(len(rows), -1), grads[self.embedding]
+            t, dE = cache.t.reshape(-1, cache.t.shape[-1]), grads[self.embedding]
             for start in range(0, len(dE), CLASSES):  # 1: the product is added while it is in the cache
                 dE[start : start + CLASSES] += rows[:, start : start + CLASSES].T @ t
         dt = dlogits @ params[self.embedding]  # 1

@@ -19,7 +19,7 @@ from .result import compare, table
 from .run import Run, create_run, free_folder, open_run, require_free
 from .signals import Interruption
 from .step import gradient
-from .trainer import Trainer, TrainingStopped, require_shares
+from .trainer import Trainer, TrainingStopped
 
 __all__ = [
     "DEFAULT",
@@ -49,7 +49,6 @@ __all__ = [
     "prepare",
     "preset",
     "require_free",
-    "require_shares",
     "save_checkpoint",
     "settle_with_the_first",
     "start_ranks",

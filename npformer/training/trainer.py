@@ -30,15 +30,6 @@ class TrainingStopped(RuntimeError):
     """Training could not go on; the message is one line that says why and what is left."""
 
 
-def require_shares(config: RunConfig, ranks: Ranks) -> None:
-    """Raise ValueError if a step has fewer sequences than there are ranks."""
-    if config.sequences_per_step < ranks.size:
-        raise ValueError(
-            f"batch_size: expected a sequence for each of the {ranks.size} ranks, "
-            f"got {config.sequences_per_step} in a step"
-        )
-
-
 class StepMetrics(NamedTuple):
     """What one step showed, before its update."""
 
@@ -87,7 +78,7 @@ class Trainer:
     def __init__(
         self, config: RunConfig, tokenizer: WordPieceTokenizer, train: Packed, ranks: Ranks = ALONE
     ) -> None:
-        require_shares(config, ranks)
+        ranks.require_sequences(config.sequences_per_step)
         self.config, self.train, self.ranks = config, train, ranks
         self.model = build_model(config, tokenizer.vocab_size)
         self.objective = build_objective(config, tokenizer)

@@ -261,6 +261,15 @@ def test_a_loss_that_is_not_finite_is_status_1(corpus, capsys):
     assert "first not finite: " in last
 
 
+def test_a_timing_that_is_not_finite_is_status_1_and_leaves_nothing(corpus, capsys):
+    before = files(corpus.parent)
+    small = [*SMALL, "--init-std", "1e30"]
+    small[small.index("--steps")] = "--minutes"
+    assert main(["pretrain", "text.txt", *small]) == 1
+    assert "first not finite: " in capsys.readouterr().err.splitlines()[-1]
+    assert files(corpus.parent) == before
+
+
 def test_blas_gets_one_thread_before_numpy_loads(corpus):
     program = (
         "import os, sys\n"
