@@ -14,7 +14,7 @@ from .cases import Case, KeepRandom
 
 Array = npt.NDArray[Any]
 
-FILES = ("golden_ops", "golden_encoder", "golden_optimizers", "golden_training")
+FILES = ("golden_ops", "golden_encoder", "golden_optimizers", "golden_training", "golden_torch_nn")
 
 
 @cache
