@@ -58,12 +58,14 @@ def read_state_dict(op: str, state: Mapping[str, Any] | str | os.PathLike[str]) 
                 "numpy.savez(path, **{k: x.numpy() for k, x in module.state_dict().items()}) saves one, "
                 "or save safetensors and hand over the arrays"
             )
+        if not path.is_file():
+            raise FileNotFoundError(f"{op}: {path}: expected an .npz file, found none")
         try:
+            if not zipfile.is_zipfile(path):  # one array alone, which np.load would return as such
+                raise ValueError
             with np.load(path, allow_pickle=False) as stored:
                 state = {key: stored[key] for key in stored.files}
-        except FileNotFoundError:
-            raise FileNotFoundError(f"{op}: {path}: expected an .npz file, found none") from None
-        except (ValueError, AttributeError, zipfile.BadZipFile, EOFError):
+        except (ValueError, zipfile.BadZipFile, EOFError):
             raise ValueError(f"{op}: {path}: expected an .npz file of plain arrays") from None
     if not isinstance(state, Mapping):
         raise TypeError(

@@ -182,8 +182,8 @@ def _kind_of_state(op: str, state: Mapping[str, Array]) -> str:
 def _layers_of_state(state: Mapping[str, Array], kind: str, prefix: str) -> int:
     if kind.endswith("Layer"):
         return 1
-    numbers = [re.match(rf"{re.escape(prefix)}layers\.(\d+)\.", key) for key in state]
-    return 1 + max(int(match[1]) for match in numbers if match)
+    starts = [re.match(rf"{re.escape(prefix)}layers\.(\d+)\.", key) for key in state]
+    return len({match[1] for match in starts if match})
 
 
 def _matrix(op: str, state: Mapping[str, Array], key: str) -> Array:
