@@ -348,7 +348,7 @@ def _windows(
     masks = [m for m in masks if m.ndim <= len(shape) and np.broadcast_shapes(m.shape, shape) == shape]
     found: dict[bytes, tuple[Array, float, int]] = {}
     for offset, causal, window in itertools.product(offsets, (True, False), dict.fromkeys(windows)):
-        triangle = np.tri(*shape[-2:], offset, dtype=bool)
+        triangle = np.tri(shape[-2], shape[-1], offset, dtype=bool)
         near = within(q, k, window, offset)
         for mask in masks:
             allowed = mask & triangle if causal else mask
@@ -419,9 +419,9 @@ def _arrays_in(value: Any, depth: int = 0) -> Iterator[Array]:
 def _settings_of(forward: Callable[..., Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
     """What the forward is called with by name, arrays left out, and its defaults."""
     try:
-        parameters = inspect.signature(forward).parameters.values()
+        parameters = list(inspect.signature(forward).parameters.values())
     except (TypeError, ValueError):
-        parameters = ()
+        parameters = []
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     return {name: x for name, x in {**defaults, **inputs}.items() if not isinstance(x, np.ndarray)}
 
