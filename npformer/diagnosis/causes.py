@@ -76,7 +76,7 @@ CAUSES = {
     "dropped-weights-in-softmax": "the softmax's output are the weights before dropout",
     "not-finite-rows": "a row with nothing to attend to is 0 / 0, or -inf - (-inf)",
     "mask-ignored": "the weights are computed again in the backward, without the mask",
-    "softcap-slope-missing": "softcap · tanh(z / softcap) looks like scaling there and back; it is not linear",
+    "softcap-slope-missing": "softcap · tanh(z / softcap) looks like scaling there and back, but bends",
     "softcap-not-divided": "1 - y² is the slope of y = tanh(x); under a softcap it is 1 - (y / softcap)²",
     "inner-division-missing": "scores are divided by the softcap before the tanh, and multiplied after it",
     "softcap-after-the-mask": "a cap after the mask makes -softcap of -inf, and forbidden keys get weight",

@@ -36,6 +36,7 @@ SIZES: dict[str, dict[str, int]] = {
 EQUAL: dict[str, dict[str, int]] = {
     "linear": {"d_out": 3},
     "scaled_dot_product_attention": {"S": 4},
+    "softcapped_attention": {"S": 4},
     "multi_head_attention": {"d_model": 4, "d_out": 4},
 }
 
