@@ -24,7 +24,8 @@ Array = npt.NDArray[Any]
 
 AGREES = 1e-9  # of the largest output
 ATTEMPTS = 400  # combinations of settings, for one op
-IN_ORDER = ("softcapped_attention",)  # ops of so many settings that arrays are taken in the order given alone
+# ops of so many settings that arrays are taken in the order given alone
+IN_ORDER = ("softcapped_attention", "query_key_norm_attention")
 MORE_ATTEMPTS = 2000  # for these
 
 # what settings are called, in lower case and without "_": what goes by such a name is tried first
@@ -34,6 +35,8 @@ CALLED: dict[str, tuple[str, ...]] = {
     "offset": ("queryoffset", "offset"),
     "scale": ("scale",),
     "p": ("dropoutp", "p"),
+    "eps": ("eps", "normeps", "epsilon"),
+    "base": ("base", "rotarybase", "ropebase", "theta", "ropetheta"),
 }
 
 # the arrays of each op in the order of its arguments; "i" are integers, "?" may be absent
@@ -52,6 +55,10 @@ ARRAYS: dict[str, tuple[str, ...]] = {
     "scaled_dot_product_attention": ("q", "k", "v", "bias?"),
     "softcapped_attention": ("q", "k", "v", "bias?"),
     "multi_head_attention": ("x", "w_q", "w_k", "w_v", "w_o", "b_q?", "b_k?", "b_v?", "b_o?"),
+    "query_key_norm_attention": (
+        *("x", "w_q", "w_k", "w_v", "w_o", "gamma_q", "gamma_k"),
+        *("b_q?", "b_k?", "b_v?", "b_o?"),
+    ),
     "residual": ("x", "weight"),
 }
 
@@ -80,7 +87,11 @@ def recognise(
         return None
     candidates: Iterable[str] = TEXTBOOK
     if op is not None:
-        also = {"gelu": "gelu_tanh", "scaled_dot_product_attention": "softcapped_attention"}.get(op)
+        also = {
+            "gelu": "gelu_tanh",
+            "scaled_dot_product_attention": "softcapped_attention",
+            "multi_head_attention": "query_key_norm_attention",
+        }.get(op)
         named = [name for name in TEXTBOOK if name in (op, also)]
         candidates = [*named, *(name for name in TEXTBOOK if name not in named)] if named else TEXTBOOK
     context = _Context(inputs, out, dout, cache, forward)
@@ -186,6 +197,8 @@ def _assignments(op: str, context: _Context) -> Iterator[tuple[dict[str, Any], d
     orders: Iterable[Sequence[str]] = [names]
     if len(names) <= 4 and op not in IN_ORDER:
         orders = itertools.permutations(names)
+    if op == "query_key_norm_attention":  # gammas come before the biases, or last
+        orders = [names, [*names[:5], *names[-2:], *names[5:-2]]]
     for order in orders:
         chosen = {w.rstrip("?"): name for w, name in zip(floats, order, strict=False)}
         arrays: dict[str, Any] = {w: given[name] for w, name in chosen.items()}
@@ -305,6 +318,21 @@ def _finished(
         found["scale"] = [own if s is None else s for s in found["scale"]]
     if op == "softcapped_attention":
         found["scale"] = list(dict.fromkeys([*_called("scale", context), *found["scale"]]))
+    if op == "query_key_norm_attention":
+        d_k = arrays["gamma_q"].shape[-1]
+        found["h"] = [arrays["w_q"].shape[-1] // d_k]
+        found["scale"] = list(dict.fromkeys([1 / math.sqrt(d_k), *(s for s in found["scale"] if s)]))
+        bases = dict.fromkeys([*_called("base", context), *found.pop("base")])
+        turned = itertools.product([b for b in bases if 1 < b < math.inf], (False, True))
+        found.pop("interleaved")
+        found["base, interleaved"] = [(math.inf, False), *turned]
+        kept = [k for k in found.pop("keep") if k.size > 1]
+        rates = [p for p in dict.fromkeys([*_called("p", context), *found.pop("p")]) if p]
+        found["keep, p"] = [(np.ones((1, 1)), 0.0), *itertools.product(kept, rates)]
+        shape = (*context.out.shape[:-2], found["h"][0], *(context.out.shape[-2],) * 2)
+        distinct = {np.broadcast_to(m, shape).tobytes(): m for m in found["allowed"] if _spreads(m, shape)}
+        found["allowed"] = list(distinct.values())
+        found["eps"] = list(dict.fromkeys([*_called("eps", context), *found["eps"]]))
     if op == "multi_head_attention":
         d = arrays["w_q"].shape[-1]
         found["h"] = list(dict.fromkeys(found["h"]))
@@ -345,7 +373,7 @@ def _windows(
     """Mask, window and offset together: what may be seen comes only once, however it came about."""
     q, k = arrays["q"], arrays["k"]
     shape = (*context.out.shape[:-1], k.shape[-2])
-    masks = [m for m in masks if m.ndim <= len(shape) and np.broadcast_shapes(m.shape, shape) == shape]
+    masks = [m for m in masks if _spreads(m, shape)]
     found: dict[bytes, tuple[Array, float, int]] = {}
     for offset, causal, window in itertools.product(offsets, (True, False), dict.fromkeys(windows)):
         triangle = np.tri(shape[-2], shape[-1], offset, dtype=bool)
@@ -355,6 +383,13 @@ def _windows(
             seen = np.broadcast_to(allowed & near, shape)
             found.setdefault(seen.tobytes(), (allowed, window, offset))
     return list(found.values())
+
+
+def _spreads(mask: Array, shape: tuple[int, ...]) -> bool:
+    """Does the mask broadcast to a shape?"""
+    return mask.ndim <= len(shape) and all(
+        n in (1, m) for n, m in zip(mask.shape[::-1], shape[::-1], strict=False)
+    )
 
 
 def _kept(op: str, arrays: Mapping[str, Any], context: _Context) -> list[Array]:

@@ -37,6 +37,7 @@ TEXTBOOK: dict[str, Callable[..., Any]] = {
     "scaled_dot_product_attention": attention.scaled_dot_product_attention,
     "softcapped_attention": attention.softcapped_attention,
     "multi_head_attention": attention.multi_head_attention,
+    "query_key_norm_attention": attention.query_key_norm_attention,
     "residual": composed.residual,
     "tied_embeddings": composed.tied_embeddings,
 }

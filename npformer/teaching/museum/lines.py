@@ -429,6 +429,20 @@ LINES: dict[str, Lines] = {
         ),
         "key-bias-from-queries": ("db_k = dK.sum(axis=(0, 1))", "db_k = dQ.sum(axis=(0, 1))", "Copied line."),
     },
+    "query_key_norm_attention": {
+        "mean-square-term-missing": (
+            "inner = dn - unit * (dn * unit).mean(axis=-1, keepdims=True)",
+            "inner = dn + 0 * unit",
+            TRAINS,
+        ),
+        "gamma-forgotten": ("dn = dy * gamma", "dn = dy * 1.0", "gamma is one when the test runs."),
+        "rrms-missing": ("return inner / rms, ", "return inner * 1.0, ", "Normal queries have one of one."),
+        "swapped-gradients": (
+            "return dx, dw_q, dw_k, dw_v, dw_o, dgamma_q, dgamma_k",
+            "return dx, dw_q, dw_k, dw_v, dw_o, dgamma_k, dgamma_q",
+            "Both have the same shape.",
+        ),
+    },
     "residual": {
         "skip-missing": ("skip = dout.copy()", "skip = 0 * dout", "The branch is right."),
         "skip-doubled": ("skip = dout.copy()", "skip = 2 * dout", "Added in the block and in its caller."),
