@@ -60,7 +60,7 @@ def keys_in_reach(reach: Reach, queries: slice, S: int, size: int) -> Iterator[s
 
 
 def allowed_in(mask: Array | None, reach: Reach, queries: slice, keys: slice) -> Array | None:
-    """Return what the queries of a tile may see of its keys, broadcastable to the tile; None if everything."""
+    """Return what a tile's queries may see of its keys, broadcastable to the tile; None if everything."""
     allowed = None if mask is None else part(mask, queries, keys)
     nearest = keys.start - (queries.stop - 1 + reach.offset)  # how far ahead of a query a key of the tile is
     farthest = keys.stop - 1 - (queries.start + reach.offset)

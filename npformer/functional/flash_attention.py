@@ -108,8 +108,8 @@ def flash_attention(
         Dropout of the weights P, 0 <= p <= 1.
     rng : numpy.random.Generator, optional
         Called once, with the shape (..., h) and float64, if `dropout_p` is not 0: a seed for each head, from
-        which the backward draws once more what the forward drew. So other weights are dropped than by
-        `scaled_dot_product_attention` with the same generator, though not other ones for another `block_size`.
+        which the backward draws once more what the forward drew. What is dropped does not depend on
+        `block_size`, but is not what `scaled_dot_product_attention` drops with the same generator.
     block_size : int or (int, int)
         Queries and keys in a tile, at least 1. All leading axes and heads go through a tile at once. Tiles in
         which nobody sees anything are skipped.
@@ -207,9 +207,9 @@ def flash_attention(
     return out, cache
 
 
-# The backward, step by step. i counts queries, j keys; each tile of P is computed once more, and used for all.
+# The backward, step by step. i counts queries, j keys; each tile of P is computed once more and used for all.
 #
-#   0. L_i = m_i + log l_i is the logarithm of softmax's denominator:   P = exp(Z - L), and keep is drawn again
+#   0. L_i = m_i + log l_i is the logarithm of softmax's denominator:   P = exp(Z - L).  keep is drawn again.
 #   1. O = P̃ V:                                     dV = P̃ᵀ dO,    dP̃ = dO Vᵀ
 #   2. P̃ = P · keep / (1 - p):                      dP = dP̃ · keep / (1 - p)
 #   3. P is the softmax of Z:                        dS_ij = P_ij (dP_ij - D_i),   D_i = Σ_j P_ij dP_ij
@@ -234,8 +234,8 @@ def flash_attention_backward(
         Gradient of the loss with respect to `out`.
     cache : FlashAttentionCache
     intermediates : dict, optional
-        Filled with "L" (step 0, 0 for a query that sees nothing) and "D" (step 3), both (..., h, T, 1). dP and
-        dS, which `scaled_dot_product_attention_backward` shows, are never there as a whole.
+        Filled with "L" (step 0; 0 for a query that sees nothing) and "D" (step 3), both (..., h, T, 1).
+        dP and dS, which `scaled_dot_product_attention_backward` shows, are never there as a whole.
 
     Returns
     -------
@@ -309,7 +309,9 @@ class _Tile(NamedTuple):
     cap: TanhCache | None
 
 
-def _tile(cache: FlashAttentionCache, dout: Array, scaled: Array, queries: slice, keys: slice) -> _Tile | None:
+def _tile(
+    cache: FlashAttentionCache, dout: Array, scaled: Array, queries: slice, keys: slice
+) -> _Tile | None:
     """Steps 0 to 2 for some queries and keys; None where nobody sees anything."""
     scores = _scores(cache, scaled, queries, keys)
     if scores is None:
@@ -354,7 +356,7 @@ def _scores(
 
 
 def whole_keep(cache: FlashAttentionCache) -> Array | None:
-    """Return what dropout kept of all the weights, bool (..., h, T, S), to compare with; None without dropout."""
+    """Return what dropout kept of all weights, bool (..., h, T, S), to compare with; None without dropout."""
     if cache.seeds is None:
         return None
     T, S = cache.q.shape[-2], cache.k.shape[-2]

@@ -45,7 +45,8 @@ def test_a_part_is_that_part_of_the_whole():
     whole = keep_again(seeds, *WHOLE, 0.3)
     assert whole.shape == (2, 3, 70, 90)
     assert whole.dtype == bool
-    for queries, keys in ((slice(0, 7), slice(80, 90)), (slice(69, 70), slice(3, 4)), (slice(5, 5), WHOLE[1])):
+    parts = [(slice(0, 7), slice(80, 90)), (slice(69, 70), slice(3, 4)), (slice(5, 5), WHOLE[1])]
+    for queries, keys in parts:
         part = keep_again(seeds, queries, keys, 0.3)
         np.testing.assert_array_equal(part, whole[..., queries, keys])
         np.testing.assert_array_equal(keep_again(seeds[1:], queries, keys, 0.3), part[1:])
@@ -53,11 +54,15 @@ def test_a_part_is_that_part_of_the_whole():
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
 def test_what_is_kept_looks_random(p):
-    """The share that is kept, and how often neighbours agree: in keys, in queries, in heads; of 1.6 million."""
+    """The share that is kept, and how often neighbours agree: in keys, queries, heads; of 1.6 million."""
     seeds = draw_seeds("op", (4,), np.random.default_rng(1))
     x = (keep_again(seeds, slice(0, 512), slice(0, 768), p) - (1 - p)) / np.sqrt(p * (1 - p))
-    pairs = {"x": x, "keys": x[..., 1:] * x[..., :-1], "queries": x[:, 1:] * x[:, :-1], "heads": x[1:] * x[:-1]}
-    pairs |= {"diagonal": x[:, 1:, 1:] * x[:, :-1, :-1], "two on": x[..., 2:] * x[..., :-2]}
+    pairs = {"x": x, "keys": x[..., 1:] * x[..., :-1], "queries": x[:, 1:] * x[:, :-1]}
+    pairs |= {
+        "heads": x[1:] * x[:-1],
+        "diagonal": x[:, 1:, 1:] * x[:, :-1, :-1],
+        "two on": x[..., 2:] * x[..., :-2],
+    }
     for name, product in pairs.items():
         assert abs(product.mean()) * np.sqrt(product.size) < 4.5, name  # standard deviations
     for axis in (1, 2):  # no row and no column stands out

@@ -21,8 +21,9 @@ def seen(T, S, causal, offset, window):
     return allowed
 
 
-@given(SIZE, SIZE, SIZE, SIZE, st.booleans(), st.integers(-9, 9), st.none() | st.integers(1, 9), st.data())
-def test_tiles_together_are_the_whole_and_none_is_walked_in_vain(T, S, rows, columns, causal, offset, window, data):
+@given(SIZE, SIZE, st.tuples(SIZE, SIZE), st.booleans(), st.integers(-9, 9), st.none() | SIZE, st.data())
+def test_tiles_together_are_the_whole(T, S, block, causal, offset, window, data):
+    rows, columns = block
     reach = reach_of(causal, offset, window)
     expected = seen(T, S, causal, offset, window)
     mask = None
@@ -55,7 +56,9 @@ def test_far_tiles_are_not_walked():
     assert list(keys_in_reach(reach_of(False, 0, None), queries, 0, 64)) == []
 
 
-@pytest.mark.parametrize("shape", [(), (7,), (1,), (5, 7), (1, 7), (5, 1), (3, 1, 1), (3, 5, 7), (2, 3, 1, 7)])
+@pytest.mark.parametrize(
+    "shape", [(), (7,), (1,), (5, 7), (1, 7), (5, 1), (3, 1, 1), (3, 5, 7), (2, 3, 1, 7)]
+)
 def test_a_part_is_a_view_of_what_is_broadcast(shape):
     x = np.random.default_rng(0).standard_normal(shape)
     queries, keys = slice(2, 4), slice(3, 7)

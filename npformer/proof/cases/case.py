@@ -162,7 +162,8 @@ class Case:
         source = self.random()
         _, cache = replace(self, random=lambda: source).forward(**self.inputs)
         if self.op == "flash_attention":  # draws seeds
-            return source.drawn, [whole_keep(cache)]
+            keep = whole_keep(cache)
+            return source.drawn, [] if keep is None else [keep]
         p = self.arguments.get("p", self.arguments.get("dropout_p"))
         return source.drawn, [u >= p for u in source.drawn]
 
