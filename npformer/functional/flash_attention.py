@@ -41,7 +41,7 @@ from ._counted_dropout import draw_seeds, keep_again
 from ._rows import row_sums
 from ._tiles import Reach, allowed_in, blocks, keys_in_reach, part, reach_of
 from .activations import TanhCache, tanh, tanh_backward
-from .attention import _fold, _require_fitting, _sum_to
+from .attention import fold, require_fitting, sum_to
 from .dropout import keep_scale
 
 ONE_KEY = 0.9  # a weight above this leaves the others so little that the rounding of D shows (step 3)
@@ -146,7 +146,7 @@ def flash_attention(
     """
     op = "flash_attention"
     q, k, v = as_float(op, "q", q), as_float(op, "k", k), as_float(op, "v", v)
-    _require_fitting(op, q, k, v)
+    require_fitting(op, q, k, v)
     shape = (*q.shape[:-1], k.shape[-2])  # of P, which is never made
     if bias is not None:
         bias = as_float(op, "bias", bias)
@@ -196,7 +196,7 @@ def flash_attention(
             if seeds is not None:
                 E *= keep_again(seeds, queries, keys, dropout_p)
             O *= rescale
-            O += (_fold(E, k) @ v[..., keys, :]).reshape(O.shape)
+            O += (fold(E, k) @ v[..., keys, :]).reshape(O.shape)
             m = m_new
         m[m == -math.inf] = 0.0  # nothing to attend to: 0 / 1
         l[l == 0] = 1.0
@@ -282,17 +282,17 @@ def flash_attention_backward(
             if tile is None:
                 continue
             P, P_kept, dP, cap = tile
-            dv[..., keys, :] += _fold(P_kept, k).swapaxes(-1, -2) @ _fold(dout[..., queries, :], k)  # 1
+            dv[..., keys, :] += fold(P_kept, k).swapaxes(-1, -2) @ fold(dout[..., queries, :], k)  # 1
             dP -= D_i  # 3
             dP -= rounding  # 3
             dP *= P  # 3
             dS = dP  # 3, in the place of dP
             if dbias is not None:
                 dbias_tile = part(dbias, queries, keys)
-                dbias_tile += _sum_to(dS, dbias_tile.shape)  # 4
-            dZ_0 = _fold(dS if cap is None else tanh_backward(dS, cap), k)  # 5
+                dbias_tile += sum_to(dS, dbias_tile.shape)  # 4
+            dZ_0 = fold(dS if cap is None else tanh_backward(dS, cap), k)  # 5
             dq[..., queries, :] += (dZ_0 @ k[..., keys, :]).reshape(scaled.shape)  # 6
-            dk[..., keys, :] += dZ_0.swapaxes(-1, -2) @ _fold(q[..., queries, :], k)  # 6
+            dk[..., keys, :] += dZ_0.swapaxes(-1, -2) @ fold(q[..., queries, :], k)  # 6
     dq *= cache.scale
     dk *= cache.scale
     if cache.seeds is not None:
@@ -320,7 +320,7 @@ def _tile(
     Z -= cache.m[..., queries, :]
     Z -= cache.log_l[..., queries, :]
     P = P_kept = np.exp(Z, out=Z)  # 0
-    dP = _fold(dout[..., queries, :], cache.k) @ cache.v[..., keys, :].swapaxes(-1, -2)  # 1
+    dP = fold(dout[..., queries, :], cache.k) @ cache.v[..., keys, :].swapaxes(-1, -2)  # 1
     dP = dP.reshape(P.shape)
     if cache.seeds is not None:
         keep = keep_again(cache.seeds, queries, keys, cache.dropout_p)
@@ -341,7 +341,7 @@ def _scores(
     if allowed is not None and not allowed.any():
         return None
     k_tile = cache.k[..., keys, :]
-    Z = _fold(scaled, cache.k) @ k_tile.swapaxes(-1, -2)
+    Z = fold(scaled, cache.k) @ k_tile.swapaxes(-1, -2)
     Z = Z.reshape(*scaled.shape[:-1], k_tile.shape[-2])
     cap = None
     if cache.softcap is not None:

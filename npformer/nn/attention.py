@@ -112,7 +112,7 @@ class SelfAttention:
 
     def backward(self, params: Params, dy: Array, cache: MultiHeadAttentionCache, grads: Grads) -> Array:
         """Add the parameters' gradients to `grads`; return dx (B, T, d_model)."""
-        dx, _, *of_parameters = multi_head_attention_backward(dy, cache)
+        dx, _, *of_parameters = multi_head_attention_backward(dy, cache)[:10]  # then come three None
         for name, gradient in zip(self.weights + self.biases, of_parameters, strict=True):
             add_gradient(grads, name, gradient)
         return dx
