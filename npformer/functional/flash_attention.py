@@ -217,7 +217,7 @@ def flash_attention(
 #          D_i = Σ_j P̃_ij dP̃_ij = Σ_j P̃_ij (dO_i · V_j) = dO_i · Σ_j P̃_ij V_j = dO_i · O_i
 #      Where one key has nearly all the weight its dP_ij is nearly D_i, and what is left of the difference is
 #      the rounding of D_i. As Σ_j P_ij (dP_ij - D_i) = 0, what this sum amounts to is that rounding, and is
-#      subtracted too: it takes a walk over the tiles beforehand, for blocks that have such a query.
+#      subtracted too. This takes one more walk over the tiles, of blocks that have such a query.
 #   4. The bias is added to the capped scores:       dbias = dS, summed over the axes it was broadcast along
 #   5. c · tanh(Z_0 / c), c the softcap, and c · (1 / c) = 1:   dZ_0 = dS · tanh'(Z_0 / c);  dZ_0 = dS without
 #   6. Z_0 = scale · Q Kᵀ:                           dQ = scale · dZ_0 K,   dK = scale · dZ_0ᵀ Q
@@ -271,12 +271,14 @@ def flash_attention_backward(
     for queries in blocks(q.shape[-2], cache.block[0]):
         scaled = q[..., queries, :] * cache.scale
         seen = list(keys_in_reach(cache.reach, queries, k.shape[-2], cache.block[1]))
-        D_i, rounding = D[..., queries, :], np.zeros((), dtype)
-        if np.exp(-cache.log_l[..., queries, :].real).max(initial=0.0) > ONE_KEY:  # the weight of the largest
-            for keys in seen:
-                tile = _tile(cache, dout, scaled, queries, keys)
-                if tile is not None:
-                    rounding = rounding + row_sums(tile.P * (tile.dP - D_i))  # 3
+        D_i = D[..., queries, :]
+        rounding = np.zeros_like(D_i)
+        one_key = np.exp(-cache.log_l[..., queries, :].real) > ONE_KEY  # the weight of the largest score
+        for keys in seen if one_key.any() else ():
+            tile = _tile(cache, dout, scaled, queries, keys)
+            if tile is not None:
+                rounding += row_sums(tile.P * (tile.dP - D_i))  # 3
+        rounding *= one_key  # for the others it is nothing: no query's numbers depend on its neighbours
         for keys in seen:
             tile = _tile(cache, dout, scaled, queries, keys)  # 0, 1, 2
             if tile is None:
