@@ -45,6 +45,31 @@ ATTENTION: dict[str, list[Rewrites]] = {
     "mask-ignored": [{"Z": "scale * (q @ T(k_each)) + bias"}],
 }
 
+P_AGAIN = "exp(Z - L)"
+TILES = range(1, 9)  # how many keys and queries a tile may have, for what depends on it
+IN_TILES: dict[str, list[Rewrites]] = {
+    **{
+        name: ways
+        for name, ways in ATTENTION.items()
+        if name not in ("wrong-axis", "not-finite-rows", "mask-ignored")  # these are of other lines
+    },
+    "mask-ignored": [{"P": "exp(scale * (q @ T(k_each)) + bias - L)"}],
+    "dout-for-out-in-D": [{"D": "sum_over(dout * dout, -1)"}],
+    "logarithm-missing": [{"P": "exp(Z - (m + l))"}],
+    "maximum-missing": [{"P": "exp(Z - log(l))"}],
+    "denominator-missing": [{"P": "exp(Z - m)"}],
+    "last-tile-ignored": [
+        *({"P": f"without_last({P_AGAIN}, {n}, {axis})"} for axis in (-1, -2) for n in TILES),
+        *({"P": f"without_last(without_last({P_AGAIN}, {n}, -1), {n}, -2)"} for n in TILES),
+    ],
+    "diagonal-tile-skipped": [{"P": f"before_own_tile({P_AGAIN}, {n})"} for n in TILES],
+    "tile-overwritten": [
+        *({"dq": f"last_tile(dZ_q, {n}) @ k_each"} for n in TILES),
+        *({"dk_each": f"last_tile(T(dZ_k), {n}) @ q"} for n in TILES),
+        *({"dv_each": f"last_tile(T(weights), {n}) @ dout"} for n in TILES),
+    ],
+}
+
 MULTI_HEAD: dict[str, list[Rewrites]] = {
     "heads-merged-without-transpose": [
         {f"d{x.lower()}": f"d{x}.reshape(*d{x}.shape[:-3], d{x}.shape[-2], -1)" for x in "QKV"},
@@ -237,6 +262,8 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
         "position-shifted": [{"angle": "(positions + 1)[..., None] * theta"}],
     },
     "scaled_dot_product_attention": ATTENTION,
+    "flash_attention": IN_TILES,
+    "scaled_dot_product_attention, in tiles": IN_TILES,
     "multi_head_attention": MULTI_HEAD,
     "residual": {
         "skip-missing": [{"skip": "0 * dout"}],
@@ -254,6 +281,7 @@ SWAPS = {
     "layer_norm": ("gamma", "beta"),
     "swiglu": ("gate", "up"),
     "scaled_dot_product_attention": ("q", "k"),
+    "flash_attention": ("q", "k"),
     "mse_loss": ("input", "target"),
     "info_nce": ("queries", "keys"),
 }

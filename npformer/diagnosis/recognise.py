@@ -38,6 +38,7 @@ ARRAYS: dict[str, tuple[str, ...]] = {
     "tied_embeddings": ("ids:i", "table"),
     "rotary": ("x", "positions:i?"),
     "scaled_dot_product_attention": ("q", "k", "v", "bias?"),
+    "flash_attention": ("q", "k", "v", "bias?"),
     "multi_head_attention": ("x", "w_q", "w_k", "w_v", "w_o", "b_q?", "b_k?", "b_v?", "b_o?"),
     "residual": ("x", "weight"),
 }
@@ -59,8 +60,12 @@ def recognise(
     dout: Any,
     cache: Any,
     forward: Callable[..., Any],
+    output_at: Callable[[Mapping[str, Any]], Array] | None = None,
 ) -> Recognised | None:
-    """Return the op whose textbook form gives `out` at `inputs`, or None."""
+    """Return the op whose textbook form gives `out` at `inputs`, or None.
+
+    `output_at`, where it is given, returns the output with some inputs changed.
+    """
     if not isinstance(out, np.ndarray) or not isinstance(dout, np.ndarray):
         return None
     if out.dtype.kind != "f" or not np.isfinite(out).any():
@@ -69,7 +74,7 @@ def recognise(
     if op is not None:
         named = [name for name in TEXTBOOK if name == op or name.startswith(op + "_") and op == "gelu"]
         candidates = [*named, *(name for name in TEXTBOOK if name not in named)] if named else TEXTBOOK
-    context = _Context(inputs, out, dout, cache, forward)
+    context = _Context(inputs, out, dout, cache, forward, output_at)
     for name in candidates:
         if op is None and not _tells(name, context):
             continue
@@ -107,7 +112,10 @@ class _Context:
         dout: Array,
         cache: Any,
         forward: Callable[..., Any],
+        output_at: Callable[[Mapping[str, Any]], Array] | None = None,
     ) -> None:
+        self.output_at = output_at
+        self.kept: dict[str, list[Array]] = {}  # by which input is taken for the values
         self.floats = {
             k: _wide(x) for k, x in inputs.items() if isinstance(x, np.ndarray) and x.dtype.kind == "f"
         }
@@ -249,7 +257,7 @@ def _finished(
             ]
         found["valid"], found["divisor"] = [v for v, _ in both], [d for _, d in both]
         found["divisor"] = list(dict.fromkeys(found["divisor"]))
-    if op == "scaled_dot_product_attention":
+    if op in ("scaled_dot_product_attention", "flash_attention"):
         own = 1 / math.sqrt(arrays["q"].shape[-1])
         found["scale"] = [own if s is None else s for s in found["scale"]]
     if op == "multi_head_attention":
@@ -293,7 +301,26 @@ def _kept(op: str, arrays: Mapping[str, Any], context: _Context) -> list[Array]:
     for x in context.cached:
         if x.ndim >= 2 and x.shape[-2:] == (T, S) and np.unique(x).size == 2 and np.min(x) == 0:
             found.append((x != 0).astype(np.float64))
-    return found[::-1]
+    return [*found[::-1], *(_kept_of_values(arrays["v"], context) if "v" in arrays else ())]
+
+
+def _kept_of_values(v: Array, context: _Context) -> list[Array]:
+    """What attention keeps of its weights though it holds no mask: the output is linear in the values."""
+    name = next((name for name, x in context.floats.items() if x is v), None)
+    if context.output_at is None or name is None or v.ndim < 2 or not v.size:
+        return []
+    if name not in context.kept:
+        S, d_v = v.shape[-2:]
+        columns = []
+        for s in range(0, S, d_v):  # so many keys at once, each with a value of its own
+            unit = np.zeros(v.shape)
+            keys = np.arange(s, min(s + d_v, S))
+            unit[..., keys, keys - s] = 1
+            columns.append(np.asarray(context.output_at({name: unit}))[..., : keys.size])
+        weights = np.concatenate(columns, axis=-1)
+        told = bool(np.isfinite(weights).all() and (weights == 0).any())
+        context.kept[name] = [(weights != 0).astype(np.float64)] if told else []
+    return context.kept[name]
 
 
 def _agrees(values: Any, out: Array) -> bool:

@@ -28,6 +28,7 @@ SIZES: dict[str, dict[str, int]] = {
     "dropout": {"N": 4, "d": 6},
     "rotary": {"B": 2, "T": 3, "pairs": 3},
     "scaled_dot_product_attention": {"B": 2, "T": 4, "S": 6, "d_k": 3, "d_v": 5},
+    "flash_attention": {"B": 2, "T": 5, "d_k": 3, "d_v": 4},
     "multi_head_attention": {"B": 2, "T": 3, "d_model": 5, "width": 4, "d_out": 6},
 }
 
@@ -122,6 +123,9 @@ def sample_inputs(
         return {"x": normal((n["B"], n["T"], 2 * n["pairs"]))}
     if op == "scaled_dot_product_attention":
         return _attention(n, rng, seed)
+    if op == "flash_attention":
+        q, k, v = (normal((n["B"], n["T"], n[d])) for d in ("d_k", "d_k", "d_v"))
+        return {"q": q, "k": k, "v": v, "rng": np.random.default_rng(seed)}
     return _multi_head_attention(n, rng)
 
 
