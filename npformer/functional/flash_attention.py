@@ -164,8 +164,8 @@ def flash_attention(
     if softcap is not None:
         softcap = require_positive(op, "softcap", softcap)
     dropout_p = require_number(op, "dropout_p", dropout_p, low=0.0, high=1.0)
-    pair = block_size if isinstance(block_size, tuple) and len(block_size) == 2 else (block_size, block_size)
-    block = require_size(op, "block_size", pair[0], low=1), require_size(op, "block_size", pair[1], low=1)
+    rows, columns = block_size if np.shape(block_size) == (2,) else (block_size, block_size)
+    block = require_size(op, "block_size", rows, low=1), require_size(op, "block_size", columns, low=1)
     seeds = draw_seeds(op, q.shape[:-2], rng) if dropout_p else None
     q, k, v = promote(q, k, v, also=bias)
 

@@ -233,7 +233,8 @@ def _arguments(case: Case) -> dict[str, Any]:
     parameters = inspect.signature(getattr(functional, case.op)).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     every = {**defaults, **case.arguments}
-    return {name: value for name, value in every.items() if value is not None and name not in case.inputs}
+    given = {name: value for name, value in every.items() if value is not None and name not in case.inputs}
+    return {name: np.array(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
 
 def _has_intermediates(op: str) -> bool:
