@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 
 from .causes import cause_of
+from .mistakes_of_tiles import OF_TILES
 from .program import program
 from .switches import Switch, from_text
 
@@ -45,29 +46,32 @@ ATTENTION: dict[str, list[Rewrites]] = {
     "mask-ignored": [{"Z": "scale * (q @ T(k_each)) + bias"}],
 }
 
-P_AGAIN = "exp(Z - L)"
-TILES = range(1, 9)  # how many keys and queries a tile may have, for what depends on it
+SOFTCAPPED: dict[str, list[Rewrites]] = {
+    **ATTENTION,
+    "scale-missing": [{"dZ_q": "dZ_0", "dZ_k": "dZ_0"}],
+    "scale-twice": [{"dZ_q": "scale * scale * dZ_0", "dZ_k": "scale * scale * dZ_0"}],
+    "scale-missing-in-dk": [{"dZ_k": "dZ_0"}],
+    "mask-ignored": [{"Z": "Z_c + bias"}, {"Z": "Z_c + bias + neg_inf_where(~near)"}],
+    "softcap-slope-missing": [{"dZ_0": "dS"}],
+    "softcap-not-divided": [{"slope": "1 - Z_c ** 2"}],
+    "inner-derivative-missing": [{"slope": "c * (1 - tanh(Z_0 / c) ** 2)"}],
+    "inner-division-missing": [
+        {"slope": "1 - tanh(Z_0) ** 2"},
+        {"Z_c": "c * tanh(Z_0)", "slope": "1 - tanh(Z_0) ** 2"},
+        {"Z_c": "c * tanh(Z_0)", "slope": "c * (1 - tanh(Z_0) ** 2)"},
+        {"Z_c": "c * tanh(Z_0)"},
+    ],
+    "softcap-after-the-mask": [
+        {"Z": "capped(Z_0 + bias + neg_inf_where(~(allowed & near)), c)"},
+        {"Z": "capped(Z_0 + bias + neg_inf_where(~(allowed & near)), c)", "slope": "1 - (Z / c) ** 2"},
+    ],
+    "window-off-by-one": [{"near": f"within(q, k, window {change}, offset)"} for change in ("+ 1", "- 1")],
+    "window-ignored": [{"near": "ones_like(near)"}],
+}
+
 IN_TILES: dict[str, list[Rewrites]] = {
-    **{
-        name: ways
-        for name, ways in ATTENTION.items()
-        if name not in ("wrong-axis", "not-finite-rows", "mask-ignored")  # these are of other lines
-    },
-    "mask-ignored": [{"P": "exp(scale * (q @ T(k_each)) + bias - L)"}],
-    "dout-for-out-in-D": [{"D": "sum_over(dout * dout, -1)"}],
-    "logarithm-missing": [{"P": "exp(Z - (m + l))"}],
-    "maximum-missing": [{"P": "exp(Z - log(l))"}],
-    "denominator-missing": [{"P": "exp(Z - m)"}],
-    "last-tile-ignored": [
-        *({"P": f"without_last({P_AGAIN}, {n}, {axis})"} for axis in (-1, -2) for n in TILES),
-        *({"P": f"without_last(without_last({P_AGAIN}, {n}, -1), {n}, -2)"} for n in TILES),
-    ],
-    "diagonal-tile-skipped": [{"P": f"before_own_tile({P_AGAIN}, {n})"} for n in TILES],
-    "tile-overwritten": [
-        *({"dq": f"last_tile(dZ_q, {n}) @ k_each"} for n in TILES),
-        *({"dk_each": f"last_tile(T(dZ_k), {n}) @ q"} for n in TILES),
-        *({"dv_each": f"last_tile(T(weights), {n}) @ dout"} for n in TILES),
-    ],
+    **{name: ways for name, ways in ATTENTION.items() if name not in ("wrong-axis", "not-finite-rows")},
+    **OF_TILES,
 }
 
 MULTI_HEAD: dict[str, list[Rewrites]] = {
@@ -260,8 +264,15 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
             {"crossed": "-dout * pairs(sin(angle), sin(angle), interleaved)"},
         ],
         "position-shifted": [{"angle": "(positions + 1)[..., None] * theta"}],
+        "other-pairs": [
+            {
+                "straight": "dout * pairs(cos(angle), cos(angle), not interleaved)",
+                "crossed": "partner(dout, not interleaved) * pairs(-sin(angle), sin(angle), not interleaved)",
+            }
+        ],
     },
     "scaled_dot_product_attention": ATTENTION,
+    "softcapped_attention": SOFTCAPPED,
     "flash_attention": IN_TILES,
     "scaled_dot_product_attention, in tiles": IN_TILES,
     "multi_head_attention": MULTI_HEAD,
@@ -281,6 +292,7 @@ SWAPS = {
     "layer_norm": ("gamma", "beta"),
     "swiglu": ("gate", "up"),
     "scaled_dot_product_attention": ("q", "k"),
+    "softcapped_attention": ("q", "k"),
     "flash_attention": ("q", "k"),
     "mse_loss": ("input", "target"),
     "info_nce": ("queries", "keys"),

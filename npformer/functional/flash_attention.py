@@ -19,7 +19,7 @@ needs to have every tile of the weights once more.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -164,8 +164,7 @@ def flash_attention(
     if softcap is not None:
         softcap = require_positive(op, "softcap", softcap)
     dropout_p = require_number(op, "dropout_p", dropout_p, low=0.0, high=1.0)
-    rows, columns = block_size if np.shape(block_size) == (2,) else (block_size, block_size)
-    block = require_size(op, "block_size", rows, low=1), require_size(op, "block_size", columns, low=1)
+    block = _as_pair(op, block_size)
     seeds = draw_seeds(op, q.shape[:-2], rng) if dropout_p else None
     q, k, v = promote(q, k, v, also=bias)
 
@@ -300,6 +299,12 @@ def flash_attention_backward(
     if cache.seeds is not None:
         dv *= keep_scale(cache.dropout_p)
     return dq, dk, dv, dbias
+
+
+def _as_pair(op: str, block_size: Any) -> tuple[int, int]:
+    """Return how many queries and how many keys there are in a tile."""
+    rows, columns = block_size if np.shape(block_size) == (2,) else (block_size, block_size)
+    return require_size(op, "block_size", rows, low=1), require_size(op, "block_size", columns, low=1)
 
 
 class _Tile(NamedTuple):

@@ -532,6 +532,7 @@ def test_bad_input_is_named(one_rng):
     for bad in (0, (3, 0), (-1, 4)):
         with pytest.raises(ValueError, match=rf"{op}: block_size: expected an integer >= 1, got"):
             attend(block_size=bad)
+    assert attend(block_size=np.array([2, 3]))[1].block == attend(block_size=[2, 3])[1].block == (2, 3)
     for bad in (2.0, True, (1, 2, 3), "64", (2, 1.5)):
         with pytest.raises(TypeError, match=rf"{op}: block_size: expected an integer"):
             attend(block_size=bad)

@@ -54,10 +54,8 @@ def test_another_implementation_could_start_from_them(op: str) -> None:
             arguments["rng"] = KeepRandom([case["kept"]] if "kept" in case else [np.ones(1, dtype=bool)])
         name, equal = op, np.testing.assert_array_equal
         if op == "flash_attention":  # by one that has no tiles and is told what is kept
-            name, equal = (
-                "scaled_dot_product_attention",
-                partial(np.testing.assert_allclose, rtol=0, atol=1e-14),
-            )
+            name = "scaled_dot_product_attention"
+            equal = partial(np.testing.assert_allclose, rtol=0, atol=1e-14)
             del arguments["block_size"]
         out, cache = getattr(functional, name)(**{**arguments, **case["inputs"]})
         equal(out, case["out"])

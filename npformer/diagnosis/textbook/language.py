@@ -18,6 +18,7 @@ __all__ = [
     "T",
     "at_largest",
     "before_own_tile",
+    "capped",
     "concatenate",
     "cos",
     "count",
@@ -51,6 +52,7 @@ __all__ = [
     "tanh",
     "wave_numbers",
     "where",
+    "within",
     "without_last",
     "without_row",
     "zeros_like",
@@ -160,6 +162,16 @@ def without_last(x: Array, n: int, axis: int) -> Array:
 def neg_inf_where(forbidden: Array) -> Array:
     """Return -inf where it is forbidden to look, else 0."""
     return np.where(forbidden, -np.inf, 0.0)
+
+
+def capped(Z: Array, c: float) -> Array:
+    """Return Z bent to stay between -c and c; as it is for c = inf."""
+    return c * np.tanh(Z / c) if np.isfinite(c) else Z
+
+
+def within(q: Array, k: Array, window: float, offset: int) -> Array:
+    """Is key s less than a window away from t + offset, where query t stands? (T, S)."""
+    return np.asarray(abs(np.arange(q.shape[-2])[:, None] + offset - np.arange(k.shape[-2])) < window)
 
 
 def one_hot(targets: Array, V: int) -> Array:

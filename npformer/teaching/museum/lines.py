@@ -6,6 +6,8 @@ in the same order, separated by "; ".
 
 from __future__ import annotations
 
+from .lines_in_tiles import IN_TILES
+
 Lines = dict[str, tuple[str, str, str]]
 
 SUMS = "np.mean and np.sum have the same shape, and a learning rate hides a constant factor."
@@ -306,6 +308,13 @@ LINES: dict[str, Lines] = {
             "t = np.arange(1, T + 1)",
             "Only differences of positions matter.",
         ),
+        "other-pairs": (
+            "d1, d2 = dout[..., : d // 2], dout[..., d // 2 :]; "
+            "return np.concatenate([dx1, dx2], axis=-1)",
+            "d1, d2 = dout[..., 0::2], dout[..., 1::2]; "
+            "return np.stack([dx1, dx2], axis=-1).reshape(dout.shape)",
+            "Both are called RoPE, and both turn the same angles.",
+        ),
     },
     "scaled_dot_product_attention": {
         "scale-missing": ("dq = dq * scale; dk = dk * scale", "dq = dq * 1; dk = dk * 1", SUMS),
@@ -357,50 +366,41 @@ LINES: dict[str, Lines] = {
             "Without masked keys it is right.",
         ),
     },
-    "flash_attention": {
-        "dout-for-out-in-D": (
-            "D = (dout * out).sum(axis=-1, keepdims=True)",
-            "D = (dout * dout).sum(axis=-1, keepdims=True)",
-            "Both have the shape of the output.",
+    "softcapped_attention": {
+        "softcap-slope-missing": ("dZ = dS * slope", "dZ = dS * 1.0", "Small scores are as they were."),
+        "softcap-not-divided": (
+            "slope = 1 - (capped / softcap) ** 2",
+            "slope = 1 - capped**2",
+            "It is the slope of tanh, in terms of its output.",
         ),
-        "sum-term-missing": (
-            "dS = P * (dP - D[..., t, :])",
-            "dS = P * dP",
-            "It is a sum over all tiles, and a tile has no such sum.",
+        "inner-derivative-missing": (
+            "slope = 1 - (capped / softcap) ** 2",
+            "slope = softcap * (1 - (capped / softcap) ** 2)",
+            "The factor in front of the tanh stays, as factors do.",
         ),
-        "logarithm-missing": (
-            "L = largest + np.log(total)",
-            "L = largest + total",
-            "Where one key has all the weight, l is 1 and P is off by a factor alone.",
+        "inner-division-missing": (
+            "slope = 1 - (capped / softcap) ** 2",
+            "slope = 1 - np.tanh(scores) ** 2",
+            "With a softcap of one it is right.",
         ),
-        "maximum-missing": (
-            "L = largest + np.log(total)",
-            "L = np.log(total)",
-            "It is the log-sum-exp of what was summed.",
+        "softcap-after-the-mask": (
+            "P = weights",
+            "z = softcap * np.tanh(np.where(seen, scores, -np.inf) / softcap); "
+            "P = masked_softmax(z, np.ones_like(seen))",
+            "Both are elementwise: they look as if they could change places.",
         ),
-        "last-tile-ignored": (
-            "for i in range(0, n, size):",
-            "for i in range(0, n - size + 1, size):",
-            "Where size divides the length it is right.",
+        "window-off-by-one": (
+            "P = weights",
+            "P = masked_softmax(capped, seen | mask & (age == window))",
+            "A window of n keys to the left is n + 1 with the query's own.",
         ),
-        "diagonal-tile-skipped": (
-            "for j in range(0, min(i + size, n), size):",
-            "for j in range(0, i, size):",
-            "Keys before the query are in tiles before its own, but for those in its own.",
+        "window-ignored": (
+            "P = weights",
+            "P = masked_softmax(capped, mask & (age >= 0))",
+            "For sequences shorter than the window it is right.",
         ),
-        "tile-overwritten": (
-            "dq[..., t, :] += dS @ k[..., s, :]",
-            "dq[..., t, :] = dS @ k[..., s, :]",
-            "With a single tile it is right.",
-        ),
-        "scale-missing-in-dk": (
-            "return dq * scale, dk * scale, dv",
-            "return dq * scale, dk, dv",
-            "dq is right, and dk looks like it.",
-        ),
-        "pre-dropout-weights": ("dropped = P * keep", "dropped = P * 1.0", "Without dropout it is right."),
-        "dropout-missing-in-dp": ("dP = dP * keep", "dP = dP * 1.0", "Without dropout it is right."),
     },
+    "flash_attention": IN_TILES,
     "multi_head_attention": {
         "heads-merged-without-transpose": (
             "dQ, dK, dV = join(dq), join(dk), join(dv)",
