@@ -12,8 +12,8 @@ summed under the old maximum is rescaled to the new one (the online softmax):
     O'  = O · exp(m - m') + (exp(Z_j - m') · keep_j) V_j
     and after the last block    O / (l (1 - p)),    L = m + log l
 
-Of each query L is kept, the logarithm of its softmax's denominator: P = exp(Z - L) is all that the backward
-needs to have every tile of the weights once more.
+Of each query L is kept, the logarithm of its softmax's denominator: with P = exp(Z - L) the backward has
+every tile of the weights once more.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class FlashAttentionCache(NamedTuple):
     mask: Array | None
     out: Array  # (..., h, T, d_v)
     m: Array  # (..., h, T, 1), the largest score of each query
-    log_l: Array  # (..., h, T, 1); their sum L is not: it has the digits of m alone
+    log_l: Array  # (..., h, T, 1). L = m + log l in two parts, since the sum rounds log l at the size of m
     reach: Reach  # how far queries see: causal, query_offset and window
     scale: float
     softcap: float | None
