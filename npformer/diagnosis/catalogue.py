@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 
 from .causes import cause_of
+from .mistakes_of_tiles import OF_TILES
 from .program import program
 from .switches import Switch, from_text
 
@@ -66,6 +67,11 @@ SOFTCAPPED: dict[str, list[Rewrites]] = {
     ],
     "window-off-by-one": [{"near": f"within(q, k, window {change}, offset)"} for change in ("+ 1", "- 1")],
     "window-ignored": [{"near": "ones_like(near)"}],
+}
+
+IN_TILES: dict[str, list[Rewrites]] = {
+    **{name: ways for name, ways in ATTENTION.items() if name not in ("wrong-axis", "not-finite-rows")},
+    **OF_TILES,
 }
 
 MULTI_HEAD: dict[str, list[Rewrites]] = {
@@ -300,6 +306,8 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
     },
     "scaled_dot_product_attention": ATTENTION,
     "softcapped_attention": SOFTCAPPED,
+    "flash_attention": IN_TILES,
+    "scaled_dot_product_attention, in tiles": IN_TILES,
     "multi_head_attention": MULTI_HEAD,
     "query_key_norm_attention": QUERY_KEY_NORM,
     "residual": {
@@ -319,6 +327,7 @@ SWAPS = {
     "swiglu": ("gate", "up"),
     "scaled_dot_product_attention": ("q", "k"),
     "softcapped_attention": ("q", "k"),
+    "flash_attention": ("q", "k"),
     "query_key_norm_attention": ("gamma_q", "gamma_k"),
     "mse_loss": ("input", "target"),
     "info_nce": ("queries", "keys"),

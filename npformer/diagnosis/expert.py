@@ -34,7 +34,13 @@ def recall(evidence: Evidence) -> Mapping[str, Sequence[Hypothesis]]:
     if not evidence.wrong:
         return {}
     known = recognise(
-        evidence.op, evidence.inputs, evidence.out, evidence.dout, evidence.cache, evidence.forward
+        evidence.op,
+        evidence.inputs,
+        evidence.out,
+        evidence.dout,
+        evidence.cache,
+        evidence.forward,
+        evidence.output_at,
     )
     if known is None:
         return {}

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from .program import evaluate, program
 from .textbook import FORMS, TEXTBOOK
 from .textbook.language import within
+from .weights import kept_weights
 
 Array = npt.NDArray[Any]
 
@@ -54,6 +55,7 @@ ARRAYS: dict[str, tuple[str, ...]] = {
     "rotary": ("x", "positions:i?"),
     "scaled_dot_product_attention": ("q", "k", "v", "bias?"),
     "softcapped_attention": ("q", "k", "v", "bias?"),
+    "flash_attention": ("q", "k", "v", "bias?"),
     "multi_head_attention": ("x", "w_q", "w_k", "w_v", "w_o", "b_q?", "b_k?", "b_v?", "b_o?"),
     "query_key_norm_attention": (
         *("x", "w_q", "w_k", "w_v", "w_o", "gamma_q", "gamma_k"),
@@ -79,8 +81,12 @@ def recognise(
     dout: Any,
     cache: Any,
     forward: Callable[..., Any],
+    output_at: Callable[[Mapping[str, Any]], Array] | None = None,
 ) -> Recognised | None:
-    """Return the op whose textbook form gives `out` at `inputs`, or None."""
+    """Return the op whose textbook form gives `out` at `inputs`, or None.
+
+    `output_at`, where it is given, returns the output with some inputs changed.
+    """
     if not isinstance(out, np.ndarray) or not isinstance(dout, np.ndarray):
         return None
     if out.dtype.kind != "f" or not np.isfinite(out).any():
@@ -94,7 +100,7 @@ def recognise(
         }.get(op)
         named = [name for name in TEXTBOOK if name in (op, also)]
         candidates = [*named, *(name for name in TEXTBOOK if name not in named)] if named else TEXTBOOK
-    context = _Context(inputs, out, dout, cache, forward)
+    context = _Context(inputs, out, dout, cache, forward, output_at)
     for name in candidates:
         if op is None and not _tells(name, context):
             continue
@@ -132,7 +138,10 @@ class _Context:
         dout: Array,
         cache: Any,
         forward: Callable[..., Any],
+        output_at: Callable[[Mapping[str, Any]], Array] | None = None,
     ) -> None:
+        self.output_at = output_at
+        self.kept: dict[str, list[Array]] = {}  # by which input is taken for the values
         self.floats = {
             k: _wide(x) for k, x in inputs.items() if isinstance(x, np.ndarray) and x.dtype.kind == "f"
         }
@@ -146,6 +155,15 @@ class _Context:
         self.scalars = list(
             dict.fromkeys([*_scalars_in(inputs.values()), *_defaults(forward), *_scalars_in([cache])])
         )
+
+    def kept_of(self, v: Array | None) -> list[Array]:
+        """What dropout keeps of the weights of `v`, one of the inputs, told by other values."""
+        name = next((name for name, x in self.floats.items() if x is v), None)
+        if self.output_at is None or v is None or name is None:
+            return []
+        if name not in self.kept:
+            self.kept[name] = kept_weights(self.output_at, name, v)
+        return self.kept[name]
 
 
 def _as(op: str, context: _Context) -> Recognised | None:
@@ -313,7 +331,7 @@ def _finished(
         rates = [p for p in dict.fromkeys(found.pop("p")) if p]
         found["keep, p"] = [*itertools.product(kept, rates), (np.ones((1, 1)), 0.0)]
         found["c"] = list(dict.fromkeys(found["c"]))
-    if op in ("scaled_dot_product_attention", "softcapped_attention"):
+    if op in ("scaled_dot_product_attention", "softcapped_attention", "flash_attention"):
         own = 1 / math.sqrt(arrays["q"].shape[-1])
         found["scale"] = [own if s is None else s for s in found["scale"]]
     if op == "softcapped_attention":
@@ -403,7 +421,7 @@ def _kept(op: str, arrays: Mapping[str, Any], context: _Context) -> list[Array]:
     for x in context.cached:
         if x.ndim >= 2 and x.shape[-2:] == (T, S) and np.unique(x).size == 2 and np.min(x) == 0:
             found.append((x != 0).astype(np.float64))
-    return found[::-1]
+    return [*found[::-1], *context.kept_of(arrays.get("v"))]
 
 
 def _agrees(values: Any, out: Array) -> bool:

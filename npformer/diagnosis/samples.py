@@ -29,6 +29,7 @@ SIZES: dict[str, dict[str, int]] = {
     "rotary": {"B": 2, "T": 3, "pairs": 3},
     "scaled_dot_product_attention": {"B": 2, "T": 4, "S": 6, "d_k": 3, "d_v": 5},
     "softcapped_attention": {"B": 2, "T": 4, "S": 6, "d_k": 3, "d_v": 5},
+    "flash_attention": {"B": 2, "T": 5, "d_k": 3, "d_v": 4},
     "multi_head_attention": {"B": 2, "T": 3, "d_model": 5, "width": 4, "d_out": 6},
     "query_key_norm_attention": {"B": 2, "T": 3, "d_model": 5, "width": 6, "d_out": 4},
 }
@@ -128,6 +129,9 @@ def sample_inputs(
         return _attention(n, rng, seed)
     if op == "softcapped_attention":
         return {name: x for name, x in _attention(n, rng, seed).items() if name != "rng"}
+    if op == "flash_attention":
+        q, k, v = (normal((n["B"], n["T"], n[d])) for d in ("d_k", "d_k", "d_v"))
+        return {"q": q, "k": k, "v": v, "rng": np.random.default_rng(seed)}
     point = _multi_head_attention(n, rng)
     if op == "query_key_norm_attention":
         gammas = {f"gamma_{name}": uniform(0.5, 1.5, n["width"] // 2) for name in "qk"}

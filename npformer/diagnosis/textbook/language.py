@@ -17,6 +17,7 @@ __all__ = [
     "Array",
     "T",
     "at_largest",
+    "before_own_tile",
     "capped",
     "concatenate",
     "cos",
@@ -28,6 +29,7 @@ __all__ = [
     "heads",
     "is_largest",
     "largest",
+    "last_tile",
     "log",
     "maximum",
     "mean_over",
@@ -52,6 +54,7 @@ __all__ = [
     "wave_numbers",
     "where",
     "within",
+    "without_last",
     "without_row",
     "zeros_like",
 ]
@@ -131,6 +134,30 @@ def merge(x: Array) -> Array:
     """(..., h, T, d) -> (..., T, h · d)."""
     x = x.swapaxes(-2, -3)
     return x.reshape(*x.shape[:-2], -1)
+
+
+def before_own_tile(x: Array, size: int) -> Array:
+    """Return (..., T, S) with zeros on the diagonal tiles, and after them."""
+    t, s = (np.arange(n) // size for n in x.shape[-2:])
+    return np.where(s < t[:, None], x, 0)
+
+
+def last_tile(x: Array, size: int) -> Array:
+    """Return (..., T, S) with zeros but in the last tile, of each block of queries, that is not all zeros."""
+    last = np.zeros_like(x)
+    for t in range(0, x.shape[-2], size):
+        rows = x[..., t : t + size, :]
+        keys = np.flatnonzero(rows.any(axis=tuple(range(x.ndim - 1))))
+        if keys.size:
+            s = keys[-1] // size * size
+            last[..., t : t + size, s : s + size] = rows[..., s : s + size]
+    return last
+
+
+def without_last(x: Array, n: int, axis: int) -> Array:
+    """Return x with zeros at the last n places of an axis."""
+    kept = np.arange(x.shape[axis]) < x.shape[axis] - n
+    return np.where(kept[:, None] if axis == -2 else kept, x, 0)
 
 
 def neg_inf_where(forbidden: Array) -> Array:

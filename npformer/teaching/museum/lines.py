@@ -6,6 +6,8 @@ in the same order, separated by "; ".
 
 from __future__ import annotations
 
+from .lines_in_tiles import IN_TILES
+
 Lines = dict[str, tuple[str, str, str]]
 
 SUMS = "np.mean and np.sum have the same shape, and a learning rate hides a constant factor."
@@ -398,6 +400,7 @@ LINES: dict[str, Lines] = {
             "For sequences shorter than the window it is right.",
         ),
     },
+    "flash_attention": IN_TILES,
     "multi_head_attention": {
         "heads-merged-without-transpose": (
             "dQ, dK, dV = join(dq), join(dk), join(dv)",
