@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from npformer.functional import layer_norm
 from npformer.interop import from_torch_state_dict
 
 B, T, S, D = 2, 3, 5, 6
@@ -109,6 +110,21 @@ def test_dropout_needs_a_generator_and_every_place_of_it_matters(states, rng):
     source = Counting()
     module.forward(x, rng=source)
     assert source.shapes == 2 * [(B, 2, S, S), (B, S, D), (B, S, 7), (B, S, D)]
+
+
+def test_the_norm_behind_the_stack_can_have_an_eps_of_its_own(states, rng):
+    x = rng.standard_normal((B, S, D))
+    state, options = states["TransformerEncoder"], {"n_heads": 2, "batch_first": True, "eps": 0.1}
+    y, same = (
+        from_torch_state_dict(state, **options, **more).forward(x)[0] for more in ({}, {"final_eps": 0.1})
+    )
+    np.testing.assert_array_equal(y, same)
+    hidden, _ = from_torch_state_dict(
+        {k: v for k, v in state.items() if not k.startswith("norm.")}, **options
+    ).forward(x)
+    other, _ = from_torch_state_dict(state, **options, final_eps=1e-5).forward(x)
+    expected, _ = layer_norm(hidden, state["norm.weight"], state["norm.bias"], 1e-5)
+    np.testing.assert_array_equal(other, expected)
 
 
 @pytest.mark.parametrize(
