@@ -94,6 +94,38 @@ MULTI_HEAD: dict[str, list[Rewrites]] = {
     "mask-ignored": [{"Z": "scale * (Q @ T(K))"}],
 }
 
+QUERY_KEY_NORM: dict[str, list[Rewrites]] = {
+    **MULTI_HEAD,
+    "mean-square-term-missing": [
+        {"across_q": "dq_hat", "across_k": "dk_hat"},
+        {"across_q": "dq_hat"},
+        {"across_k": "dk_hat"},
+    ],
+    "gamma-forgotten": [
+        {"dq_hat": "dQ_n", "dk_hat": "dK_n"},
+        {"dq_hat": "dQ_n"},
+        {"dk_hat": "dK_n"},
+    ],
+    "rrms-missing": [
+        {"dQ": "across_q", "dK": "across_k"},
+        {"dQ": "across_q"},
+        {"dK": "across_k"},
+    ],
+    "sine-sign": [
+        {"dQ_n": "turn(dQ_turned, base, interleaved)", "dK_n": "turn(dK_turned, base, interleaved)"},
+        {"dQ_n": "turn(dQ_turned, base, interleaved)"},
+        {"dK_n": "turn(dK_turned, base, interleaved)"},
+    ],
+    "other-pairs": [
+        {
+            "dQ_n": "turn(dQ_turned, base, not interleaved, -1)",
+            "dK_n": "turn(dK_turned, base, not interleaved, -1)",
+        },
+        {"dQ_n": "turn(dQ_turned, base, not interleaved, -1)"},
+        {"dK_n": "turn(dK_turned, base, not interleaved, -1)"},
+    ],
+}
+
 LINES: dict[str, dict[str, list[Rewrites]]] = {
     "linear": {
         "averaged-not-summed": [{"dbias": "sum_rows(dout) / len(dy)"}, {"dbias": "dout.mean(0)"}],
@@ -268,7 +300,8 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
             {
                 "straight": "dout * pairs(cos(angle), cos(angle), not interleaved)",
                 "crossed": "partner(dout, not interleaved) * pairs(-sin(angle), sin(angle), not interleaved)",
-            }
+            },
+            {"crossed": "partner(dout, not interleaved) * sine"},
         ],
     },
     "scaled_dot_product_attention": ATTENTION,
@@ -276,6 +309,7 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
     "flash_attention": IN_TILES,
     "scaled_dot_product_attention, in tiles": IN_TILES,
     "multi_head_attention": MULTI_HEAD,
+    "query_key_norm_attention": QUERY_KEY_NORM,
     "residual": {
         "skip-missing": [{"skip": "0 * dout"}],
         "skip-doubled": [{"skip": "2 * dout"}],
@@ -294,6 +328,7 @@ SWAPS = {
     "scaled_dot_product_attention": ("q", "k"),
     "softcapped_attention": ("q", "k"),
     "flash_attention": ("q", "k"),
+    "query_key_norm_attention": ("gamma_q", "gamma_k"),
     "mse_loss": ("input", "target"),
     "info_nce": ("queries", "keys"),
 }

@@ -55,6 +55,7 @@ CAUSES = {
     "eps-outside-the-root": "sqrt(var) + eps in place of sqrt(var + eps)",
     "eps-missing": "the standard deviation is computed again, without eps",
     "rstd-missing": "the last factor 1 / std is lost",
+    "mean-square-term-missing": "the root mean square is treated as a constant",
     "rrms-missing": "the last factor 1 / rms is lost",
     "x-for-x_hat": "the raw input in place of the normalised one",
     "mean-subtracted": "layer norm's backward written down for RMSNorm",

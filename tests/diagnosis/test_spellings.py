@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import npformer
+from npformer import functional
 
 RNG = np.random.default_rng(3)
 X = RNG.standard_normal((3, 4, 8))
@@ -201,3 +202,36 @@ def test_pairs_turned_as_the_other_kind(forward_interleaved):
             inputs,
         )
         assert report.names == ({"other-pairs"} if kind != forward_interleaved else set()), str(report)
+
+
+@pytest.mark.parametrize("name", [None, "gamma-forgotten", "other-pairs"])
+def test_query_key_norm_and_rotation_of_npformers_own(name):
+    """Thirteen gradients, three of them None, beside options that are numbers."""
+    d, h, d_k, T = 3, 2, 4, 4
+    weights = [RNG.standard_normal(shape) / 2 for shape in ((d, 8), (d, 8), (d, 2), (2, 2))]
+    inputs = {"x_q": RNG.standard_normal((1, T, d)), "x_kv": None}
+    inputs |= dict(zip(("w_q", "w_k", "w_v", "w_o"), weights, strict=True))
+    inputs |= {f"gamma_{one}": RNG.uniform(0.5, 1.5, d_k) for one in "qk"}
+    inputs |= {"n_heads": h, "causal": True, "positions_q": np.arange(T), "positions_kv": np.arange(T)}
+    inputs |= {"rotary_base": 50.0, "rotary_interleaved": True, "norm_eps": 1e-3}
+
+    def backward(dout, cache):
+        if name == "gamma-forgotten":
+            cache = cache._replace(k_norm=cache.k_norm._replace(gamma=np.ones(d_k)))
+        if name == "other-pairs":
+            halves = functional.rotary(np.ones((1, h, T, d_k)), np.arange(T), 50.0)[1]
+            cache = cache._replace(q_rotary=halves, k_rotary=halves)
+        return functional.multi_head_attention_backward(dout, cache)
+
+    report = npformer.check(functional.multi_head_attention, backward, inputs)
+    assert report.names == ({name} if name else set()), str(report)
+
+
+def test_pairs_exchanged_with_the_angles_of_the_right_ones():
+    cached = {"interleaved": False}
+    report = npformer.check(
+        functional.rotary,
+        lambda dout, cache: functional.rotary_backward(dout, cache._replace(**cached)),
+        {"x": X, "positions": np.arange(4), "base": 100.0, "interleaved": True},
+    )
+    assert report.names == {"other-pairs"}, str(report)

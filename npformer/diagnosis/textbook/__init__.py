@@ -38,6 +38,7 @@ TEXTBOOK: dict[str, Callable[..., Any]] = {
     "softcapped_attention": attention.softcapped_attention,
     "flash_attention": tiles.flash_attention,
     "multi_head_attention": attention.multi_head_attention,
+    "query_key_norm_attention": attention.query_key_norm_attention,
     "residual": composed.residual,
     "tied_embeddings": composed.tied_embeddings,
 }

@@ -50,6 +50,7 @@ __all__ = [
     "sum_rows",
     "sum_to",
     "tanh",
+    "turn",
     "wave_numbers",
     "where",
     "within",
@@ -213,6 +214,17 @@ def pairs(a: Array, b: Array, interleaved: bool = False) -> Array:
 def wave_numbers(x: Array, base: float) -> Array:
     """Return the angle per position of each pair of features."""
     return np.asarray(base ** (-np.arange(0, x.shape[-1], 2) / x.shape[-1]))
+
+
+def turn(x: Array, base: float, interleaved: bool, sign: int = 1) -> Array:
+    """Rotate the pairs of each row by its position, or back; not at all for base = inf."""
+    if not np.isfinite(base):
+        return x
+    angle = np.arange(x.shape[-2])[:, None] * wave_numbers(x, base)
+    sine = pairs(-sin(angle), sin(angle), interleaved)
+    return np.asarray(
+        x * pairs(cos(angle), cos(angle), interleaved) + sign * partner(x, interleaved) * sine
+    )
 
 
 def overwrite(rows: Array, ids: Array, like: Array) -> Array:

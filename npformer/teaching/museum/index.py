@@ -187,6 +187,12 @@ INDEX: dict[str, tuple[tuple[str, str], ...]] = {
         ("input-for-joined-heads", "dW_o = xᵀ dout: the input in place of the joined heads"),
         ("key-bias-from-queries", "db_k is the sum of dQ"),
     ),
+    "query_key_norm_attention": (
+        ("mean-square-term-missing", "the root mean squares of queries and keys are taken for constants"),
+        ("gamma-forgotten", "the gradients of queries and keys without gamma"),
+        ("rrms-missing", "not divided by the root mean squares"),
+        ("swapped-gradients", "dgamma_q and dgamma_k are returned in the wrong order"),
+    ),
     "residual": (
         ("skip-missing", "y = x + x W: the gradient of the skip is forgotten"),
         ("skip-doubled", "the gradient of the skip is added twice"),
