@@ -37,7 +37,7 @@ ATTENTION: dict[str, list[Rewrites]] = {
     "scores-not-transposed": [{"dk_each": "dZ_k @ q"}],
     "dp-for-ds": [{"dS": "dP"}],
     "pre-dropout-weights": [{"weights": "P"}],
-    "dropout-missing-in-dp": [{"dP": "dP_kept"}],
+    "dropout-missing-in-dp": [{"dP": "dP_kept"}, {"centred": "dP_kept - D"}],
     "dropped-weights-in-softmax": [
         {"p_softmax": "P_kept"},
         {"p_softmax": "P * keep"},
