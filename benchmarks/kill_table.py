@@ -38,6 +38,7 @@ REFEREE_CONSTANTS = "complex step or 9-point stencil, 1e-12 or 1e-11 of the scal
 POINTS = ("generic", "initialisation", "T = 1")
 SEQUENCES = {"layer_norm", "rms_norm", "embedding", "tied_embeddings", "rotary"}
 SEQUENCES |= {"scaled_dot_product_attention", "multi_head_attention"}
+SEQUENCES |= {"softcapped_attention", "query_key_norm_attention"}
 Outcome = dict[str, Any]
 
 
@@ -45,7 +46,7 @@ def at_initialisation(point: Mapping[str, Any]) -> dict[str, Any]:
     """Return the point as an untrained model has it."""
     changed = dict(point)
     for name, x in point.items():
-        if name == "gamma":
+        if name.startswith("gamma"):
             changed[name] = np.ones_like(x)
         elif name in ("b", "beta") or name.startswith("b_"):
             changed[name] = np.zeros_like(x)
