@@ -14,7 +14,14 @@ from .cases import Case, KeepRandom
 
 Array = npt.NDArray[Any]
 
-FILES = ("golden_ops", "golden_encoder", "golden_optimizers", "golden_training")
+FILES = (
+    "golden_ops",
+    "golden_encoder",
+    "golden_decoder",
+    "golden_encoder_decoder",
+    "golden_optimizers",
+    "golden_training",
+)
 
 
 @cache
