@@ -31,6 +31,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "softcap": 2.0,
         "logit_softcap": 3.0,
         "qk_norm": True,
+        "bias": False,
     },
 }
 GPT2, LLAMA, MODERN = MODELS
@@ -70,7 +71,9 @@ TINY = {
 }
 _WIDE = {"vocab_size": 61, "d_model": 48, "n_heads": 8, "d_ff": 80, "max_positions": 20}
 WIDE = {
-    label: Sizes({**_WIDE, **({"n_kv_heads": 2} if label == LLAMA else {})}, B=12, T=16) for label in MODELS
+    GPT2: Sizes(_WIDE, B=12, T=16),
+    LLAMA: Sizes({**_WIDE, "n_kv_heads": 2}, B=12, T=16),
+    MODERN: Sizes({**_WIDE, "n_heads": 3}, B=12, T=16),  # queries and keys are normalised: more features each
 }
 
 
@@ -92,9 +95,8 @@ def draw_point(label: str, seed: int, wide: bool = False) -> Point:
     batch = objective.make_batch(ids, mask, prefix=prefix)
     random_seed = int(rng.integers(2**32))
     params = generic_parameters(model, rng)
-    # A key bias shifts all scores of a query alike, unless something bends or turns them on the way.
-    straight = config.positions != "rotary" and config.softcap is None and not config.qk_norm
-    zero = frozenset(name for name in params if name.endswith(".key.bias") and straight)
+    # A key bias shifts all scores of a query alike (no form here that bends or turns them on the way has one).
+    zero = frozenset(name for name in params if name.endswith(".key.bias"))
     return Point(model, objective, params, batch, lambda: FixedRandom(random_seed), zero)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 import npformer.models.decoder
@@ -49,12 +48,10 @@ def test_the_point_is_generic(label: str, seed: int, generic: Callable[..., None
     assert ids.shape[1] < point.model.config.max_positions
 
 
-def test_the_gradients_known_to_be_zero_are_those_of_unrotated_key_biases() -> None:
+def test_the_gradients_known_to_be_zero_are_those_of_the_key_biases() -> None:
     assert draw_point(GPT2, 0).zero == {f"decoder.{i}.attention.key.bias" for i in range(2)}
     assert not draw_point(LLAMA, 0).zero
-    assert not draw_point(MODERN, 0).zero  # softcap and norm bend what the bias shifts
-    _, grads = draw_point(MODERN, 0).gradients(draw_point(MODERN, 0).params)
-    assert np.abs(grads["decoder.0.attention.key.bias"]).max() > 1e-4
+    assert not draw_point(MODERN, 0).zero
 
 
 # One line each: where it is, what stands there then, and parameters whose gradient is wrong.
@@ -89,7 +86,7 @@ MISTAKES: dict[str, tuple[str, Any, str, Callable[..., Any], list[str]]] = {
         npformer.models.heads,
         "tanh_backward",
         lambda true: lambda dlogits, cache: dlogits,
-        ["decoder.1.feed_forward.down.bias"],
+        ["decoder.1.feed_forward_norm.beta"],
     ),
 }
 
