@@ -95,7 +95,7 @@ def draw_point(label: str, seed: int, wide: bool = False) -> Point:
     batch = objective.make_batch(ids, mask, prefix=prefix)
     random_seed = int(rng.integers(2**32))
     params = generic_parameters(model, rng)
-    # A key bias shifts all scores of a query alike (no form here that bends or turns them on the way has one).
+    # A key bias shifts all scores of a query alike; the forms that turn or bend them on the way have none.
     zero = frozenset(name for name in params if name.endswith(".key.bias"))
     return Point(model, objective, params, batch, lambda: FixedRandom(random_seed), zero)
 
