@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from npformer.models import Encoder, EncoderConfig, Parameters
+from npformer.models import (
+    Decoder,
+    DecoderConfig,
+    Encoder,
+    EncoderConfig,
+    EncoderDecoder,
+    EncoderDecoderConfig,
+    Parameters,
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,6 +79,49 @@ def small_encoder(seed: int = 0, **changes: object) -> Encoder:
 @pytest.fixture
 def make_encoder():
     return small_encoder
+
+
+def small_decoder(seed: int = 0, **changes: object) -> Decoder:
+    """Return a 2-layer decoder at a generic point, in float64."""
+    values: dict[str, object] = {
+        "vocab_size": 13,
+        "d_model": 8,
+        "n_heads": 2,
+        "d_ff": 12,
+        "n_layers": 2,
+        "max_positions": 9,
+        **changes,
+    }
+    model = Decoder(DecoderConfig(**values), dtype=np.float64)  # type: ignore[arg-type]
+    generic(model.params, np.random.default_rng(seed))
+    return model
+
+
+def small_encoder_decoder(seed: int = 0, **changes: object) -> EncoderDecoder:
+    """Return an encoder-decoder with two layers on either side at a generic point, in float64."""
+    values: dict[str, object] = {
+        "vocab_size": 13,
+        "d_model": 8,
+        "n_heads": 2,
+        "d_ff": 12,
+        "n_encoder_layers": 2,
+        "n_decoder_layers": 2,
+        "max_positions": 9,
+        **changes,
+    }
+    model = EncoderDecoder(EncoderDecoderConfig(**values), dtype=np.float64)  # type: ignore[arg-type]
+    generic(model.params, np.random.default_rng(seed))
+    return model
+
+
+@pytest.fixture
+def make_decoder():
+    return small_decoder
+
+
+@pytest.fixture
+def make_encoder_decoder():
+    return small_encoder_decoder
 
 
 @pytest.fixture

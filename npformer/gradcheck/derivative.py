@@ -51,7 +51,9 @@ def stencil_gradient(
     at = _slope_at(f, base, name, np.asarray(dout))
     gradient, error, jump = (np.zeros(x.shape) for _ in range(3))
     for where in np.ndindex(x.shape):
-        gradient[where], error[where], jump[where] = at(where, float(np.max(np.abs(gradient), initial=0.0)))
+        gradient[where], error[where], jump[where], _ = at(
+            where, float(np.max(np.abs(gradient), initial=0.0))
+        )
     return Derivative(gradient, error, jump)
 
 

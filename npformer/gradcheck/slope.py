@@ -48,6 +48,7 @@ class Slope(NamedTuple):
     value: float
     error: float  # estimate of |value - true|
     jump: float  # right slope - left slope; 0.0 where the function is smooth
+    step: float = math.nan  # of the stencil that was chosen
 
     @property
     def left(self) -> float:
@@ -164,13 +165,15 @@ def slope(
     return _choose(rungs)
 
 
-def wide_slope(s: Callable[[float], float]) -> float:
-    """The derivative of `s` at 0 by the stencil of the widest step alone.
+def wide_slope(s: Callable[[float], float], step: float = FIRST_STEP) -> float:
+    """The derivative of `s` at 0 by the stencil of one step alone, by default the widest.
 
     Parameters
     ----------
     s : callable
         Of one float.
+    step : float
+        E.g. what `slope` chose for a function that bends about as much.
 
     Returns
     -------
@@ -181,7 +184,7 @@ def wide_slope(s: Callable[[float], float]) -> float:
     >>> round(wide_slope(math.sin), 9)
     1.0
     """
-    return _odd_and_even(s, FIRST_STEP)[0]
+    return _odd_and_even(s, step)[0]
 
 
 def _odd_and_even(s: Callable[[float], float], h: float) -> tuple[float, float]:
@@ -203,7 +206,7 @@ def _choose(rungs: list[_Rung]) -> Slope:
     last = rungs[-1]
     if last.kinked and last.h <= NARROWEST:
         best = min((r for r in rungs if r.kinked), key=lambda r: r.difference)
-        return Slope(best.value, best.difference, best.jump)
+        return Slope(best.value, best.difference, best.jump, best.h / 2)
     chosen, error, rounding = last, math.inf, 0.0
     for r in reversed(rungs):
         if r.kinked or not math.isfinite(r.difference):
@@ -211,4 +214,4 @@ def _choose(rungs: list[_Rung]) -> Slope:
         rounding = max(rounding, r.difference * r.h)
         if rounding / r.h < error:
             chosen, error = r, rounding / r.h
-    return Slope(chosen.value, error, 0.0)
+    return Slope(chosen.value, error, 0.0, chosen.h / 2)

@@ -301,7 +301,7 @@ def _along(
         direction = rng.standard_normal(x.shape)
         direction /= math.sqrt(float(np.sum(direction * direction))) or 1.0
         found = directional_slope(at, base[name], direction)
-        value[i], error[i], jump[i] = found
+        value[i], error[i], jump[i], _ = found
         if given is not None and given.shape == x.shape and given.dtype.kind in "fiub":
             along[i] = float(np.sum(np.asarray(given, np.float64) * direction))
     point = np.full(directions, float(np.max(np.abs(x), initial=0.0))).astype(x.dtype)

@@ -14,7 +14,15 @@ from .cases import Case, KeepRandom, ReplayedRandom
 
 Array = npt.NDArray[Any]
 
-FILES = ("golden_ops", "golden_encoder", "golden_optimizers", "golden_training", "golden_torch_nn")
+FILES = (
+    "golden_ops",
+    "golden_encoder",
+    "golden_decoder",
+    "golden_encoder_decoder",
+    "golden_optimizers",
+    "golden_training",
+    "golden_torch_nn",
+)
 
 
 @cache

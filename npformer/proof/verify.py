@@ -1,4 +1,4 @@
-"""Run the proof: each op, the whole encoder, the optimizers and training, one list of rows each."""
+"""Run the proof: each op, the whole models, the optimizers and training, one list of rows each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .cases import OPS
+from .decoder import prove_decoder
 from .encoder import prove_encoder
+from .encoder_decoder import prove_encoder_decoder
 from .ops import prove_op
 from .optimizers import prove_optimizers
 from .rows import Row
@@ -17,6 +19,8 @@ from .training import prove_training
 # Besides the ops: what is composed out of them. Those without a seed follow trajectories that are stored.
 _WHOLES: dict[str, Callable[[int], list[Row]]] = {
     "encoder": prove_encoder,
+    "decoder": prove_decoder,
+    "encoder_decoder": prove_encoder_decoder,
     "optimizers": lambda seed: prove_optimizers(),
     "training": lambda seed: prove_training(),
 }
@@ -50,14 +54,14 @@ class Report:
 def verify(
     targets: Iterable[str] = (), seed: int = 0, on_rows: Callable[[list[Row]], None] | None = None
 ) -> Report:
-    """Prove the ops, the encoder, the optimizers and training.
+    """Prove the ops, the models, the optimizers and training.
 
     Parameters
     ----------
     targets : iterable of str
         Some of `TARGETS`; none = all.
     seed : int
-        Draws the points of ops and encoder, at least 0.
+        Draws the points of ops and models, at least 0.
     on_rows : callable, optional
         Called with the rows of each target as soon as they are there.
 

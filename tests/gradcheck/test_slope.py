@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from npformer.gradcheck.slope import slope
+from npformer.gradcheck.slope import slope, wide_slope
 
 EPS = 2.0**-52
 
@@ -100,3 +100,9 @@ def test_the_smallest_of_several_differences_is_not_taken_for_the_error():
 
         found = slope(s, noise=EPS)
         assert abs(found.value - math.cos(1)) <= 10 * found.error
+
+
+def test_the_stencil_of_the_chosen_step_gives_the_chosen_value():
+    for f, _, x in SMOOTH.values():
+        found = slope(change(f, x), noise=EPS * abs(f(x)), at=x)
+        assert wide_slope(change(f, x), found.step) == found.value

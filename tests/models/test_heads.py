@@ -31,3 +31,44 @@ def test_nothing_to_predict_has_no_gradient():
     logits, cache = head.forward(params, np.zeros((0, 6)))
     assert head.backward(params, logits, cache, grads).shape == (0, 6)
     assert not any(x.any() for x in grads.values())
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("options", [{}, {"bias": "c"}, {"softcap": 1.5}])
+@pytest.mark.parametrize("classes", [3, 1024])
+def test_every_gradient_of_the_unembedding_by_complex_step(monkeypatch, tied, options, classes):
+    monkeypatch.setattr(heads, "CLASSES", classes)
+    V, d = 7, 4
+    rng = np.random.default_rng(0)
+    head = heads.Unembedding(d, V, "w", tied=tied, **options)
+    params = {name: rng.standard_normal(np.shape(x)) for name, x in head.init(rng, 1.0).items()}
+    assert ("w" in params) == (not tied)
+    params["w"] = rng.standard_normal((V, d) if tied else (d, V))
+    t = rng.standard_normal((2, 3, d))
+    logits, cache = head.forward(params, t)
+    np.testing.assert_array_equal(head.forward(params, t, keep=False)[0], logits)
+    assert head.forward(params, t, keep=False)[1] is None
+    dlogits = rng.standard_normal(logits.shape)
+    before = dlogits.copy()
+    grads = {name: np.zeros_like(x) for name, x in params.items()}
+    found = {"t": head.backward(params, dlogits, cache, grads), **grads}
+    np.testing.assert_array_equal(dlogits, before)
+    for name, given in found.items():
+        values = {"t": t.astype(complex), **{k: v.astype(complex) for k, v in params.items()}}
+        for where in np.ndindex(given.shape):
+            values[name][where] += 1e-30j
+            numeric = (head.forward(values, values["t"])[0].imag * dlogits).sum() / 1e-30
+            values[name][where] = values[name][where].real
+            assert given[where] == pytest.approx(numeric, rel=1e-12, abs=1e-13), (name, where)
+
+
+def test_the_unembedding_by_hand():
+    rng = np.random.default_rng(1)
+    E, t = rng.standard_normal((5, 3)), rng.standard_normal((2, 3))
+    plain, _ = heads.Unembedding(3, 5, "E").forward({"E": E}, t)
+    np.testing.assert_allclose(plain, t @ E.T, rtol=1e-14)
+    untied, _ = heads.Unembedding(3, 5, "W", tied=False).forward({"W": E.T}, t)
+    np.testing.assert_allclose(untied, plain, rtol=1e-14)
+    capped, _ = heads.Unembedding(3, 5, "E", softcap=0.7).forward({"E": E}, t)
+    np.testing.assert_allclose(capped, 0.7 * np.tanh(plain / 0.7), rtol=1e-14)
+    assert np.abs(capped).max() < 0.7

@@ -62,3 +62,35 @@ def test_what_is_not_a_model_is_refused_by_name(make_encoder, tmp_path):
     (tmp_path / "model.npz").write_bytes(b"PK\x03\x04 torn")
     with pytest.raises(ValueError, match=r"expected an \.npz file of arrays"):
         from_pretrained(tmp_path)
+
+
+def test_decoders_and_encoder_decoders_come_back_bit_for_bit(make_decoder, make_encoder_decoder, tmp_path):
+    ids = np.array([[2, 7, 5, 7]])
+    llama = {
+        "activation": "swiglu",
+        "norm_type": "rms_norm",
+        "positions": "rotary",
+        "bias": False,
+        "tied": False,
+    }
+    models = {
+        "gpt2": (make_decoder(), (ids,)),
+        "llama": (make_decoder(**llama, n_kv_heads=1), (ids,)),
+        "transformer": (make_encoder_decoder(), (ids, ids)),
+    }
+    for name, (model, arguments) in models.items():
+        model.save_pretrained(tmp_path / name)
+        again = from_pretrained(tmp_path / name)
+        assert type(again) is type(model)
+        assert again.config == model.config
+        assert list(again.params) == list(model.params)
+        np.testing.assert_array_equal(again.params.flat, model.params.flat)
+        np.testing.assert_array_equal(again.forward(*arguments)[0], model.forward(*arguments)[0])
+        assert from_pretrained(tmp_path / name, dtype=np.float32).params.flat.dtype == np.float32
+    config = tmp_path / "gpt2" / "config.json"
+    config.write_text(config.read_text().replace('"decoder"', '"decorator"'))
+    with pytest.raises(ValueError, match="expected the configuration of a model, got 'decorator'"):
+        from_pretrained(tmp_path / "gpt2")
+    config.write_text(config.read_text().replace('"decorator"', '"encoder_decoder"'))
+    with pytest.raises(ValueError, match="EncoderDecoderConfig: unknown field"):
+        from_pretrained(tmp_path / "gpt2")

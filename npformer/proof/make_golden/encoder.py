@@ -8,26 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..encoder import MODELS, Point, draw_point
+from ...models import EncoderConfig
+from ..encoder import MODELS, draw_point
 from ..golden import Array
-from .ops import Tensor, attend, dropout, linear, rotary, tensor
-
-Params = Mapping[str, Tensor]
-
-
-class Dropped:
-    """Dropout by masks that were drawn before, in order."""
-
-    def __init__(self, p: float, kept: list[Tensor]) -> None:
-        self.p, self.kept = p, kept
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Drop as the next mask says; nothing where there is no dropout."""
-        return dropout(x, self.p, self.kept) if self.p else x
+from .models import Dropped, Params, stored_point
+from .ops import Tensor, attend, linear, rotary
 
 
 def masked_lm_loss(
@@ -39,8 +27,7 @@ def masked_lm_loss(
     norm: str = "post",
     rotary_base: float | None = None,
     eps: float = 1e-12,
-    p: float = 0.0,
-    kept: list[Tensor] | None = None,
+    drop: Dropped | None = None,
 ) -> Tensor:
     """Return the mean cross entropy at the targets.
 
@@ -51,7 +38,7 @@ def masked_lm_loss(
     batch : mapping
         ids, mask, segment_ids (B, T), at, targets (n,).
     """
-    drop = Dropped(p, list(kept or []))
+    drop = Dropped(0.0, []) if drop is None else drop
 
     def dense(x: Tensor, name: str) -> Tensor:
         return linear(x, params[f"{name}.weight"], params[f"{name}.bias"])
@@ -75,7 +62,7 @@ def masked_lm_loss(
         )
         if rotary_base is not None:
             q, k = (rotary(y, torch.arange(T), rotary_base) for y in (q, k))
-        out = attend(q, k, v, mask=mask[:, None, None, :], dropout_p=p, kept=drop.kept)
+        out = attend(q, k, v, mask=mask[:, None, None, :], dropout_p=drop.p, kept=drop.kept)
         return dense(out.transpose(1, 2).flatten(-2), f"{name}.output")
 
     def feed_forward(x: Tensor, name: str) -> Tensor:
@@ -98,33 +85,18 @@ def masked_lm_loss(
     return F.cross_entropy(logits, batch["targets"])
 
 
-def stored_point(point: Point) -> dict[str, Array]:
-    """Return parameters, batch, dropout masks, loss and gradients at one point, by PyTorch."""
-    source = point.random()
-    Point(point.model, point.params, point.batch, lambda: source).loss(point.params)  # draws the masks
-    config = point.model.config
-    kept = [u >= config.dropout for u in source.drawn]
-    batch = {name: np.asarray(x) for name, x in point.batch._asdict().items()}
-    leaves = {name: tensor(x.copy()).requires_grad_() for name, x in point.params.items()}
-    loss = masked_lm_loss(
-        leaves,
-        {name: tensor(x) for name, x in batch.items()},
+def loss_of(params: Params, batch: Mapping[str, Tensor], drop: Dropped, config: EncoderConfig) -> Tensor:
+    """Return the loss of a model of that configuration."""
+    return masked_lm_loss(
+        params,
+        batch,
         n_heads=config.n_heads,
         n_layers=config.n_layers,
         norm=config.norm,
         rotary_base=config.rotary_base if config.positions == "rotary" else None,
         eps=config.eps,
-        p=config.dropout,
-        kept=[tensor(keep.astype(np.float64)) for keep in kept],
+        drop=drop,
     )
-    gradients = torch.autograd.grad(loss, list(leaves.values()))
-    return {
-        **{f"param/{name}": x.copy() for name, x in point.params.items()},
-        **{f"batch/{name}": x for name, x in batch.items()},
-        **{f"kept/{i}": keep for i, keep in enumerate(kept)},
-        "loss": loss.detach().numpy(),
-        **{f"grad/{name}": g.numpy() for name, g in zip(leaves, gradients, strict=True)},
-    }
 
 
 def make() -> dict[str, Array]:
@@ -132,5 +104,5 @@ def make() -> dict[str, Array]:
     return {
         f"{label}/{key}": value
         for label in MODELS
-        for key, value in stored_point(draw_point(label, 0)).items()
+        for key, value in stored_point(draw_point(label, 0), loss_of).items()
     }

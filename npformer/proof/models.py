@@ -1,0 +1,215 @@
+"""The proof of whole models: a small one with its loss, every parameter by name.
+
+The model is the one that trains, through the same objective and the same backward: two layers, dropout on,
+padded sequences and one that is nothing but padding, outputs at the targets alone. What is particular to
+each kind of model, its points, is in encoder.py, decoder.py and encoder_decoder.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..gradcheck import complex_step_gradient, error_of
+from ..gradcheck.derivative import directional_slope
+from ..gradcheck.slope import wide_slope
+from ..models.parameters import Parameters
+from . import golden
+from .cases import KeepRandom
+from .ops import largest, relative
+from .resumed import Resumed
+from .rows import Row
+from .tolerances import COMPLEX_STEP_OF_A_MODEL
+
+Array = npt.NDArray[Any]
+
+DIRECTIONS = 8  # random directions per parameter for the finite differences
+SHARPNESS = 0.7  # queries a little smaller than keys, so that attention is not nearly one-hot
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model with its objective, parameters and batch, and the source of its dropout.
+
+    Attributes
+    ----------
+    model : Encoder, Decoder or EncoderDecoder
+        Whose own parameters are not used.
+    objective : MaskedLM, CausalLM or Seq2Seq
+    params : Parameters
+    batch : tuple
+        The objective's.
+    random : callable
+        Makes the source of dropout of one pass, always in the same state.
+    zero : frozenset of str
+        Parameters whose gradient is known to be exactly zero.
+    """
+
+    model: Any
+    objective: Any
+    params: Parameters
+    batch: Any
+    random: Callable[[], Any]
+    zero: frozenset[str] = frozenset()
+
+    def loss(self, params: Any, *, model: Any = None, random: Any = None) -> Any:
+        """Return the mean loss over the targets at `params`, real or complex, by the objective itself."""
+        n = self.batch.n_targets
+        model = self.model if model is None else model
+        rng = self.random() if random is None else random
+        metrics = self.objective.loss_and_grad(model, self.batch, None, normalizer=n, rng=rng, params=params)
+        return metrics.loss_sum / n
+
+    def gradients(self, params: Parameters) -> tuple[float, Parameters]:
+        """Return the mean loss at `params` and its gradient."""
+        grads, n = params.zeros_like(), self.batch.n_targets
+        metrics = self.objective.loss_and_grad(
+            self.model, self.batch, grads, normalizer=n, rng=self.random(), params=params
+        )
+        return metrics.loss_sum / n, grads
+
+
+def generic_parameters(model: Any, rng: np.random.Generator) -> Parameters:
+    """Return parameters far from initial ones: gamma in (0.5, 1.5), biases, outputs as large as inputs."""
+    values = {}
+    for name, view in model.params.items():
+        if name.endswith(".gamma"):
+            values[name] = rng.uniform(0.5, 1.5, view.shape)
+        elif view.ndim == 1:
+            values[name] = rng.standard_normal(view.shape) * 0.3
+        else:
+            fan_in = view.shape[1] if name.startswith("embeddings.") else view.shape[0]
+            values[name] = rng.standard_normal(view.shape) * fan_in**-0.5
+            if name.endswith(".query.weight"):
+                values[name] *= SHARPNESS
+    return Parameters(values, np.float64)
+
+
+def prove_points(
+    labels: Iterable[str],
+    tiny: Callable[[str], Point],
+    wide: Callable[[str], Point],
+    seed: int,
+    stored: dict[str, Array],
+) -> list[Row]:
+    """Check every parameter of the models of one kind.
+
+    Parameters
+    ----------
+    labels : iterable of str
+    tiny, wide : callable
+        Give the point of a label: a tiny one, since derivatives are taken entry by entry, and a wider one for
+        float32. (Few features can be nearly equal, and float32 has few digits of their norm then.)
+    seed : int
+        Draws the directions.
+    stored : dict
+        Values from PyTorch, below each label.
+
+    Returns
+    -------
+    list of Row
+        For each model the loss ("out") and each parameter.
+    """
+    rows: list[Row] = []
+    for label in labels:
+        point = tiny(label)
+        mine = {name: Row(label, name) for name in ("out", *point.params)}
+        for row in mine.values():
+            row.tolerances["complex"] = COMPLEX_STEP_OF_A_MODEL
+        check_derivatives(point, mine, np.random.default_rng(seed))
+        check_float32(wide(label), mine)
+        compare_with_stored(point, mine, golden.part(stored, label))
+        rows += mine.values()
+    return rows
+
+
+def check_derivatives(
+    point: Point, rows: dict[str, Row], rng: np.random.Generator, names: Iterable[str] | None = None
+) -> None:
+    """Compare the gradient of every parameter, or of those named, with differences and the complex step."""
+    loss, grads = point.gradients(point.params)
+    as_real = Resumed(point, point.params.copy())
+    as_complex = Resumed(point, point.params.astype(np.complex128))
+    rows["out"].complex = error_of(point.loss(as_complex.params).real, loss)
+    exact = {name: entry_by_entry(as_complex, name) for name in (point.params if names is None else names)}
+    scale = largest(grads) if names is not None else largest(exact)
+    for name in exact:
+        gradient, row, zero = grads[name], rows[name], name in point.zero
+        row.complex = relative(gradient, exact[name], scale, zero, row)
+        if zero:
+            row.zero = relative(gradient, np.zeros_like(gradient), scale, True, row)
+        numeric, along = directional_derivatives(as_real, name, gradient, rng)
+        row.fd = relative(along, numeric, scale, zero, row)
+
+
+def entry_by_entry(resumed: Resumed, name: str) -> Array:
+    """Return the loss's gradient by the complex step."""
+    start = resumed.params[name].real.copy()
+    return complex_step_gradient(
+        lambda value: np.asarray(resumed.loss(name, value)), {"value": start}, "value", 1.0
+    )
+
+
+def directional_derivatives(
+    resumed: Resumed, name: str, gradient: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Return the loss's slopes along random unit directions, by differences and by `gradient`.
+
+    The step is chosen along the first of them. The others take half of it, since the loss may bend more
+    there: half the step leaves 1/256 of the truncation and doubles the rounding.
+    """
+    start, step = resumed.params[name].copy(), 0.0
+    numeric, along = np.empty(DIRECTIONS), np.empty(DIRECTIONS)
+
+    def loss(value: Array) -> float:
+        return float(resumed.loss(name, value))
+
+    def loss_along(direction: Array) -> Callable[[float], float]:
+        return lambda t: loss(start + t * direction)
+
+    for i in range(DIRECTIONS):
+        direction = rng.standard_normal(start.shape)
+        direction /= np.sqrt((direction * direction).sum())
+        if i == 0:
+            found = directional_slope(loss, start, direction)
+            numeric[i], step = found.value, found.step / 2
+        else:
+            numeric[i] = wide_slope(loss_along(direction), step)
+        along[i] = (gradient * direction).sum()
+    return numeric, along
+
+
+def check_float32(point: Point, rows: dict[str, Row]) -> None:
+    """Compare float32 with float64 at the same parameters: those of the point, rounded to float32."""
+    narrow = point.params.astype(np.float32)
+    loss, grads = point.gradients(narrow)
+    exact_loss, exact = point.gradients(narrow.astype(np.float64))
+    rows["out"].float32 = error_of(loss, exact_loss)
+    scale = largest(exact)
+    for name, gradient in grads.items():
+        rows[name].float32 = relative(gradient, exact[name], scale, name in point.zero, rows[name])
+
+
+def compare_with_stored(point: Point, rows: dict[str, Row], stored: dict[str, Array]) -> None:
+    """Compare loss and gradients with those stored from PyTorch at the same point."""
+    wanted = ["loss", *(f"{kind}/{name}" for name in point.params for kind in ("param", "grad"))]
+    missing = [key for key in wanted if key not in stored]
+    if missing:
+        rows["out"].torch = np.inf
+        rows["out"].notes.append(f"nothing stored from PyTorch for {missing[0]!r}")
+        return
+    kept = [stored[f"kept/{i}"] for i in range(len(golden.part(stored, "kept")))]
+    absent = dict.fromkeys(point.batch._fields)
+    batch = type(point.batch)(**{**absent, **golden.part(stored, "batch")})
+    params = Parameters(golden.part(stored, "param"), np.float64)
+    at_it = replace(point, params=params, batch=batch, random=lambda: KeepRandom(kept))
+    loss, grads = at_it.gradients(params)
+    reference = golden.part(stored, "grad")
+    rows["out"].torch = error_of(loss, stored["loss"])
+    scale = largest(reference)
+    for name, gradient in grads.items():
+        rows[name].torch = relative(gradient, reference[name], scale, name in point.zero, rows[name])

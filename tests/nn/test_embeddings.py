@@ -1,0 +1,53 @@
+"""A model's input: positions that are given, and the scale of the tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npformer.functional import sinusoidal_positions
+from npformer.nn import Embeddings
+
+IDS = np.array([[3, 3, 5], [6, 3, 5]])
+GIVEN = np.array([[0, 0, 1], [0, 1, 2]])
+
+
+def make(**options):
+    return Embeddings("e", 7, 4, max_positions=6, n_segments=0, normalise=False, **options)
+
+
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal", None])
+@pytest.mark.parametrize("given", [None, GIVEN])
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+def test_every_gradient_by_complex_step(positions, given, scale, generic_block, block_error):
+    rng = np.random.default_rng(0)
+    block = make(positions=positions, scale=scale, dropout=0.3)
+    params = generic_block(block.init(rng, 1.0), rng)
+
+    def backward(p, dy, cache, grads):
+        block.backward(p, dy, cache, grads)
+        return ()
+
+    error = block_error(
+        lambda p: block.forward(p, IDS, rng=np.random.default_rng(1), positions=given), params, {}, backward
+    )
+    assert error <= 1e-14
+
+
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
+def test_the_sum_is_of_scaled_tokens_and_the_positions_given(positions, generic_block):
+    rng = np.random.default_rng(1)
+    block = make(positions=positions, scale=3.0)
+    params = generic_block(block.init(rng, 1.0), rng)
+    table = params["e.position"] if positions == "learned" else sinusoidal_positions(6, 4)
+    x, _ = block.forward(params, IDS, positions=GIVEN)
+    np.testing.assert_allclose(x, 3.0 * params["e.token"][IDS] + table[GIVEN], rtol=1e-15)
+    x, cache = block.forward(params, IDS, keep=False)
+    np.testing.assert_allclose(x, 3.0 * params["e.token"][IDS] + table[:3], rtol=1e-15)
+    assert cache is None
+
+
+def test_float32_stays(generic_block):
+    block = make(positions="sinusoidal", scale=1.5)
+    params = {k: v.astype(np.float32) for k, v in block.init(np.random.default_rng(0), 1.0).items()}
+    assert block.forward(params, IDS)[0].dtype == np.float32
