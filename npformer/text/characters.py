@@ -9,6 +9,7 @@ A character that the text did not have is [UNK].
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +18,8 @@ from .._files import write_atomically
 from .errors import CorpusError
 from .train_wordpiece import SPECIAL_TOKENS
 from .wordpiece import SPECIAL, Encoding
+
+_ESCAPE = re.compile(r"\\(?:[ntr\\]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 
 
 class CharacterTokenizer:
@@ -164,12 +167,9 @@ def _escaped(piece: str) -> str:
 
 
 def _unescaped(line: str) -> str:
-    if not line.startswith("\\"):
+    if not _ESCAPE.fullmatch(line):  # what is no single character is found to be wrong right afterwards
         return line
-    try:
-        return line.encode("ascii").decode("unicode_escape")
-    except UnicodeError:
-        return line  # no single character: found to be wrong right afterwards
+    return line.encode("ascii").decode("unicode_escape")
 
 
 def _first_problem(vocab: list[str]) -> tuple[int, str] | None:

@@ -78,10 +78,16 @@ def prepare(
     packed, packed_held_out = (
         packed_rows(task.rows(part, tokenizer, config.seq_len), length, pad) for part in (train, held_out)
     )
+    warnings = []
+    for part, of_part in ((train, packed), (held_out, packed_held_out)):
+        line = task.left_out(part, of_part)
+        if line is not None:
+            if not len(of_part.ids):
+                raise CorpusError(line)
+            warnings.append(line)
     names = [unit.name for unit in corpus if isinstance(unit, Document)]
     prepared = _checked(config, tokenizer, packed, packed_held_out, names)
-    warnings = [task.left_out(train, packed), task.left_out(held_out, packed_held_out)]
-    return prepared._replace(warnings=[*filter(None, warnings), *prepared.warnings])
+    return prepared._replace(warnings=warnings + prepared.warnings)
 
 
 def _tokenizer(texts: Iterable[str], config: RunConfig, exact_vocab: bool) -> Tokenizer:

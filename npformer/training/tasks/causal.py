@@ -5,8 +5,8 @@
                 but the first have half a window before them, and every token is a target once
     baseline    an interpolated n-gram on the same tokens, which looks back as far as it likes (ngram.py)
 
-Bits per character and per byte are the loss of all targets over the text that their tokens stand for:
-comparable between tokenizers that lose nothing of a text. (WordPiece loses line breaks, and uncased capitals.)
+Bits per character and per byte are the loss of all targets over the text that their tokens stand for, so that
+tokenizers can be compared that lose nothing of a text. (WordPiece loses line breaks, uncased also capitals.)
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ from ..evaluate import POSITIONS, Evaluation, evaluate, small_part
 from ..ngram import NGramWittenBell
 from ..ranks import Ranks
 from ..result import counted_part, score, share_counted
-from .masked import batch, left_out, order, read, split, texts
+from .masked import batch as batch  # those of masked words do
+from .masked import left_out as left_out
+from .masked import order as order
+from .masked import read as read
+from .masked import split as split
+from .masked import texts as texts
 from .task import Array
 
 if TYPE_CHECKING:
     from ..config import RunConfig
     from ..run import Run
-
-__all__ = ["batch", "left_out", "order", "read", "split", "texts"]  # those of masked words do
 
 JUDGED = 1 << 17  # held-out tokens that are targets at most
 ORDERS = {"char": 5, "wordpiece": 3}  # of the n-gram; longer contexts are worse
@@ -192,10 +195,10 @@ def compare(
         ("decoder", of_model.loss, of_model.accuracy),
     ):
         models.append(score(name, nats, accuracy, at.size, **held_out.figures(nats)))
-    margin = None
+    margin: dict[str, float] | None = None
     if at.size:
         wanted = [name for name in ("nats", "bits_per_character", "bits_per_byte") if name in models[0]]
-        margin = {name: models[0][name] - models[1][name] for name in wanted}
+        margin = {str(name): models[0][name] - models[1][name] for name in wanted}
         margin["accuracy"] = models[1]["accuracy"] - models[0]["accuracy"]
     share = share_counted(train, run.train)
     unit = "characters" if config.tokenizer == "char" else "tokens"
