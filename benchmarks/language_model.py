@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from npformer._threads import available_cores
+
 HERE = Path(__file__).resolve().parent
 TAIL = 0.1
 
@@ -66,7 +68,7 @@ def seconds_of(folder: Path) -> tuple[float, list[tuple[float, float]]]:
 def peer(folder: Path, seconds: float) -> dict[str, Any]:
     """Train PyTorch's model in a process of its own and return what it reports."""
     command = [sys.executable, str(HERE / "peers" / "decoder_by_torch.py"), str(folder), str(seconds)]
-    threads = {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
+    threads = {"OMP_NUM_THREADS": str(available_cores())}
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=os.environ | threads)
     result: dict[str, Any] = json.loads(done.stdout)
     return result

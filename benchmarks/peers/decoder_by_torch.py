@@ -123,7 +123,6 @@ class Training:
 def main() -> None:
     """Time a few steps, train, judge."""
     run, seconds = open_run(sys.argv[1]), float(sys.argv[2])
-    torch.set_num_threads(int(torch.get_num_threads()))
     trial, durations = Training(run, 1_000_000), []
     began = time.perf_counter()
     while len(durations) < 8 or time.perf_counter() - began < 4:
