@@ -18,6 +18,7 @@ _ROOMS = (
     "diagnosis",
     "functional",
     "gradcheck",
+    "interop",
     "models",
     "nn",
     "objectives",

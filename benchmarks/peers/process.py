@@ -61,7 +61,7 @@ def main(work: str, peer: str, sizes: str, threads: int, dropout: float) -> None
         peer_module = importlib.import_module(module)
         import workload
     except ImportError as error:
-        answer(missing=str(error))
+        answer(missing=f"{error}: pip install '.[peers]'")
         return
     s = workload.SIZES[sizes]
     encoding = work == "inference"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 
 from .causes import cause_of
+from .mistakes_of_tiles import OF_TILES
 from .program import program
 from .switches import Switch, from_text
 
@@ -45,6 +46,34 @@ ATTENTION: dict[str, list[Rewrites]] = {
     "mask-ignored": [{"Z": "scale * (q @ T(k_each)) + bias"}],
 }
 
+SOFTCAPPED: dict[str, list[Rewrites]] = {
+    **ATTENTION,
+    "scale-missing": [{"dZ_q": "dZ_0", "dZ_k": "dZ_0"}],
+    "scale-twice": [{"dZ_q": "scale * scale * dZ_0", "dZ_k": "scale * scale * dZ_0"}],
+    "scale-missing-in-dk": [{"dZ_k": "dZ_0"}],
+    "mask-ignored": [{"Z": "Z_c + bias"}, {"Z": "Z_c + bias + neg_inf_where(~near)"}],
+    "softcap-slope-missing": [{"dZ_0": "dS"}],
+    "softcap-not-divided": [{"slope": "1 - Z_c ** 2"}],
+    "inner-derivative-missing": [{"slope": "c * (1 - tanh(Z_0 / c) ** 2)"}],
+    "inner-division-missing": [
+        {"slope": "1 - tanh(Z_0) ** 2"},
+        {"Z_c": "c * tanh(Z_0)", "slope": "1 - tanh(Z_0) ** 2"},
+        {"Z_c": "c * tanh(Z_0)", "slope": "c * (1 - tanh(Z_0) ** 2)"},
+        {"Z_c": "c * tanh(Z_0)"},
+    ],
+    "softcap-after-the-mask": [
+        {"Z": "capped(Z_0 + bias + neg_inf_where(~(allowed & near)), c)"},
+        {"Z": "capped(Z_0 + bias + neg_inf_where(~(allowed & near)), c)", "slope": "1 - (Z / c) ** 2"},
+    ],
+    "window-off-by-one": [{"near": f"within(q, k, window {change}, offset)"} for change in ("+ 1", "- 1")],
+    "window-ignored": [{"near": "ones_like(near)"}],
+}
+
+IN_TILES: dict[str, list[Rewrites]] = {
+    **{name: ways for name, ways in ATTENTION.items() if name not in ("wrong-axis", "not-finite-rows")},
+    **OF_TILES,
+}
+
 MULTI_HEAD: dict[str, list[Rewrites]] = {
     "heads-merged-without-transpose": [
         {f"d{x.lower()}": f"d{x}.reshape(*d{x}.shape[:-3], d{x}.shape[-2], -1)" for x in "QKV"},
@@ -63,6 +92,38 @@ MULTI_HEAD: dict[str, list[Rewrites]] = {
     "input-for-joined-heads": [{"dw_o": "T(rows) @ dy"}],
     "key-bias-from-queries": [{"db_k": "sum_rows(dq)"}],
     "mask-ignored": [{"Z": "scale * (Q @ T(K))"}],
+}
+
+QUERY_KEY_NORM: dict[str, list[Rewrites]] = {
+    **MULTI_HEAD,
+    "mean-square-term-missing": [
+        {"across_q": "dq_hat", "across_k": "dk_hat"},
+        {"across_q": "dq_hat"},
+        {"across_k": "dk_hat"},
+    ],
+    "gamma-forgotten": [
+        {"dq_hat": "dQ_n", "dk_hat": "dK_n"},
+        {"dq_hat": "dQ_n"},
+        {"dk_hat": "dK_n"},
+    ],
+    "rrms-missing": [
+        {"dQ": "across_q", "dK": "across_k"},
+        {"dQ": "across_q"},
+        {"dK": "across_k"},
+    ],
+    "sine-sign": [
+        {"dQ_n": "turn(dQ_turned, base, interleaved)", "dK_n": "turn(dK_turned, base, interleaved)"},
+        {"dQ_n": "turn(dQ_turned, base, interleaved)"},
+        {"dK_n": "turn(dK_turned, base, interleaved)"},
+    ],
+    "other-pairs": [
+        {
+            "dQ_n": "turn(dQ_turned, base, not interleaved, -1)",
+            "dK_n": "turn(dK_turned, base, not interleaved, -1)",
+        },
+        {"dQ_n": "turn(dQ_turned, base, not interleaved, -1)"},
+        {"dK_n": "turn(dK_turned, base, not interleaved, -1)"},
+    ],
 }
 
 LINES: dict[str, dict[str, list[Rewrites]]] = {
@@ -235,9 +296,20 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
             {"crossed": "-dout * pairs(sin(angle), sin(angle), interleaved)"},
         ],
         "position-shifted": [{"angle": "(positions + 1)[..., None] * theta"}],
+        "other-pairs": [
+            {
+                "straight": "dout * pairs(cos(angle), cos(angle), not interleaved)",
+                "crossed": "partner(dout, not interleaved) * pairs(-sin(angle), sin(angle), not interleaved)",
+            },
+            {"crossed": "partner(dout, not interleaved) * sine"},
+        ],
     },
     "scaled_dot_product_attention": ATTENTION,
+    "softcapped_attention": SOFTCAPPED,
+    "flash_attention": IN_TILES,
+    "scaled_dot_product_attention, in tiles": IN_TILES,
     "multi_head_attention": MULTI_HEAD,
+    "query_key_norm_attention": QUERY_KEY_NORM,
     "residual": {
         "skip-missing": [{"skip": "0 * dout"}],
         "skip-doubled": [{"skip": "2 * dout"}],
@@ -254,6 +326,9 @@ SWAPS = {
     "layer_norm": ("gamma", "beta"),
     "swiglu": ("gate", "up"),
     "scaled_dot_product_attention": ("q", "k"),
+    "softcapped_attention": ("q", "k"),
+    "flash_attention": ("q", "k"),
+    "query_key_norm_attention": ("gamma_q", "gamma_k"),
     "mse_loss": ("input", "target"),
     "info_nce": ("queries", "keys"),
 }

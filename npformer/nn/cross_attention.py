@@ -54,6 +54,7 @@ class CrossAttention:
         keep: bool = True,
         rng: Random | None = None,
         *,
+        bias: Array | None = None,
         collected: dict[str, Array] | None = None,
     ) -> tuple[Array, MultiHeadAttentionCache | None]:
         """Attend from every position of `x` to every position of `memory` that `mask` allows.
@@ -64,8 +65,8 @@ class CrossAttention:
         x : ndarray, shape (B, T, d_model)
         memory : ndarray, shape (B, S, d_model)
         mask : ndarray of bool, broadcastable to (B, h, T, S), optional
-        at, keep, rng, collected
-            As in `SelfAttention.forward`; the weights are (B, h, T, S).
+        at, keep, rng, bias, collected
+            As in `SelfAttention.forward`; bias and weights are (B, h, T, S).
 
         Returns
         -------
@@ -76,6 +77,7 @@ class CrossAttention:
             x,
             memory,
             *self.projections.arguments(params),
+            bias,
             n_heads=self.n_heads,
             mask=mask,
             at=at,
