@@ -88,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress")
-    recipe = parser.add_argument_group("recipe (in brackets: what small has)")
+    recipe = parser.add_argument_group("recipe (in brackets: what small of mlm has)")
     for name, (kind, what) in FIELDS.items():
         option = f"--{name.replace('_', '-')}"
         recipe.add_argument(option, dest=name, type=kind, metavar=_METAVAR[kind], help=what)

@@ -109,7 +109,7 @@ def greedy(model, tokenizer, sources: list[str], longest: int) -> list[str]:
 STEPS = 700  # a quarter of a minute
 
 
-@pytest.mark.parametrize("task", ["copy", "reverse"])
+@pytest.mark.parametrize("task", [pytest.param("copy", marks=pytest.mark.thorough), "reverse"])
 def test_a_tiny_model_learns_to(task):
     step = {"copy": 1, "reverse": -1}[task]
     known = [Pair(s, s[::step]) for s in strings(8000, longest=7)]
