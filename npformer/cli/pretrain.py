@@ -1,4 +1,4 @@
-"""`npformer pretrain`: from text to a trained encoder in a run folder."""
+"""`npformer pretrain`: from text to a trained model in a run folder."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ from typing import Any
 # Options that are fields of RunConfig. Without a default here: what is not given is the preset's. The numbers
 # in brackets are those of `small`; the tests hold them against it.
 FIELDS: dict[str, tuple[Any, str]] = {
+    "objective": (str, "mlm (an encoder), clm (a decoder) or seq2seq (an encoder-decoder) (mlm)"),
     "steps": (int, "number of updates"),
     "minutes": (float, "train about this long: turned into --steps after a short timing (5)"),
     "seed": (int, "of weights, order, masks and dropout (0)"),
-    "layers": (int, "encoder layers (4)"),
+    "layers": (int, "layers; of encoder and decoder each, where there are two (4)"),
     "d_model": (int, "width (128)"),
     "heads": (int, "attention heads (4)"),
     "d_ff": (int, "width of the feed-forward blocks (4 times d-model)"),
     "norm": (str, "pre or post (pre)"),
-    "positions": (str, "rotary, learned or sinusoidal (rotary)"),
+    "norm_type": (str, "layer_norm or rms_norm, of a decoder (layer_norm)"),
+    "positions": (str, "rotary, learned or sinusoidal; of a decoder alibi or none, too (rotary)"),
     "rotary_base": (float, "of the rotary positions (100)"),
-    "activation": (str, "gelu, gelu_tanh, relu or silu (gelu)"),
+    "activation": (str, "gelu, gelu_tanh, relu or silu; of a decoder swiglu, too (gelu)"),
     "dropout": (float, "share of the activations dropped (0)"),
     "init_std": (float, "standard deviation of the initial weights (0.04)"),
     "embedding_std": (float, "standard deviation of the initial embeddings (0.15)"),
     "embedding_init": (str, "cooccurrence, from the training text, or random (cooccurrence)"),
     "neighbour_heads": (int, "heads of a layer that begin by looking at a neighbour (half, if rotary)"),
+    "tokenizer": (str, "wordpiece, or char: every character is a token (wordpiece)"),
+    "held_out_tail": (float, "hold out this share at the text's end (a tenth, from all over it)"),
     "vocab_size": (
         int,
         "pieces of the tokenizer; if given, an error where the text does not support as many (4000)",
@@ -38,9 +42,10 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "batch_size": (int, "sequences in a batch (16)"),
     "accumulate": (int, "batches in an update, made in pieces; see docs/memory.md (1)"),
     "mask_rate": (float, "share of the tokens to predict in training (0.4)"),
+    "label_smoothing": (float, "of the loss of seq2seq in training (0)"),
     "optimizer": (str, "adamw, adam or sgd (adamw)"),
     "lr": (float, "highest learning rate (0.002)"),
-    "schedule": (str, "cosine, linear or constant (cosine)"),
+    "schedule": (str, "cosine, linear, constant or noam (cosine)"),
     "warmup": (float, "share of the steps in which the rate rises (0.05)"),
     "weight_decay": (float, "of weights, not of biases and norms (0.01)"),
     "momentum": (float, "of sgd (0.9)"),
@@ -61,8 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(docs/scaling.md)."
     )
     parser.add_argument(
-        "text", nargs="*", metavar="TEXT", help="files, folders, patterns, or - for standard input"
+        "text",
+        nargs="*",
+        metavar="TEXT",
+        help="files, folders, patterns, or - for standard input; for seq2seq one file with a source, a tab "
+        "and a target in each line, or two parallel files",
     )
+    parser.add_argument("--columns", metavar="N,N", help="columns of source and target in the one file (1,2)")
     parser.add_argument(
         "--preset",
         help="tiny (2 layers, width 64, a minute), small (4, 128, five minutes; the default) "
@@ -78,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress")
-    recipe = parser.add_argument_group("recipe (in brackets: what small has)")
+    recipe = parser.add_argument_group("recipe (in brackets: what small of mlm has)")
     for name, (kind, what) in FIELDS.items():
         option = f"--{name.replace('_', '-')}"
         recipe.add_argument(option, dest=name, type=kind, metavar=_METAVAR[kind], help=what)
@@ -169,7 +179,7 @@ def _begin(args: argparse.Namespace, ranks: Any) -> Any:
 
 def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, Any, dict[str, Any]]:
     """Everything that can be refused, in the order of what it costs to find out; nothing is written."""
-    from ..text import TextFiles, default_corpus, open_corpus
+    from ..text import TextFiles
     from ..training import (
         DEFAULT,
         free_folder,
@@ -185,15 +195,17 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
     name = args.preset or DEFAULT
     config = preset(name, **given)
     ranks.require_sequences(config.sequences_per_step)
+    if config.tokenizer == "char" and args.vocab_size is not None:
+        raise ValueError("vocab_size: with --tokenizer char every character is a piece, none was expected")
     folder = Path(args.out) if args.out is not None else free_folder()
     require_free(folder)
-    if not args.text and sys.stderr.isatty():  # it takes a few seconds
+    if not args.text and config.objective != "seq2seq" and sys.stderr.isatty():  # it takes a few seconds
         _say("reading the documentation inside this Python")
-    documents = open_corpus(args.text) if args.text else default_corpus()
-    if isinstance(documents, TextFiles):
-        _say(f"{documents.size / 1e6:,.0f} MB of text: reading it twice, a piece at a time")
+    corpus = config.task.read(args.text, _columns(args.columns))
+    if isinstance(corpus, TextFiles):
+        _say(f"{corpus.size / 1e6:,.0f} MB of text: reading it twice, a piece at a time")
     beside = next(parent for parent in folder.absolute().parents if parent.is_dir())
-    prepared = prepare(documents, config, exact_vocab="vocab_size" in given, scratch=beside)
+    prepared = prepare(corpus, config, exact_vocab="vocab_size" in given, scratch=beside)
     for line in prepared.warnings:
         _say(f"warning: {line}")
     prepared = with_settled_steps(prepared, threads, ranks, folder)
@@ -201,21 +213,34 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
 
 
 def _refuse_others(args: argparse.Namespace) -> None:
-    for name in ("text", "preset", "out", *FIELDS, "cased", "recompute"):
+    for name in ("text", "columns", "preset", "out", *FIELDS, "cased", "recompute"):
         if getattr(args, name) not in (None, []):
             option = "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
             raise ValueError(f"--resume: everything is in the run, so {option} cannot be given with it")
 
 
-def _report(run: Any, result: dict[str, Any], as_json: bool) -> None:
-    from ..training import example_sentence, table
+def _columns(given: str | None) -> tuple[int, int] | None:
+    """Return the two numbers of --columns."""
+    if given is None:
+        return None
+    numbers = given.split(",")
+    if len(numbers) != 2 or not all(n.strip().isdecimal() and int(n) > 0 for n in numbers):
+        raise ValueError(f"columns: expected two numbers from 1 with a comma between them, got {given!r}")
+    return int(numbers[0]), int(numbers[1])
 
-    sentence = example_sentence(run.held_out, run.tokenizer)
-    command = f"npformer fill {shlex.quote(str(run.folder))} {shlex.quote(sentence)}"
+
+def _report(run: Any, result: dict[str, Any], as_json: bool) -> None:
+    from ..training import table
+    from . import COMMANDS
+
+    command, *arguments = run.config.task.try_it(run)
+    example = {command: f"npformer {command} {shlex.join(arguments)}"} if command in COMMANDS else {}
     if as_json:
-        print(json.dumps({"run": str(run.folder), **result, "fill": command}, indent=2))
-    else:
-        print(f"{table(result)}\n\nrun folder: {run.folder}\ntry it:     {command}")
+        print(json.dumps({"run": str(run.folder), **result, **example}, indent=2))
+        return
+    print(f"{table(result)}\n\nrun folder: {run.folder}")
+    for line in example.values():
+        print(f"try it:     {line}")
 
 
 def _say(line: str) -> None:

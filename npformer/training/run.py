@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from ..text import Packed, WordPieceTokenizer
+from ..text import Packed, Tokenizer, read_tokenizer
 from ..text.packed_file import blocks_of_packed, map_rows, write_rows
 from .config import RunConfig
 from .prepare import Prepared
@@ -41,7 +41,7 @@ class Run:
 
     folder: Path
     config: RunConfig
-    tokenizer: WordPieceTokenizer
+    tokenizer: Tokenizer
     train: Packed
     held_out: Packed
 
@@ -135,7 +135,12 @@ def create_run(folder: str | os.PathLike[str], prepared: Prepared, **about: Any)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    return Run(folder, config, prepared.tokenizer, *_open_packed(folder, prepared.tokenizer, config.seq_len))
+    return Run(
+        folder,
+        config,
+        prepared.tokenizer,
+        *_open_packed(folder, prepared.tokenizer, config.task.width(config.seq_len)),
+    )
 
 
 def open_run(folder: str | os.PathLike[str]) -> Run:
@@ -160,8 +165,8 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
         config = config.with_steps(config.steps)  # intervals that somebody has taken out come back
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not the configuration of a pre-training run ({error})") from None
-    tokenizer = WordPieceTokenizer.from_file(folder / "vocab.txt", lowercase=not config.cased)
-    train, held_out = _open_packed(folder, tokenizer, config.seq_len)
+    tokenizer = read_tokenizer(folder / "vocab.txt", config.tokenizer, lowercase=not config.cased)
+    train, held_out = _open_packed(folder, tokenizer, config.task.width(config.seq_len))
     looked_at = (train.evenly_spaced(LOOKED_AT), held_out)  # the model refuses what is wrong in the rest
     largest = max(int(part.ids.max(initial=0)) for part in looked_at)
     if largest >= tokenizer.vocab_size:
@@ -180,7 +185,7 @@ def _write_packed(path: Path, packed: Packed, vocab_size: int) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _open_packed(folder: Path, tokenizer: WordPieceTokenizer, seq_len: int) -> tuple[Packed, Packed]:
+def _open_packed(folder: Path, tokenizer: Tokenizer, width: int) -> tuple[Packed, Packed]:
     """Return the training part, mapped from its file, and the held-out part, read."""
     path = folder / "data.npz"
     if path.is_file():
@@ -196,8 +201,8 @@ def _open_packed(folder: Path, tokenizer: WordPieceTokenizer, seq_len: int) -> t
             raise
         except Exception as error:  # a damaged header can fail in any way, in tokenize too
             raise ValueError(f"{path}: damaged ({error})") from None
-        if parts[-1].ids.shape[1] != seq_len:
-            raise ValueError(f"{path}: expected rows of {seq_len} tokens, got {parts[-1].ids.shape[1]}")
+        if parts[-1].ids.shape[1] != width:
+            raise ValueError(f"{path}: expected rows of {width} tokens, got {parts[-1].ids.shape[1]}")
     train, held_out = parts
     return train, held_out.rows(slice(None))
 
