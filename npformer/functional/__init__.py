@@ -14,6 +14,7 @@ from .activations import (
     tanh,
     tanh_backward,
 )
+from .alibi import alibi
 from .attention import (
     ScaledDotProductAttentionCache,
     scaled_dot_product_attention,
@@ -67,6 +68,7 @@ __all__ = [
     "SoftmaxCache",
     "SwigluCache",
     "TanhCache",
+    "alibi",
     "binary_cross_entropy_with_logits",
     "binary_cross_entropy_with_logits_backward",
     "cross_entropy",

@@ -128,12 +128,12 @@ def require_positive(op: str, argument: str, x: float) -> float:
     return value
 
 
-def require_size(op: str, argument: str, n: int) -> int:
-    """Return `n` as an int; raise unless it is an integer >= 0."""
+def require_size(op: str, argument: str, n: int, low: int = 0) -> int:
+    """Return `n` as an int; raise unless it is an integer >= low."""
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
         bad_type(op, argument, "an integer", repr(n))
-    if n < 0:
-        bad_value(op, argument, "an integer >= 0", n)
+    if n < low:
+        bad_value(op, argument, f"an integer >= {low}", n)
     return int(n)
 
 

@@ -1,9 +1,14 @@
 """Scaled dot-product attention.
 
-    Z   = scale · Q Kᵀ + bias                (-inf where the mask or causality forbids)
+    Z_0 = scale · Q Kᵀ
+    Z   = c · tanh(Z_0 / c) + bias           (softcap c; Z = Z_0 + bias without it)
+                                             (-inf where the mask, causality or the window forbids)
     P   = exp(Z - max Z) / Σ exp(Z - max Z)  over the keys
     P̃   = P · keep / (1 - p)                 (dropout; P̃ = P without it)
     O   = P̃ V
+
+Query t stands at position t + query_offset among the keys. Causality forbids it the keys after that, a window
+of n those that are n or more away: with both, it sees the last n, the one at its own position among them.
 """
 
 from __future__ import annotations
@@ -25,8 +30,11 @@ from ._arguments import (
     promote,
     require_broadcastable,
     require_number,
+    require_positive,
+    require_size,
 )
 from ._rows import row_sums
+from .activations import TanhCache, tanh, tanh_backward
 from .dropout import draw_keep, keep_scale
 
 
@@ -41,6 +49,7 @@ class ScaledDotProductAttentionCache(NamedTuple):
     bias_shape: tuple[int, ...] | None
     keep: Array | None  # bool, (..., h, T, S)
     dropout_p: float
+    cap: TanhCache | None  # of softcap: tanh'(Z_0 / c), (..., h, T, S)
 
 
 def scaled_dot_product_attention(
@@ -52,7 +61,9 @@ def scaled_dot_product_attention(
     mask: npt.ArrayLike | None = None,
     causal: bool = False,
     query_offset: int = 0,
+    window: int | None = None,
     scale: float | None = None,
+    softcap: float | None = None,
     dropout_p: float = 0.0,
     rng: Random | None = None,
 ) -> tuple[Array, ScaledDotProductAttentionCache]:
@@ -72,8 +83,12 @@ def scaled_dot_product_attention(
         Query t sees keys 0 .. t + query_offset only.
     query_offset : int
         Position of the first query among the keys.
+    window : int, optional
+        Query t sees keys less than `window` away from t + query_offset only, on both sides of it.
     scale : float, optional
         Default 1 / sqrt(d_k).
+    softcap : float, optional
+        Scores are bent to stay between -softcap and softcap, before bias and masks.
     dropout_p : float
         Dropout of the weights P, 0 <= p <= 1.
     rng : numpy.random.Generator, optional
@@ -88,15 +103,19 @@ def scaled_dot_product_attention(
     Raises
     ------
     ValueError
-        If the shapes do not fit together, h is not a multiple of h_kv, or `dropout_p` is outside [0, 1].
+        If the shapes do not fit together, h is not a multiple of h_kv, `window` is less than 1, `softcap` is
+        not positive, or `dropout_p` is outside [0, 1].
     TypeError
         If an array is neither float32, float64, complex128 nor integer, `mask` is not boolean,
-        `query_offset` is no integer, or dropout has no `rng`.
+        `query_offset` or `window` is no integer, or dropout has no `rng`.
 
     References
     ----------
     Vaswani et al.: Attention Is All You Need, arXiv:1706.03762, equation 1.
     Ainslie et al.: GQA, arXiv:2305.13245 (fewer key-value heads than query heads).
+    Beltagy, Peters, Cohan: Longformer, arXiv:2004.05150, section 3.1 (windows).
+    Jiang et al.: Mistral 7B, arXiv:2310.06825, section 2 (windows with causality).
+    Gemma Team: Gemma 2, arXiv:2408.00118, section 2 (softcap).
 
     Examples
     --------
@@ -119,10 +138,17 @@ def scaled_dot_product_attention(
     if causal:
         triangle = np.tri(shape[-2], shape[-1], k=query_offset, dtype=bool)
         allowed = triangle if allowed is None else allowed & triangle
+    if window is not None:
+        window = require_size(op, "window", window, low=1)
+        distance = np.arange(shape[-2])[:, None] + query_offset - np.arange(shape[-1])  # (T, S)
+        band = abs(distance) < window
+        allowed = band if allowed is None else allowed & band
     if scale is None:
         scale = 1 / math.sqrt(max(q.shape[-1], 1))
     else:
         scale = require_number(op, "scale", scale, low=-math.inf)
+    if softcap is not None:
+        softcap = require_positive(op, "softcap", softcap)
     dropout_p = require_number(op, "dropout_p", dropout_p, low=0.0, high=1.0)
     keep = draw_keep(op, shape, dropout_p, rng) if dropout_p else None
     q, k, v = promote(q, k, v, also=bias)
@@ -130,6 +156,11 @@ def scaled_dot_product_attention(
     # (T, S) arrays are the large ones: made once, then worked on in place
     # and the scale comes before the mask, on the small factor: a complex -inf times anything has a NaN
     Z = (_fold(q * scale, k) @ k.swapaxes(-1, -2)).reshape(shape)
+    cap = None
+    if softcap is not None:
+        Z /= softcap
+        Z, cap = tanh(Z)
+        Z *= softcap
     if bias is not None:
         Z += bias
     if allowed is not None:
@@ -148,7 +179,9 @@ def scaled_dot_product_attention(
     if keep is not None:
         out *= keep_scale(dropout_p)
     bias_shape = None if bias is None else bias.shape
-    return out, ScaledDotProductAttentionCache(q, k, v, P, scale, bias_shape, keep, dropout_p)
+    return out, ScaledDotProductAttentionCache(
+        q, k, v, P, scale, bias_shape, keep, dropout_p, cap
+    )
 
 
 # The backward, step by step. i counts queries, j keys; a forbidden key has P = 0, and so has a row of them.
@@ -161,7 +194,9 @@ def scaled_dot_product_attention(
 #      rounding of D_i, the same for all keys, shows; as each row of P sums to 1, a second pass takes it out.
 #      (D_i = O_i · dO_i is the shorter sum, and rounds worst there.) dZ is known as dS: of the scores.
 #   4. The bias is added to Z:                       dbias = dS, summed over the axes it was broadcast along
-#   5. Z = scale · Q Kᵀ:                             dQ = scale · dS K,    dK = scale · dSᵀ Q
+#   5. Z = c · tanh(Z_0 / c) + bias, and c · (1 / c) = 1:  dZ_0 = dS · tanh'(Z_0 / c),    tanh' = 1 - tanh²
+#      (dZ_0 = dS without softcap)
+#   6. Z_0 = scale · Q Kᵀ:                           dQ = scale · dZ_0 K,  dK = scale · dZ_0ᵀ Q
 #      A key-value head shared by several query heads collects from all of them: their queries are
 #      stacked into one long axis, and the sum is the product's own.
 def scaled_dot_product_attention_backward(
@@ -175,7 +210,8 @@ def scaled_dot_product_attention_backward(
         Gradient of the loss with respect to `out`.
     cache : ScaledDotProductAttentionCache
     intermediates : dict, optional
-        Filled with "dP" (step 2) and "dS" (step 3), both (..., h, T, S).
+        Filled with "dP" (step 2) and "dS" (step 3), both (..., h, T, S). dS is the gradient of the scores
+        that the softmax sees, Z: after the softcap and the bias.
 
     Returns
     -------
@@ -199,7 +235,7 @@ def scaled_dot_product_attention_backward(
     array([[[5.],
             [5.]]])
     """
-    q, k, v, P, scale, bias_shape, keep, dropout_p = cache
+    q, k, v, P, scale, bias_shape, keep, dropout_p, cap = cache
     dout = as_dout("scaled_dot_product_attention", dout, (*q.shape[:-1], v.shape[-1]))
 
     P_kept = P if keep is None else P * keep
@@ -220,9 +256,10 @@ def scaled_dot_product_attention_backward(
     if intermediates is not None:
         intermediates["dS"] = dS.copy()
     dbias = None if bias_shape is None else _sum_to(dS, bias_shape)  # 4
-    dS_folded = _fold(dS, k)
-    dq = np.matmul(dS_folded, k, out=_like(q, k, k.shape[-1], dtype)).reshape(q.shape)  # 5
-    dk = np.matmul(dS_folded.swapaxes(-1, -2), _fold(q, k), out=np.empty_like(k, dtype=dtype))  # 5
+    dZ_0 = dS if cap is None else tanh_backward(dS, cap)  # 5
+    dZ_0 = _fold(dZ_0, k)
+    dq = np.matmul(dZ_0, k, out=_like(q, k, k.shape[-1], dtype)).reshape(q.shape)  # 6
+    dk = np.matmul(dZ_0.swapaxes(-1, -2), _fold(q, k), out=np.empty_like(k, dtype=dtype))  # 6
     dq *= scale
     dk *= scale
     return dq, dk, dv, dbias

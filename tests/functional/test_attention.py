@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from functools import partial
 
 import numpy as np
@@ -50,6 +51,25 @@ def test_proof_with_everything_on(proof, rng):
     mask = some_mask(rng)
     given = inputs(rng, h_kv=2, bias=(H, 1, S))
     prove(proof, given, rng, mask=mask, causal=True, query_offset=2, dropout_p=0.3, scale=0.7).holds()
+
+
+def test_proof_with_everything_of_gemma(proof, rng):
+    """Softcap and a window beside all the rest."""
+    mask = some_mask(rng)
+    given = inputs(rng, h_kv=2, bias=(H, 1, S))
+    options = {"mask": mask, "causal": True, "query_offset": 2, "window": 3, "softcap": 1.5, "scale": 0.7}
+    prove(proof, given, rng, dropout_p=0.3, **options).holds()
+
+
+@pytest.mark.parametrize("softcap", [0.3, 50.0])
+def test_proof_of_softcap(proof, one_rng, softcap):
+    prove(proof, inputs(one_rng, 2, lead=()), one_rng, softcap=softcap).holds()
+
+
+@pytest.mark.parametrize(("window", "offset"), [(1, 1), (2, 4), (3, -3)])
+def test_proof_of_windows(proof, one_rng, window, offset):
+    """At offset 4 and -3 there are queries that see nothing."""
+    prove(proof, inputs(one_rng, 2, lead=()), one_rng, window=window, query_offset=offset).holds()
 
 
 def test_proof_with_everything_off(proof, rng):
@@ -126,17 +146,42 @@ def test_a_wrong_backward_is_seen(proof, one_rng):
     p.sees(lambda dout, c: right(dout, c._replace(k=c.k[::-1])))  # another group's keys
 
 
-def reference(q, k, v, bias, allowed, scale):
+def test_a_wrong_backward_of_softcap_and_window_is_seen(proof, one_rng):
+    given = inputs(one_rng, 2, lead=(), bias=(H, 1, S))
+    p = prove(proof, given, one_rng, softcap=0.8, window=2)
+    right = scaled_dot_product_attention_backward
+    p.sees(lambda dout, c: right(dout, c._replace(cap=None)))  # the slope missing
+    squared = p.cache.cap._replace(slope=p.cache.cap.slope**2)
+    p.sees(lambda dout, c: right(dout, c._replace(cap=squared)))  # or applied twice
+    for window in (1, 3, None):  # off by one, or ignored
+        other = scaled_dot_product_attention(**given, softcap=0.8, window=window)[1]
+        p.sees(lambda dout, c, P=other.P: right(dout, c._replace(P=P)))
+
+
+def reference(q, k, v, bias, allowed, scale, softcap=None):
     """Attention by loops: one query of one head at a time, over the keys it may see."""
     group = q.shape[1] // k.shape[1]
     out = np.zeros((*q.shape[:-1], v.shape[-1]))
     for b, i, t in np.ndindex(*q.shape[:3]):
         seen = np.flatnonzero(allowed[b, i, t])
         if seen.size:
-            z = scale * k[b, i // group, seen] @ q[b, i, t] + bias[b, i, t, seen]
+            z = scale * k[b, i // group, seen] @ q[b, i, t]
+            z = (z if softcap is None else softcap * np.tanh(z / softcap)) + bias[b, i, t, seen]
             weights = np.exp(z - z.max())
             out[b, i, t] = weights @ v[b, i // group, seen] / weights.sum()
     return out
+
+
+def allowed_by_hand(t, s, causal=False, offset=0, window=None):
+    """Who sees whom, pair by pair."""
+    allowed = np.zeros((t, s), bool)
+    for query, key in np.ndindex(t, s):
+        position = query + offset
+        seen = key <= position if causal else True
+        if window is not None:
+            seen = seen and position - window < key < position + window
+        allowed[query, key] = seen
+    return allowed
 
 
 @settings(max_examples=80, deadline=None)
@@ -157,15 +202,13 @@ def test_every_shape_mask_and_grouping_agrees_with_loops(data):
     bias = rng.standard_normal(draw(broadcast))
     causal, offset = draw(st.booleans()), draw(st.integers(-2, 3))
     scale = draw(st.sampled_from([None, 0.3, -1.0]))
+    window, softcap = draw(st.none() | st.integers(1, 5)), draw(st.sampled_from([None, 0.7, 3.0]))
+    options = {"causal": causal, "query_offset": offset, "window": window, "scale": scale, "softcap": softcap}
 
-    out, cache = scaled_dot_product_attention(
-        q, k, v, bias, mask=mask, causal=causal, query_offset=offset, scale=scale
-    )
-    allowed = np.broadcast_to(mask, full)
-    if causal:
-        allowed = allowed & (np.arange(s) <= np.arange(t)[:, None] + offset)
+    out, cache = scaled_dot_product_attention(q, k, v, bias, mask=mask, **options)
+    allowed = np.broadcast_to(mask, full) & allowed_by_hand(t, s, causal, offset, window)
     scale = 1 / np.sqrt(d_k) if scale is None else scale
-    expected = reference(q, k, v, np.broadcast_to(bias, full), allowed, scale)
+    expected = reference(q, k, v, np.broadcast_to(bias, full), allowed, scale, softcap)
     np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-13)
 
     found: dict[str, np.ndarray] = {}
@@ -211,11 +254,93 @@ def test_rows_with_nothing_to_attend_to(dtype, one_rng):
             np.testing.assert_array_equal(x, y)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 6), st.integers(1, 6), st.integers(1, 8), st.integers(-3, 8), st.booleans(), st.booleans()
+)
+def test_a_window_is_the_mask_built_by_hand(t, s, window, offset, causal, padded):
+    """To the bit, gradients too; with causality it is the last `window` keys."""
+    rng = np.random.default_rng(t + 7 * s)
+    q, k, v = (rng.standard_normal((2, n, 3)) for n in (t, s, s))
+    mask = rng.random((2, 1, s)) < 0.7 if padded else np.ones((t, s), bool)
+    out, cache = scaled_dot_product_attention(
+        q, k, v, mask=mask, causal=causal, query_offset=offset, window=window
+    )
+    by_hand = allowed_by_hand(t, s, causal, offset, window)
+    expected, expected_cache = scaled_dot_product_attention(q, k, v, mask=mask & by_hand)
+    np.testing.assert_array_equal(out, expected)
+    dout = rng.standard_normal(out.shape)
+    for g, n in zip(
+        backward_without_bias(dout, cache), backward_without_bias(dout, expected_cache), strict=True
+    ):
+        np.testing.assert_array_equal(g, n)
+    if causal:
+        last = [list(range(max(p - window + 1, 0), min(p + 1, s))) for p in range(offset, offset + t)]
+        assert [list(np.flatnonzero(row)) for row in by_hand] == last
+
+
+def test_a_window_as_wide_as_everything_is_no_window(one_rng):
+    x = inputs(one_rng, 2)
+    for causal in (True, False):
+        out, cache = scaled_dot_product_attention(**x, causal=causal, query_offset=1)
+        for window in (T + S, 2**31, 2**62, 10**30):
+            wide, wide_cache = scaled_dot_product_attention(**x, causal=causal, query_offset=1, window=window)
+            np.testing.assert_array_equal(wide, out)
+            np.testing.assert_array_equal(wide_cache.P, cache.P)
+
+
+def test_a_high_softcap_is_none_and_scores_stay_below_a_low_one(one_rng):
+    x = inputs(one_rng, 2)
+    out, cache = scaled_dot_product_attention(**x, causal=True, query_offset=2)
+    gradients = scaled_dot_product_attention_backward(out, cache)
+    errors = []
+    for softcap in (1e2, 1e3, 1e4, 1e9):
+        high, high_cache = scaled_dot_product_attention(**x, causal=True, query_offset=2, softcap=softcap)
+        high_gradients = scaled_dot_product_attention_backward(out, high_cache)
+        pairs = zip((high, *high_gradients), (out, *gradients), strict=True)
+        errors.append(max(np.abs(a - b).max() for a, b in pairs))
+    assert all(later < earlier / 50 for earlier, later in itertools.pairwise(errors[:3]))  # as 1 / softcap²
+    assert errors[-1] < 1e-14
+    q, k, v = (100 * y for y in list(x.values())[:3])
+    P = scaled_dot_product_attention(q, k, v, softcap=2.0)[1].P
+    assert np.ptp(np.log(P), axis=-1).max() <= 4 + 1e-12
+    assert np.ptp(np.log(P), axis=-1).max() > 3.9
+
+
+def test_the_softcap_comes_before_bias_and_mask(one_rng):
+    q, k, v = inputs(one_rng, bias=None).values()
+    bias = np.zeros(S)
+    bias[0] = -1e9  # a mask by hand: a cap after it would let it through
+    out = scaled_dot_product_attention(q, k, v, bias, softcap=1.0)[0]
+    expected = scaled_dot_product_attention(q, k[:, :, 1:], v[:, :, 1:], softcap=1.0)[0]
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-15)
+    out = scaled_dot_product_attention(q, k, v, mask=np.arange(S) > 0, softcap=1.0)[0]
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-15)
+
+
+def test_digits_stay_where_the_softcap_is_saturated(close_in_ulps):
+    """Scores 20, 0 and 40 softcaps high: 1 - tanh² would be 0 there."""
+    q, k, v = (np.array(x, np.float64) for x in ([[1]], [[20], [0], [40]], [[2], [-1], [0.5]]))
+    found: dict[str, np.ndarray] = {}
+    _, cache = scaled_dot_product_attention(q, k, v, softcap=1.0)
+    _, dk, _, _ = scaled_dot_product_attention_backward(np.ones((1, 1)), cache, found)
+    slope = 4 / (np.exp([20.0, 0.0, 40.0]) + np.exp([-20.0, 0.0, -40.0])) ** 2
+    close_in_ulps(dk[:, 0], found["dS"][0] * slope, 10)
+    assert (dk != 0).all()
+
+
+def test_nothing_more_is_kept_without_softcap(one_rng):
+    x = inputs(one_rng)
+    assert scaled_dot_product_attention(**x)[1].cap is None
+    cap = scaled_dot_product_attention(**x, softcap=2.0)[1].cap
+    assert sum(array.size for array in cap) == B * H * T * S
+
+
 def test_no_keys_and_no_queries(one_rng):
     q, k, v = inputs(one_rng, bias=None).values()
     for t, s in ((T, 0), (0, S), (0, 0)):
         given = q[:, :, :t], k[:, :, :s], v[:, :, :s]
-        out, cache = scaled_dot_product_attention(*given, causal=True)
+        out, cache = scaled_dot_product_attention(*given, causal=True, window=2, softcap=1.0)
         assert out.shape == (B, H, t, D_V)
         assert not out.any()
         for x, dx in zip(given, backward_without_bias(np.ones_like(out), cache), strict=True):
@@ -369,6 +494,10 @@ def test_intermediates(one_rng):
     dS = cache.P * (dP - (cache.P * dP).sum(-1, keepdims=True))
     np.testing.assert_allclose(found["dS"], dS, rtol=0, atol=1e-14)
     assert not any(np.shares_memory(x, g) for x in found.values() for g in gradients)
+    # with softcap it is still the gradient of what the softmax sees, and so that of the bias
+    out, cache = scaled_dot_product_attention(q, k, v, bias, softcap=0.5)
+    *_, dbias = scaled_dot_product_attention_backward(dout, cache, found)
+    np.testing.assert_array_equal(found["dS"], dbias)
 
 
 def test_outputs_and_gradients_are_laid_out_as_the_inputs(one_rng):
@@ -419,6 +548,19 @@ def test_bad_input_is_named(one_rng):
         attend(dropout_p=0.1)
     with pytest.raises(ValueError, match=rf"{op}: scale: expected a finite number, got nan"):
         attend(scale=float("nan"))
+    for bad in (0, -3):
+        with pytest.raises(ValueError, match=rf"{op}: window: expected an integer >= 1, got {bad}$"):
+            attend(window=bad)
+    for bad in (2.0, True):
+        with pytest.raises(TypeError, match=rf"{op}: window: expected an integer, got {bad}"):
+            attend(window=bad)
+    with pytest.raises(ValueError, match=rf"{op}: softcap: expected a number > 0, got 0\.0"):
+        attend(softcap=0)
+    for bad in (-1.0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=rf"{op}: softcap: expected a finite number >= 0\.0, got {bad}"):
+            attend(softcap=bad)
+    with pytest.raises(TypeError, match=rf"{op}: softcap: expected a real number, got 'high'"):
+        attend(softcap="high")
     with pytest.raises(TypeError, match=rf"{op}: v: .* dtype float16"):
         scaled_dot_product_attention(q, k, v.astype(np.float16))
     with pytest.raises(ValueError, match=rf"{op}_backward: dout: expected shape \(2, 4, 3, 7\)"):

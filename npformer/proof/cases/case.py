@@ -33,13 +33,17 @@ GRADIENTS: dict[str, tuple[str, ...]] = {
     "embedding": ("table",),
     "dropout": ("x",),
     "scaled_dot_product_attention": ("q", "k", "v", "bias"),
-    "multi_head_attention": ("x_q", "x_kv", "w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o"),
+    "multi_head_attention": (
+        *("x_q", "x_kv", "w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o"),
+        *("bias", "gamma_q", "gamma_k"),
+    ),
     "rotary": ("x",),
     "sinusoidal_positions": (),
+    "alibi": (),
 }
 
 # Ops that only make constants: an array comes back, no cache, and there is nothing to differentiate.
-CONSTANTS = ("sinusoidal_positions",)
+CONSTANTS = ("sinusoidal_positions", "alibi")
 
 
 class FixedRandom:

@@ -98,15 +98,20 @@ def attend(
     mask: Tensor | None = None,
     causal: bool = False,
     query_offset: int = 0,
+    window: int | None = None,
     scale: float | None = None,
+    softcap: float | None = None,
     dropout_p: float = 0.0,
     kept: list[Tensor] | None = None,
 ) -> Tensor:
-    """Without dropout torch's own; with it, its softmax and NumPy's mask. Fully masked rows give zeros."""
+    """Torch's own, or its softmax with softcap and NumPy's dropout. Fully masked rows give zeros."""
     T, S = q.shape[-2], k.shape[-2]
     allowed = torch.ones(T, S, dtype=torch.bool) if mask is None else mask
     if causal:
         allowed = allowed & (torch.arange(S) <= torch.arange(T)[:, None] + query_offset)
+    if window is not None:
+        position = torch.arange(query_offset, query_offset + T)[:, None]
+        allowed = allowed & (torch.arange(S) > position - window) & (torch.arange(S) < position + window)
     if q.ndim == 4 and q.shape[1] != k.shape[1]:  # grouped heads: each key head serves that many in a row
         group = q.shape[1] // k.shape[1]
         k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
@@ -115,13 +120,15 @@ def attend(
     additive = torch.zeros((), dtype=q.dtype).masked_fill(~allowed, -math.inf)
     if bias is not None:
         additive = additive + bias
-    if dropout_p == 0.0:
+    if dropout_p == 0.0 and softcap is None:
         additive = additive.expand(*q.shape[:-1], S)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=additive, scale=scale)
     else:
-        assert kept is not None
-        scores = q @ k.transpose(-1, -2) * (1 / math.sqrt(q.shape[-1]) if scale is None else scale) + additive
-        out = dropout(torch.softmax(scores, dim=-1), dropout_p, kept) @ v
+        scores = q @ k.transpose(-1, -2) * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
+        if softcap is not None:
+            scores = softcap * torch.tanh(scores / softcap)
+        weights = torch.softmax(scores + additive, dim=-1)
+        out = (weights if kept is None else dropout(weights, dropout_p, kept)) @ v
     return torch.where(alive, out, torch.zeros((), dtype=q.dtype))
 
 
@@ -149,18 +156,24 @@ def multi_head_attention(
     b_k: Tensor | None = None,
     b_v: Tensor | None = None,
     b_o: Tensor | None = None,
+    bias: Tensor | None = None,
+    gamma_q: Tensor | None = None,
+    gamma_k: Tensor | None = None,
     *,
     n_heads: int,
     positions_q: Tensor | None = None,
     positions_kv: Tensor | None = None,
     rotary_base: float = 10000.0,
+    rotary_interleaved: bool = False,
+    norm_eps: float = 1e-6,
     at: Tensor | None = None,
     **attention: Any,
 ) -> Tensor:
-    """Where torch's own fits (one width, no dropout, no rotation, every position), that; else as `attend`."""
+    """Where torch's own fits (one width, every position, none of the options), that; else as `attend`."""
     x_kv = x_q if x_kv is None else x_kv
     d_model = x_q.shape[-1]
     plain = set(attention) <= {"mask"} and positions_q is None and at is None and b_q is not None
+    plain = plain and bias is None and gamma_q is None
     if plain and all(w.shape == (d_model, d_model) for w in (w_q, w_k, w_v, w_o)):
         return _torchs_own(
             x_q, x_kv, (w_q, w_k, w_v, w_o), (b_q, b_k, b_v, b_o), n_heads, attention.get("mask")
@@ -169,16 +182,22 @@ def multi_head_attention(
     d_k = w_q.shape[1] // n_heads
     h_kv = w_k.shape[1] // d_k
 
-    def heads(x: Tensor, w: Tensor, b: Tensor | None, h: int, positions: Tensor | None) -> Tensor:
+    def heads(
+        x: Tensor, w: Tensor, b: Tensor | None, h: int, gamma: Tensor | None, positions: Tensor | None
+    ) -> Tensor:
         y = linear(x, w, b).unflatten(-1, (h, -1)).transpose(1, 2)  # (B, h, T, d_k)
+        if gamma is not None:
+            y = rms_norm(y, gamma, norm_eps)
         if positions is None:
             return y
-        return rotary(y, positions if positions.ndim == 1 else positions[:, None, :], rotary_base)
+        positions = positions if positions.ndim == 1 else positions[:, None, :]
+        return rotary(y, positions, rotary_base, rotary_interleaved)
 
     out = attend(
-        heads(x_q, w_q, b_q, n_heads, positions_q),
-        heads(x_kv, w_k, b_k, h_kv, positions_kv),
-        heads(x_kv, w_v, b_v, h_kv, None),
+        heads(x_q, w_q, b_q, n_heads, gamma_q, positions_q),
+        heads(x_kv, w_k, b_k, h_kv, gamma_k, positions_kv),
+        heads(x_kv, w_v, b_v, h_kv, None, None),
+        bias,
         **attention,
     )
     out = linear(out.transpose(1, 2).flatten(-2), w_o, b_o)
@@ -218,6 +237,19 @@ def sinusoidal_positions(length: int, d_model: int) -> Tensor:
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)
 
 
+def alibi(n_heads: int, T: int, S: int, query_offset: int = 0) -> Tensor:
+    """No op of torch's; the slopes by the recursion of the authors' code."""
+
+    def slopes(n: int) -> list[float]:
+        if math.log2(n).is_integer():
+            return [2 ** (-8 * i / n) for i in range(1, n + 1)]
+        lower = 2 ** math.floor(math.log2(n))
+        return slopes(lower) + slopes(2 * lower)[::2][: n - lower]
+
+    distance = (torch.arange(S) - torch.arange(query_offset, query_offset + T)[:, None]).abs()
+    return -torch.tensor(slopes(n_heads), dtype=torch.float64)[:, None, None] * distance
+
+
 TORCH: dict[str, Callable[..., Tensor]] = {
     "linear": linear,
     "relu": lambda x: F.relu(x),
@@ -240,6 +272,7 @@ TORCH: dict[str, Callable[..., Tensor]] = {
     "multi_head_attention": multi_head_attention,
     "rotary": rotary,
     "sinusoidal_positions": sinusoidal_positions,
+    "alibi": alibi,
 }
 
 

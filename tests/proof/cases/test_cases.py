@@ -7,7 +7,7 @@ import pytest
 
 from npformer import functional
 from npformer.proof.cases import OPS, Case, cases
-from npformer.proof.cases.case import GRADIENTS
+from npformer.proof.cases.case import CONSTANTS, GRADIENTS
 
 EVERY = [(op, case) for op in OPS for case in cases(op, 0)]
 
@@ -45,7 +45,7 @@ def test_a_point_is_generic(op: str, case: Case) -> None:
     for name, x in case.inputs.items():
         assert x.dtype == np.float64
         assert x.size <= 90
-        if name == "gamma":
+        if name.startswith("gamma"):
             assert not np.isclose(x, 1, atol=1e-6).any()
         if name.startswith(("b", "beta")):
             assert (x != 0).all()
@@ -58,7 +58,7 @@ def test_a_point_is_generic(op: str, case: Case) -> None:
 
 def test_every_op_meets_equal_sizes_and_different_ones() -> None:
     for op in OPS:
-        if op == "sinusoidal_positions":
+        if op in CONSTANTS:
             continue
         lengths = [[n for x in case.inputs.values() for n in x.shape] for case in cases(op, 0)]
         assert any(len(set(n)) == 1 for n in lengths) or op == "multi_head_attention", op
@@ -72,7 +72,12 @@ def test_attention_meets_all_that_can_be_asked_of_it() -> None:
     assert any(a.get("scale") for a in seen)
     assert any(a.get("dropout_p") and "mask" in a for a in seen)
     assert any("mask" in a and not a["mask"].any(axis=-1).all() for a in seen)
-    assert {i["bias"].shape for i in inputs if "bias" in i} == {(2, 1, 5), (3, 5)}
+    assert {i["bias"].shape for i in inputs if "bias" in i} == {(2, 1, 5), (3, 5), (2, 4, 5), (4, 1, 6)}
+    assert {bool(a.get("causal")) for a in seen if a.get("window")} == {True, False}
+    assert any(a.get("softcap") and "mask" in a and a.get("dropout_p") for a in seen)
+    assert any(a.get("softcap") and a.get("window") for a in seen)
+    blind = [a for a in seen if a.get("window") and a.get("query_offset") and "mask" not in a]
+    assert any(a["query_offset"] + 4 - a["window"] >= 5 for a in blind)  # a query beyond the keys' window
     assert any(i["q"].shape[1] > i["k"].shape[1] for i in inputs if i["q"].ndim == 4)
     assert any(i["q"].shape[-2] != i["k"].shape[-2] and i["v"].shape[-1] != i["k"].shape[-1] for i in inputs)
     heads = cases("multi_head_attention", 0)
@@ -80,6 +85,9 @@ def test_attention_meets_all_that_can_be_asked_of_it() -> None:
     assert any("x_kv" in case.inputs for case in heads)
     assert any(case.arguments.get("at") is not None and case.random is not None for case in heads)
     assert any("b_q" not in case.inputs for case in heads)
+    normed = [case for case in heads if "gamma_q" in case.inputs]
+    assert any(case.arguments.get("rotary_interleaved") and case.arguments.get("softcap") for case in normed)
+    assert any("bias" in case.inputs and "x_kv" in case.inputs for case in normed)
 
 
 def test_losses_meet_every_reduction() -> None:

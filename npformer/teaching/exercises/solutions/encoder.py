@@ -89,7 +89,7 @@ def encoder_backward(params: dict[str, Array], cache: Any) -> dict[str, Array]:
         dsum, grads[f"{layer}.norm1.gamma"], grads[f"{layer}.norm1.beta"] = layer_norm_backward(
             dmiddle, c_norm1
         )
-        dx, _, *of_attention = multi_head_attention_backward(dsum, c_attention)
+        dx, _, *of_attention = multi_head_attention_backward(dsum, c_attention)[:10]
         for part, gradient in zip(ATTENTION, of_attention, strict=True):
             grads[f"{layer}.attention.{part}"] = gradient
         dx = dx + dsum

@@ -50,7 +50,7 @@ def encoder_layer_backward(dout: Array, cache: Any) -> tuple[Array, dict[str, Ar
     """Return dx (B, T, d) and the gradients of params: a dictionary with the same names.
 
     multi_head_attention_backward returns dx, None (there is no second input), dw_q, dw_k, dw_v, dw_o,
-    db_q, db_k, db_v, db_o.
+    db_q, db_k, db_v, db_o, and three more None (no bias of the scores, no norm of queries and keys).
     """
     c_norm1, c_attention, c_norm2, c_up, c_gelu, c_down = cache
     grads: dict[str, Any] = {}
@@ -59,7 +59,7 @@ def encoder_layer_backward(dout: Array, cache: Any) -> tuple[Array, dict[str, Ar
     dv, grads["up.w"], grads["up.b"] = linear_backward(df, c_up)
     dmiddle, grads["norm2.gamma"], grads["norm2.beta"] = layer_norm_backward(dv, c_norm2)
     dmiddle = dout + dmiddle
-    du, _, *of_attention = multi_head_attention_backward(dmiddle, c_attention)
+    du, _, *of_attention = multi_head_attention_backward(dmiddle, c_attention)[:10]
     names = ("w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o")
     for name, gradient in zip(names, of_attention, strict=True):
         grads[f"attention.{name}"] = gradient
