@@ -246,15 +246,16 @@ class Decoder:
         batch : int
             B, the number of sequences.
         capacity : int
-            How many tokens there is to be room for, padding among them.
+            How many tokens there is to be room for, padding among them: with padding it may be more than the
+            model's positions, which real tokens alone take.
 
         Raises
         ------
         ValueError
-            If one of them is below 1, or `capacity` is more than the model's positions.
+            If one of them is below 1.
         """
         c = self.config
-        _arguments.decoding_sizes("Decoder", batch, capacity, c.max_positions)
+        _arguments.decoding_sizes("Decoder", batch, capacity)
         shape = (batch, c.n_kv_heads or c.n_heads, capacity, c.d_head or c.d_model // c.n_heads)
         return DecodingState.empty(c.n_layers, shape, self.params.flat.dtype)
 
@@ -283,7 +284,7 @@ class Decoder:
         ids = _arguments.token_ids("Decoder.step", "ids", ids, c.vocab_size, c.max_positions)
         real = _arguments.token_mask("Decoder.step", "mask", mask, ids.shape)
         start = state.length
-        positions, allowed = state.admit("Decoder", ids.shape, real)
+        positions, allowed = state.admit("Decoder", ids.shape, real, c.max_positions)
         x, _ = self.embeddings.forward(params, ids, None, False, None, positions)
         for layer, store in zip(self.stack.layers, state.layers, strict=True):
             x = layer.step(params, x, store, start, allowed, positions)

@@ -309,7 +309,7 @@ class EncoderDecoder:
         """
         c, params = self.config, self.params
         source_ids, source_mask = self._source(source_ids, source_mask)
-        _arguments.decoding_sizes("EncoderDecoder", len(source_ids), capacity, c.max_positions)
+        _arguments.decoding_sizes("EncoderDecoder", len(source_ids), capacity)
         shape = (len(source_ids), c.n_heads, capacity, c.d_model // c.n_heads)
         state = DecodingState.empty(c.n_decoder_layers, shape, params.flat.dtype)
         memory, state.memory_mask, _, _ = self._encode(params, source_ids, source_mask, {"keep": False})
@@ -322,7 +322,7 @@ class EncoderDecoder:
         ids = _arguments.token_ids("EncoderDecoder.step", "ids", ids, c.vocab_size, c.max_positions)
         real = _arguments.token_mask("EncoderDecoder.step", "mask", mask, ids.shape)
         start = state.length
-        positions, allowed = state.admit("EncoderDecoder", ids.shape, real)
+        positions, allowed = state.admit("EncoderDecoder", ids.shape, real, c.max_positions)
         x, _ = self.embeddings.forward(params, ids, None, False, None, positions)
         for layer, store, memory in zip(self.decoder.layers, state.layers, state.memory, strict=True):
             x = layer.step(params, x, store, start, allowed, positions, memory, state.memory_mask)

@@ -1,0 +1,137 @@
+"""What there is to continue, checked; and the logits of the next tokens, first of the prompts, then in steps.
+
+A decoder continues prompts, padded on the left to the longest among them. An encoder-decoder reads sources,
+padded on the right, and continues the tokens that begin a target (`begin`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..models import Decoder, DecodingState, EncoderDecoder
+
+Array = Any
+
+
+class Started(NamedTuple):
+    """A batch that has been read."""
+
+    state: DecodingState
+    logits: Array  # (B, V), of the first new tokens
+    before: list[list[int]]  # the tokens that each sequence continues
+    room: list[int]  # how many new tokens the model's positions leave to each
+
+
+def require_model(op: str, model: Any) -> None:
+    """Raise TypeError unless `model` can write."""
+    if not isinstance(model, Decoder | EncoderDecoder):
+        raise TypeError(f"{op}: model: expected a Decoder or EncoderDecoder, got {type(model).__name__}")
+
+
+def start(
+    model: Decoder | EncoderDecoder,
+    prompts: Sequence[npt.ArrayLike],
+    begin: int | Sequence[int] | None,
+    max_new_tokens: int,
+    op: str,
+) -> Started:
+    """Read the prompts or sources.
+
+    Parameters
+    ----------
+    model : Decoder or EncoderDecoder
+    prompts : sequence of array_like of int, B of them
+        Prompts, or for an encoder-decoder the sources.
+    begin : int or sequence of int, optional
+        Of an encoder-decoder: the tokens that begin a target.
+    max_new_tokens : int
+    op : str
+        Who asks, for messages.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what was expected and what came.
+    """
+    if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int | np.integer):
+        raise TypeError(f"{op}: max_new_tokens: expected an integer, got {max_new_tokens!r}")
+    if max_new_tokens < 1:
+        raise ValueError(f"{op}: max_new_tokens: expected at least 1, got {max_new_tokens}")
+    c = model.config
+    if len(prompts) == 0:
+        raise ValueError(f"{op}: prompts: expected at least one, got none")
+    read = [
+        _checked(op, f"prompts[{i}]", ids, c.vocab_size, c.max_positions) for i, ids in enumerate(prompts)
+    ]
+    if isinstance(model, Decoder):
+        if begin is not None:
+            raise ValueError(f"{op}: begin: expected None for a decoder, whose prompts begin, got {begin!r}")
+        before = read
+    else:
+        if begin is None:
+            raise ValueError(f"{op}: begin: expected the token that begins a target, got None")
+        before = len(read) * [_checked(op, "begin", np.atleast_1d(begin), c.vocab_size, c.max_positions)]
+    # The last new token is not read: it needs no position.
+    room = [c.max_positions + 1 - ids.size for ids in before]
+    length = max(ids.size for ids in before)
+    capacity = length + min(max_new_tokens, max(room)) - 1
+    if isinstance(model, Decoder):
+        state = model.start(len(read), capacity)
+        ids, mask = _padded(before, left=True)
+        hidden = model.step(ids, state, mask)
+    else:
+        sources, source_mask = _padded(read, left=False)
+        state = model.start(sources, capacity, source_mask)
+        hidden = model.step(np.array(before), state)
+    return Started(state, next_logits(model, hidden), [ids.tolist() for ids in before], room)
+
+
+def advance(model: Decoder | EncoderDecoder, state: DecodingState, tokens: Array) -> Array:
+    """Take one more token of each sequence (B,) in, and return the logits (B, V) of the next."""
+    return next_logits(model, model.step(tokens[:, None], state))
+
+
+def next_logits(model: Decoder | EncoderDecoder, hidden: Array) -> Array:
+    """Return the logits (B, V) after the last position of `hidden` (B, T, d_model).
+
+    Raises
+    ------
+    ValueError
+        If the model's weights make something that is not a number.
+    """
+    logits, _ = model.lm_head.forward(model.params, hidden[:, -1], False)
+    if np.isnan(logits.max()):
+        raise ValueError(
+            "the model's logits are not numbers: its weights are damaged, or its training diverged"
+        )
+    return logits
+
+
+def _padded(rows: list[Array], left: bool) -> tuple[Array, Array]:
+    """Return (B, longest) ids, 0 where there is padding, and True where there is none."""
+    lengths = np.array([row.size for row in rows])
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    mask = mask[:, ::-1] if left else mask
+    ids = np.zeros(mask.shape, np.intp)
+    ids[mask] = np.concatenate(rows)
+    return ids, mask
+
+
+def _checked(op: str, which: str, values: npt.ArrayLike, vocab_size: int, longest: int) -> Array:
+    ids = np.asarray(values)
+    if ids.ndim != 1:
+        raise ValueError(f"{op}: {which}: expected one axis of token ids, got shape {ids.shape}")
+    if ids.size == 0:
+        raise ValueError(f"{op}: {which}: expected at least one token, got none")
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"{op}: {which}: expected integers, got dtype {ids.dtype}")
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or high >= vocab_size:
+        raise ValueError(f"{op}: {which}: expected ids in [0, {vocab_size}), got {low if low < 0 else high}")
+    if ids.size > longest:
+        raise ValueError(f"{op}: {which}: expected at most max_positions = {longest} tokens, got {ids.size}")
+    return ids.astype(np.intp, copy=False)
