@@ -23,6 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "models": {"nn", "functional"},
     "objectives": {"models", "nn", "functional"},
     "training": {"objectives", "models", "nn", "functional", "optim", "text"},
+    "generation": {"models", "nn", "functional", "text"},
     "proof": {"objectives", "models", "nn", "functional", "optim", "gradcheck"},
     "diagnosis": {"functional", "gradcheck", "optim"},
     "testing": {"diagnosis", "gradcheck", "proof", "functional"},
@@ -40,6 +41,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "cli": {
         "teaching",
+        "generation",
         "diagnosis",
         "testing",
         "training",

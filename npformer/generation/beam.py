@@ -179,7 +179,9 @@ class Search:
         ----------
         logprobs : ndarray, shape (beams that run, V)
         """
-        ended, going_on, parents = [], [], []
+        ended: list[Beam] = []
+        going_on: list[Beam] = []
+        parents: list[int] = []
         for rank, (parent, token) in enumerate(self._candidates(logprobs)):  # 2
             old, logprob = self.running[parent], float(logprobs[parent, token])
             ids = [*old.ids, token]

@@ -39,6 +39,7 @@ def generate(
     stop_tokens: int | Sequence[int] = (),
     stop_strings: str | Sequence[str] = (),
     tokenizer: Tokenizer | None = None,
+    slide: bool = False,
     seed: Seed = 0,
 ) -> list[Generation]:
     """Continue prompts, or write targets for sources.
@@ -49,7 +50,7 @@ def generate(
     prompts : sequence of array_like of int, each of shape (T_i,)
         Token ids without padding; for an encoder-decoder the sources.
     max_new_tokens : int
-        At most so many; less where the model's positions end.
+        At most so many; less where the model's positions end, unless with `slide`.
     begin : int or sequence of int, optional
         For an encoder-decoder: the tokens that begin a target.
     temperature : float
@@ -69,6 +70,9 @@ def generate(
         A sequence ends where its text has one of them, and its text before it.
     tokenizer : optional
         Anything with ``decode(ids)``: results then have a text.
+    slide : bool
+        For a decoder: a sequence that has come to the end of the model's positions goes on with the last half
+        of them before it.
     seed : int, sequence of int, or numpy.random.Generator
         The stream of sequence i comes from (seed, i), from the i-th of several seeds, or is spawned from the
         generator.
@@ -116,6 +120,7 @@ def generate(
         stop_tokens=stop_tokens,
         stop_strings=stop_strings,
         tokenizer=tokenizer,
+        slide=slide,
         seed=seed,
     )
     for piece in pieces:
@@ -146,6 +151,7 @@ def stream(
     stop_tokens: int | Sequence[int] = (),
     stop_strings: str | Sequence[str] = (),
     tokenizer: Tokenizer | None = None,
+    slide: bool = False,
     seed: Seed = 0,
 ) -> Iterator[Piece]:
     """Yield the tokens and the text of `generate` as they come.
@@ -172,9 +178,11 @@ def stream(
     stopping = Stopping.checked(
         op, max_new_tokens, stop_tokens, stop_strings, tokenizer, model.config.vocab_size
     )
+    if slide and not isinstance(model, Decoder):
+        raise ValueError(f"{op}: slide: expected False for an encoder-decoder, got True")
     draws = None if sampling.greedy else _streams(seed, len(prompts))
     begun = reading.start(model, prompts, begin, max_new_tokens, op)
-    return _pieces(model, begun, sampling, stopping, draws)
+    return _pieces(model, begun, sampling, stopping, slide, draws)
 
 
 def _pieces(
@@ -182,6 +190,7 @@ def _pieces(
     begun: reading.Started,
     sampling: Sampling,
     stopping: Stopping,
+    slide: bool,
     draws: list[np.random.Generator] | None,
 ) -> Iterator[Piece]:
     state, logits, before, room = begun
@@ -195,7 +204,9 @@ def _pieces(
         for row, ids in zip(seen, before, strict=True):
             row[ids] = True
     places = list(range(len(before)))  # of the rows of the batch among the prompts
-    length = 0
+    length = 0  # new tokens of each
+    read_at = 0  # `length` when the rows were read (again)
+    context = before
     while True:
         u = None if draws is None else np.array([draws[i].random() for i in places])
         tokens = sampling.choose(logits, seen, u)
@@ -206,7 +217,8 @@ def _pieces(
             text, new = texts[i], None
             if text is not None:
                 new = text.finish() if token in stopping.tokens else text.add(token)
-            reason = stopping.reason(token, length, room[i], text is not None and text.stopped)
+            most = stopping.max_new_tokens if slide else room[row]
+            reason = stopping.reason(token, length, most, text is not None and text.stopped)
             if reason is None:
                 going_on.append(row)
             elif text is not None and new is not None:
@@ -214,13 +226,23 @@ def _pieces(
             yield Piece(i, token, float(logprobs[row]), new, reason)
         if not going_on:
             return
+        context = [[*context[row], int(tokens[row])] for row in going_on]
+        room = [room[row] for row in going_on]
         if len(going_on) < len(places):
             places, tokens = [places[row] for row in going_on], tokens[going_on]
             state = state.select(going_on)
             seen = None if seen is None else seen[going_on]
         if seen is not None:
             seen[np.arange(len(places)), tokens] = True
-        logits = reading.advance(model, state, tokens)
+        full = [length - read_at >= r for r in room]
+        if any(full):
+            assert isinstance(model, Decoder)
+            state, logits, context, room = reading.slide(
+                model, context, full, stopping.max_new_tokens - length
+            )
+            read_at = length
+        else:
+            logits = reading.advance(model, state, tokens)
 
 
 def _streams(seed: Seed, n: int) -> list[np.random.Generator]:

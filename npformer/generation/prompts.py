@@ -75,19 +75,44 @@ def start(
         if begin is None:
             raise ValueError(f"{op}: begin: expected the token that begins a target, got None")
         before = len(read) * [_checked(op, "begin", np.atleast_1d(begin), c.vocab_size, c.max_positions)]
-    # The last new token is not read: it needs no position.
-    room = [c.max_positions + 1 - ids.size for ids in before]
-    length = max(ids.size for ids in before)
-    capacity = length + min(max_new_tokens, max(room)) - 1
     if isinstance(model, Decoder):
-        state = model.start(len(read), capacity)
-        ids, mask = _padded(before, left=True)
-        hidden = model.step(ids, state, mask)
-    else:
-        sources, source_mask = _padded(read, left=False)
-        state = model.start(sources, capacity, source_mask)
-        hidden = model.step(np.array(before), state)
+        return _read_prompts(model, before, max_new_tokens)
+    capacity, room = _capacity(before, c.max_positions, max_new_tokens)
+    sources, source_mask = _padded(read, left=False)
+    state = model.start(sources, capacity, source_mask)
+    hidden = model.step(np.array(before), state)
     return Started(state, next_logits(model, hidden), [ids.tolist() for ids in before], room)
+
+
+def slide(model: Decoder, tokens: list[list[int]], full: list[bool], max_new_tokens: int) -> Started:
+    """Read sequences again, of those that are full the last half of the model's positions only.
+
+    Parameters
+    ----------
+    model : Decoder
+    tokens : list of list of int
+        What there is to read of each sequence.
+    full : list of bool
+    max_new_tokens : int
+        How many are still to come.
+    """
+    half = max(model.config.max_positions // 2, 1)
+    rows = [ids[-half:] if is_full else ids for ids, is_full in zip(tokens, full, strict=True)]
+    return _read_prompts(model, [np.array(row) for row in rows], max_new_tokens)
+
+
+def _read_prompts(model: Decoder, rows: list[Array], max_new_tokens: int) -> Started:
+    capacity, room = _capacity(rows, model.config.max_positions, max_new_tokens)
+    state = model.start(len(rows), capacity)
+    ids, mask = _padded(rows, left=True)
+    hidden = model.step(ids, state, mask)
+    return Started(state, next_logits(model, hidden), [row.tolist() for row in rows], room)
+
+
+def _capacity(before: list[Array], max_positions: int, max_new_tokens: int) -> tuple[int, list[int]]:
+    """Return what a state needs room for, and `Started.room`. The last new token is not read."""
+    room = [max_positions + 1 - ids.size for ids in before]
+    return max(ids.size for ids in before) + min(max_new_tokens, max(room)) - 1, room
 
 
 def advance(model: Decoder | EncoderDecoder, state: DecodingState, tokens: Array) -> Array:

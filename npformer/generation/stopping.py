@@ -46,16 +46,16 @@ class Stopping:
         ValueError
             If a token is out of range, a string is empty, or there are strings and no tokenizer.
         """
-        tokens = frozenset(int(token) for token in np.atleast_1d(np.asarray(tokens)).tolist())
-        for token in sorted(tokens):
+        ids = frozenset(int(token) for token in np.atleast_1d(np.asarray(tokens)).tolist())
+        for token in sorted(ids):
             if not 0 <= token < vocab_size:
                 raise ValueError(f"{op}: stop_tokens: expected ids in [0, {vocab_size}), got {token}")
-        strings = (strings,) if isinstance(strings, str) else tuple(strings)
-        if "" in strings:
+        texts = (strings,) if isinstance(strings, str) else tuple(strings)
+        if "" in texts:
             raise ValueError(f"{op}: stop_strings: expected strings that are not empty, got ''")
-        if strings and tokenizer is None:
+        if texts and tokenizer is None:
             raise ValueError(f"{op}: stop_strings: expected a tokenizer with them, got None")
-        return cls(max_new_tokens, tokens, strings, tokenizer)
+        return cls(max_new_tokens, ids, texts, tokenizer)
 
     def reason(self, token: int, length: int, room: int, string: bool) -> Finished | None:
         """Return why a sequence of `length` new tokens ends with `token`; None if it goes on.

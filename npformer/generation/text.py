@@ -47,8 +47,8 @@ def cut_at(text: str, stop_strings: Sequence[str]) -> tuple[str, bool]:
 class GrowingText:
     """The text of one sequence while tokens come.
 
-    Text is certain, and handed out, when the token after it has come (a tokenizer may join a token to the
-    one before), no character in it waits for bytes, and it cannot be the beginning of a stop string.
+    Text is certain, and handed out, when more text has come after it (a tokenizer may join a token to the one
+    before), no character in it waits for bytes, and it cannot be the beginning of a stop string.
 
     Parameters
     ----------
@@ -82,6 +82,8 @@ class GrowingText:
         self.text, self.stopped = cut_at(
             continuation(self.tokenizer, self.prompt, self.ids), self.stop_strings
         )
+        if self.text == before:  # a special token: still nothing has come after the last one
+            return ""
         certain = os.path.commonprefix([before, self.text]).rstrip(UNFINISHED)
         return self._hand_out(len(certain) - _begun(certain, self.stop_strings))
 

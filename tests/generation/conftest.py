@@ -56,8 +56,8 @@ def gpt2() -> Decoder:
 def translator(request: pytest.FixtureRequest) -> EncoderDecoder:
     """An encoder-decoder."""
     config = EncoderDecoderConfig(
-        vocab_size=23, d_model=16, n_heads=4, d_ff=24, n_encoder_layers=2, n_decoder_layers=2, max_positions=14,
-        **request.param,
+        vocab_size=23, d_model=16, n_heads=4, d_ff=24, n_encoder_layers=2, n_decoder_layers=2,
+        max_positions=14, **request.param,
     )  # fmt: skip
     return make_generic(EncoderDecoder(config, dtype=np.float64))
 

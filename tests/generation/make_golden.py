@@ -194,7 +194,9 @@ def make() -> dict[str, np.ndarray]:
             ]
         )
         if len(np.unique(lengths)) < 4:
-            raise RuntimeError(f"{name}: sequences of {len(np.unique(lengths))} lengths only: little to compare")
+            raise RuntimeError(
+                f"{name}: sequences of {len(np.unique(lengths))} lengths only: little to compare"
+            )
     return stored
 
 
@@ -230,7 +232,9 @@ def main(argv: list[str] | None = None) -> int:
     different = sorted(
         key
         for key in made.keys() | stored.keys()
-        if key not in made or key not in stored or not np.allclose(made[key], stored[key], rtol=1e-5, atol=1e-6)
+        if key not in made
+        or key not in stored
+        or not np.allclose(made[key], stored[key], rtol=1e-5, atol=1e-6)
     )
     print(f"{len(made)} arrays, {len(different)} differ", *different, sep="\n  ")
     return 1 if different else 0

@@ -1,4 +1,4 @@
-"""Decoding with kept keys and values equals the full pass; padding changes nothing; nobody sees the future."""
+"""Decoding with kept keys and values equals the full pass; padding changes nothing; no one sees ahead."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def test_every_step_equals_the_full_pass_in_a_ragged_batch(decoder: Decoder) -> 
         steps.append(logits_of(decoder, decoder.step(whole[:, t : t + 1], state)))
     logits = np.concatenate(steps, axis=1)
     for row, ids, length in zip(logits, whole, LENGTHS, strict=True):
-        np.testing.assert_allclose(row[longest - length :], alone(decoder, ids[longest - length :]), atol=SAME)
+        np.testing.assert_allclose(
+            row[longest - length :], alone(decoder, ids[longest - length :]), atol=SAME
+        )
 
 
 def test_several_tokens_at_a_time_are_the_same(decoder: Decoder) -> None:

@@ -14,7 +14,8 @@ from npformer.models import Decoder
 
 FOLDER = Path(__file__).parent
 spec = importlib.util.spec_from_file_location("make_golden", FOLDER / "make_golden.py")
-assert spec is not None and spec.loader is not None
+assert spec is not None
+assert spec.loader is not None
 script: Any = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(script)
 

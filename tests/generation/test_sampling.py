@@ -14,9 +14,11 @@ from npformer.functional import log_softmax, softmax
 from npformer.generation import sampling
 from npformer.generation.sampling import Sampling
 
-logits = st.integers(1, 12).flatmap(
-    lambda V: st.lists(st.lists(st.floats(-30, 30), min_size=V, max_size=V), min_size=1, max_size=3)
-).map(np.array)
+logits = (
+    st.integers(1, 12)
+    .flatmap(lambda V: st.lists(st.lists(st.floats(-30, 30), min_size=V, max_size=V), min_size=1, max_size=3))
+    .map(np.array)
+)
 probability = st.floats(1e-3, 1.0)
 
 
