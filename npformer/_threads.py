@@ -51,6 +51,57 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
+class Team:
+    """The calling thread and helpers, for many short pieces of work one after the other.
+
+    Parameters
+    ----------
+    threads : int
+        The calling one among them.
+
+    Examples
+    --------
+    >>> with Team(2) as team:
+    ...     found = [0, 0]
+    ...     team.run(lambda i, n: found.__setitem__(i, 10 * i + n))
+    >>> found
+    [2, 12]
+    """
+
+    def __init__(self, threads: int) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self.threads = threads
+        self._helpers = ThreadPoolExecutor(threads - 1, thread_name_prefix="team") if threads > 1 else None
+
+    def run(self, work: Callable[[int, int], None]) -> None:
+        """Call work(i, n) for each of n = `threads` pieces i, the first in the calling thread.
+
+        Raises
+        ------
+        Exception
+            What a piece has raised, when all have ended.
+        """
+        if self._helpers is None:
+            work(0, 1)
+            return
+        futures = [self._helpers.submit(work, i, self.threads) for i in range(1, self.threads)]
+        try:
+            work(0, self.threads)
+        finally:
+            for future in futures:
+                future.exception()  # waits
+        for future in futures:
+            future.result()
+
+    def __enter__(self) -> Team:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._helpers is not None:
+            self._helpers.shutdown()
+
+
 def in_pieces(
     work: Callable[[int, int], Result], size: int, executor: Executor | None, unit: int
 ) -> list[Result]:

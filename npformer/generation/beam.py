@@ -24,13 +24,15 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._threads import Team
 from ..functional import log_softmax
-from ..models import Decoder, EncoderDecoder
+from ..models import Decoder, DecodingState, EncoderDecoder
 from . import prompts as reading
 from .results import Finished, Generation
 from .sampling import Sampling
 from .sampling import repetition_penalty as penalised
 from .stopping import Stopping
+from .team import team_of
 from .text import Tokenizer, continuation, cut_at
 
 Array = Any
@@ -64,12 +66,13 @@ def beam_search(
     stop_tokens: int | Sequence[int] = (),
     stop_strings: str | Sequence[str] = (),
     tokenizer: Tokenizer | None = None,
+    threads: int | None = None,
 ) -> list[list[Generation]]:
     """Search the most probable continuations of prompts, or targets for sources.
 
     Parameters
     ----------
-    model, prompts, max_new_tokens, begin, repetition_penalty, stop_tokens, stop_strings, tokenizer
+    model, prompts, max_new_tokens, begin, repetition_penalty, stop_tokens, stop_strings, tokenizer, threads
         As in `generate`. The penalty is on log-probabilities, and counts in the scores.
     beams : int
         K, how many sequences are kept; 1 is greedy decoding.
@@ -116,12 +119,26 @@ def beam_search(
         raise ValueError(f"{op}: early_stopping: expected False, True or 'never', got {early_stopping!r}")
     Sampling(repetition_penalty=repetition_penalty, op=op)
     stopping = Stopping.checked(op, max_new_tokens, stop_tokens, stop_strings, tokenizer, vocab_size)
-    state, logits, before, room = reading.start(model, prompts, begin, max_new_tokens, op)
+    inputs = reading.checked(model, prompts, begin, max_new_tokens, op)
+    with team_of(threads, op) as team:
+        state, logits, before, room = reading.start(model, inputs, max_new_tokens, team)
+        searches = [
+            Search(int(beams), float(length_penalty), early_stopping, stopping, ids, r)
+            for ids, r in zip(before, room, strict=True)
+        ]
+        _search(model, state, logits, searches, repetition_penalty, team)
+    return [search.results(n) for search in searches]
 
-    searches = [
-        Search(int(beams), float(length_penalty), early_stopping, stopping, ids, r)
-        for ids, r in zip(before, room, strict=True)
-    ]
+
+def _search(
+    model: Decoder | EncoderDecoder,
+    state: DecodingState,
+    logits: Array,
+    searches: list[Search],
+    repetition_penalty: float,
+    team: Team | None,
+) -> None:
+    """Go on with all searches, whose beams together are the batch, until each has ended."""
     while True:
         logprobs, _ = log_softmax(logits.astype(np.float64))
         parents: list[int] = []  # rows of the batch that the new beams come from
@@ -131,16 +148,15 @@ def beam_search(
                 stop = start + len(search.running)
                 own = logprobs[start:stop]
                 if repetition_penalty != 1.0:
-                    own = penalised(own, search.seen(vocab_size), repetition_penalty)
+                    own = penalised(own, search.seen(logits.shape[1]), repetition_penalty)
                 parents += [start + parent for parent in search.step(own)]
                 start = stop
         if not parents:
-            break
+            return
         if parents != list(range(start)):
             state = state.select(parents)
         tokens = np.array([beam.ids[-1] for search in searches for beam in search.running])
-        logits = reading.advance(model, state, tokens)
-    return [search.results(n) for search in searches]
+        logits = reading.advance(model, state, tokens, team)
 
 
 class Search:

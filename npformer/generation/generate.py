@@ -10,16 +10,19 @@ drawn for it does not depend on what else is in the batch. A sequence that has e
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .._threads import Team
 from ..models import Decoder, EncoderDecoder
 from . import prompts as reading
 from .results import Generation, Piece
 from .sampling import Sampling, log_probabilities
 from .stopping import Stopping
+from .team import team_of
 from .text import GrowingText, Tokenizer
 
 Seed = int | Sequence[int] | np.random.Generator
@@ -41,6 +44,7 @@ def generate(
     tokenizer: Tokenizer | None = None,
     slide: bool = False,
     seed: Seed = 0,
+    threads: int | None = None,
 ) -> list[Generation]:
     """Continue prompts, or write targets for sources.
 
@@ -76,6 +80,8 @@ def generate(
     seed : int, sequence of int, or numpy.random.Generator
         The stream of sequence i comes from (seed, i), from the i-th of several seeds, or is spawned from the
         generator.
+    threads : int, optional
+        Default: as many as there are cores; with 1, BLAS may have threads of its own.
 
     Returns
     -------
@@ -122,6 +128,7 @@ def generate(
         tokenizer=tokenizer,
         slide=slide,
         seed=seed,
+        threads=threads,
     )
     for piece in pieces:
         i = piece.sequence
@@ -153,6 +160,7 @@ def stream(
     tokenizer: Tokenizer | None = None,
     slide: bool = False,
     seed: Seed = 0,
+    threads: int | None = None,
 ) -> Iterator[Piece]:
     """Yield the tokens and the text of `generate` as they come.
 
@@ -181,68 +189,71 @@ def stream(
     if slide and not isinstance(model, Decoder):
         raise ValueError(f"{op}: slide: expected False for an encoder-decoder, got True")
     draws = None if sampling.greedy else _streams(seed, len(prompts))
-    begun = reading.start(model, prompts, begin, max_new_tokens, op)
-    return _pieces(model, begun, sampling, stopping, slide, draws)
+    inputs = reading.checked(model, prompts, begin, max_new_tokens, op)
+    team = team_of(threads, op)
+    return _pieces(model, inputs, sampling, stopping, slide, draws, team)
 
 
 def _pieces(
     model: Decoder | EncoderDecoder,
-    begun: reading.Started,
+    inputs: reading.Inputs,
     sampling: Sampling,
     stopping: Stopping,
     slide: bool,
     draws: list[np.random.Generator] | None,
+    threads: AbstractContextManager[Team | None],
 ) -> Iterator[Piece]:
-    state, logits, before, room = begun
-    texts = [
-        None if stopping.tokenizer is None else GrowingText(stopping.tokenizer, ids, stopping.strings)
-        for ids in before
-    ]
-    seen = None
-    if sampling.repetition_penalty != 1.0:
-        seen = np.zeros(logits.shape, dtype=bool)
-        for row, ids in zip(seen, before, strict=True):
-            row[ids] = True
-    places = list(range(len(before)))  # of the rows of the batch among the prompts
-    length = 0  # new tokens of each
-    read_at = 0  # `length` when the rows were read (again)
-    context = before
-    while True:
-        u = None if draws is None else np.array([draws[i].random() for i in places])
-        tokens = sampling.choose(logits, seen, u)
-        logprobs = log_probabilities(logits, tokens)
-        length += 1
-        going_on = []
-        for row, (i, token) in enumerate(zip(places, tokens.tolist(), strict=True)):
-            text, new = texts[i], None
-            if text is not None:
-                new = text.finish() if token in stopping.tokens else text.add(token)
-            most = stopping.max_new_tokens if slide else room[row]
-            reason = stopping.reason(token, length, most, text is not None and text.stopped)
-            if reason is None:
-                going_on.append(row)
-            elif text is not None and new is not None:
-                new += text.finish()
-            yield Piece(i, token, float(logprobs[row]), new, reason)
-        if not going_on:
-            return
-        context = [[*context[row], int(tokens[row])] for row in going_on]
-        room = [room[row] for row in going_on]
-        if len(going_on) < len(places):
-            places, tokens = [places[row] for row in going_on], tokens[going_on]
-            state = state.select(going_on)
-            seen = None if seen is None else seen[going_on]
-        if seen is not None:
-            seen[np.arange(len(places)), tokens] = True
-        full = [length - read_at >= r for r in room]
-        if any(full):
-            assert isinstance(model, Decoder)
-            state, logits, context, room = reading.slide(
-                model, context, full, stopping.max_new_tokens - length
-            )
-            read_at = length
-        else:
-            logits = reading.advance(model, state, tokens)
+    with threads as team:
+        state, logits, before, room = reading.start(model, inputs, stopping.max_new_tokens, team)
+        texts = [
+            None if stopping.tokenizer is None else GrowingText(stopping.tokenizer, ids, stopping.strings)
+            for ids in before
+        ]
+        seen = None
+        if sampling.repetition_penalty != 1.0:
+            seen = np.zeros(logits.shape, dtype=bool)
+            for row, ids in zip(seen, before, strict=True):
+                row[ids] = True
+        places = list(range(len(before)))  # of the rows of the batch among the prompts
+        length = 0  # new tokens of each
+        read_at = 0  # `length` when the rows were read (again)
+        context = before
+        while True:
+            u = None if draws is None else np.array([draws[i].random() for i in places])
+            tokens = sampling.choose(logits, seen, u)
+            logprobs = log_probabilities(logits, tokens)
+            length += 1
+            going_on = []
+            for row, (i, token) in enumerate(zip(places, tokens.tolist(), strict=True)):
+                text, new = texts[i], None
+                if text is not None:
+                    new = text.finish() if token in stopping.tokens else text.add(token)
+                most = stopping.max_new_tokens if slide else room[row]
+                reason = stopping.reason(token, length, most, text is not None and text.stopped)
+                if reason is None:
+                    going_on.append(row)
+                elif text is not None and new is not None:
+                    new += text.finish()
+                yield Piece(i, token, float(logprobs[row]), new, reason)
+            if not going_on:
+                return
+            context = [[*context[row], int(tokens[row])] for row in going_on]
+            room = [room[row] for row in going_on]
+            if len(going_on) < len(places):
+                places, tokens = [places[row] for row in going_on], tokens[going_on]
+                state = state.select(going_on)
+                seen = None if seen is None else seen[going_on]
+            if seen is not None:
+                seen[np.arange(len(places)), tokens] = True
+            full = [length - read_at >= r for r in room]
+            if any(full):
+                assert isinstance(model, Decoder)
+                state, logits, context, room = reading.slide(
+                    model, context, full, stopping.max_new_tokens - length, team
+                )
+                read_at = length
+            else:
+                logits = reading.advance(model, state, tokens, team)
 
 
 def _streams(seed: Seed, n: int) -> list[np.random.Generator]:

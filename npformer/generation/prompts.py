@@ -12,9 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._threads import Team
 from ..models import Decoder, DecodingState, EncoderDecoder
 
 Array = Any
+
+
+class Inputs(NamedTuple):
+    """What there is to read."""
+
+    before: list[Array]  # the tokens that each sequence continues
+    sources: list[Array] | None  # of an encoder-decoder
 
 
 class Started(NamedTuple):
@@ -32,14 +40,14 @@ def require_model(op: str, model: Any) -> None:
         raise TypeError(f"{op}: model: expected a Decoder or EncoderDecoder, got {type(model).__name__}")
 
 
-def start(
+def checked(
     model: Decoder | EncoderDecoder,
     prompts: Sequence[npt.ArrayLike],
     begin: int | Sequence[int] | None,
     max_new_tokens: int,
     op: str,
-) -> Started:
-    """Read the prompts or sources.
+) -> Inputs:
+    """Return what is to be read.
 
     Parameters
     ----------
@@ -64,27 +72,36 @@ def start(
     c = model.config
     if len(prompts) == 0:
         raise ValueError(f"{op}: prompts: expected at least one, got none")
-    read = [
-        _checked(op, f"prompts[{i}]", ids, c.vocab_size, c.max_positions) for i, ids in enumerate(prompts)
-    ]
+    read = [_ids(op, f"prompts[{i}]", ids, c.vocab_size, c.max_positions) for i, ids in enumerate(prompts)]
     if isinstance(model, Decoder):
         if begin is not None:
             raise ValueError(f"{op}: begin: expected None for a decoder, whose prompts begin, got {begin!r}")
-        before = read
-    else:
-        if begin is None:
-            raise ValueError(f"{op}: begin: expected the token that begins a target, got None")
-        before = len(read) * [_checked(op, "begin", np.atleast_1d(begin), c.vocab_size, c.max_positions)]
+        return Inputs(read, None)
+    if begin is None:
+        raise ValueError(f"{op}: begin: expected the token that begins a target, got None")
+    return Inputs(len(read) * [_ids(op, "begin", np.atleast_1d(begin), c.vocab_size, c.max_positions)], read)
+
+
+def start(model: Decoder | EncoderDecoder, inputs: Inputs, max_new_tokens: int, team: Team | None) -> Started:
+    """Read prompts or sources, with the threads of `team`."""
+    before = inputs.before
+    # The last new token is not read: it needs no room.
+    room = [model.config.max_positions + 1 - ids.size for ids in before]
+    capacity = max(ids.size for ids in before) + min(max_new_tokens, max(room)) - 1
+    ids, mask = _padded(before, left=True)
     if isinstance(model, Decoder):
-        return _read_prompts(model, before, max_new_tokens)
-    capacity, room = _capacity(before, c.max_positions, max_new_tokens)
-    sources, source_mask = _padded(read, left=False)
-    state = model.start(sources, capacity, source_mask)
-    hidden = model.step(np.array(before), state)
-    return Started(state, next_logits(model, hidden), [ids.tolist() for ids in before], room)
+        state = model.start(len(before), capacity)
+    else:
+        assert inputs.sources is not None
+        sources, source_mask = _padded(inputs.sources, left=False)
+        state = model.start(sources, capacity, source_mask)
+    hidden = model.step(ids, state, mask, team)
+    return Started(state, next_logits(model, hidden, team), [row.tolist() for row in before], room)
 
 
-def slide(model: Decoder, tokens: list[list[int]], full: list[bool], max_new_tokens: int) -> Started:
+def slide(
+    model: Decoder, tokens: list[list[int]], full: list[bool], max_new_tokens: int, team: Team | None
+) -> Started:
     """Read sequences again, of those that are full the last half of the model's positions only.
 
     Parameters
@@ -95,32 +112,19 @@ def slide(model: Decoder, tokens: list[list[int]], full: list[bool], max_new_tok
     full : list of bool
     max_new_tokens : int
         How many are still to come.
+    team : Team, optional
     """
     half = max(model.config.max_positions // 2, 1)
     rows = [ids[-half:] if is_full else ids for ids, is_full in zip(tokens, full, strict=True)]
-    return _read_prompts(model, [np.array(row) for row in rows], max_new_tokens)
+    return start(model, Inputs([np.array(row) for row in rows], None), max_new_tokens, team)
 
 
-def _read_prompts(model: Decoder, rows: list[Array], max_new_tokens: int) -> Started:
-    capacity, room = _capacity(rows, model.config.max_positions, max_new_tokens)
-    state = model.start(len(rows), capacity)
-    ids, mask = _padded(rows, left=True)
-    hidden = model.step(ids, state, mask)
-    return Started(state, next_logits(model, hidden), [row.tolist() for row in rows], room)
-
-
-def _capacity(before: list[Array], max_positions: int, max_new_tokens: int) -> tuple[int, list[int]]:
-    """Return what a state needs room for, and `Started.room`. The last new token is not read."""
-    room = [max_positions + 1 - ids.size for ids in before]
-    return max(ids.size for ids in before) + min(max_new_tokens, max(room)) - 1, room
-
-
-def advance(model: Decoder | EncoderDecoder, state: DecodingState, tokens: Array) -> Array:
+def advance(model: Decoder | EncoderDecoder, state: DecodingState, tokens: Array, team: Team | None) -> Array:
     """Take one more token of each sequence (B,) in, and return the logits (B, V) of the next."""
-    return next_logits(model, model.step(tokens[:, None], state))
+    return next_logits(model, model.step(tokens[:, None], state, None, team), team)
 
 
-def next_logits(model: Decoder | EncoderDecoder, hidden: Array) -> Array:
+def next_logits(model: Decoder | EncoderDecoder, hidden: Array, team: Team | None) -> Array:
     """Return the logits (B, V) after the last position of `hidden` (B, T, d_model).
 
     Raises
@@ -128,7 +132,7 @@ def next_logits(model: Decoder | EncoderDecoder, hidden: Array) -> Array:
     ValueError
         If the model's weights make something that is not a number.
     """
-    logits, _ = model.lm_head.forward(model.params, hidden[:, -1], False)
+    logits, _ = model.lm_head.forward(model.params, hidden[:, -1], False, team)
     if np.isnan(logits.max()):
         raise ValueError(
             "the model's logits are not numbers: its weights are damaged, or its training diverged"
@@ -146,7 +150,7 @@ def _padded(rows: list[Array], left: bool) -> tuple[Array, Array]:
     return ids, mask
 
 
-def _checked(op: str, which: str, values: npt.ArrayLike, vocab_size: int, longest: int) -> Array:
+def _ids(op: str, which: str, values: npt.ArrayLike, vocab_size: int, longest: int) -> Array:
     ids = np.asarray(values)
     if ids.ndim != 1:
         raise ValueError(f"{op}: {which}: expected one axis of token ids, got shape {ids.shape}")

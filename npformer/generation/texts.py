@@ -86,10 +86,14 @@ def generate_texts(
     }
     results: list[list[Generation]] = [[] for _ in prompts]
 
-    def work(places: list[int]) -> None:
+    def work(places: list[int], threads: int = 1) -> None:
         some = [prompts[i] for i in places]
         if beams != 1:
-            search: dict[str, Any] = {"length_penalty": length_penalty, "early_stopping": early_stopping}
+            search: dict[str, Any] = {
+                "threads": threads,
+                "length_penalty": length_penalty,
+                "early_stopping": early_stopping,
+            }
             for i, found in zip(
                 places, beam_search(model, some, beams=beams, n=n, **search, **options), strict=True
             ):
@@ -98,7 +102,7 @@ def generate_texts(
         seeds: Any = [(seed, i, j) for i in places for j in range(n)]
         slide = isinstance(model, Decoder)
         repeated = [ids for ids in some for _ in range(n)]
-        drawn = generate(model, repeated, seed=seeds, slide=slide, **sampling, **options)
+        drawn = generate(model, repeated, seed=seeds, slide=slide, threads=threads, **sampling, **options)
         for row, i in enumerate(places):
             results[i] = drawn[row * n : (row + 1) * n]
 
@@ -107,7 +111,7 @@ def generate_texts(
     size = max(1, min(BATCH, -(-len(order) // threads)))
     batches = [order[start : start + size] for start in range(0, len(order), size)]
     if len(batches) == 1:
-        work(batches[0])
+        work(batches[0], threads)
         return results
     with one_blas_thread(), ThreadPoolExecutor(threads, thread_name_prefix="generate") as executor:
         list(executor.map(work, batches))  # raises here what a thread has raised
