@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from .._threads import Team, available_cores, one_blas_thread
 
 
-@contextmanager
-def team_of(threads: int | None, op: str) -> Iterator[Team | None]:
-    """Give a team of `threads`, by default as many as there are cores, while BLAS has one thread in each.
+def team_of(threads: int | None, op: str) -> AbstractContextManager[Team | None]:
+    """Return a team of `threads`, by default as many as there are cores, with one BLAS thread in each.
 
     Raises
     ------
@@ -20,8 +19,10 @@ def team_of(threads: int | None, op: str) -> Iterator[Team | None]:
     threads = available_cores() if threads is None else threads
     if threads < 1:
         raise ValueError(f"{op}: threads: expected at least 1, got {threads}")
-    if threads == 1:
-        yield None
-        return
+    return nullcontext() if threads == 1 else _several(threads)
+
+
+@contextmanager
+def _several(threads: int) -> Iterator[Team]:
     with one_blas_thread(), Team(threads) as team:
         yield team

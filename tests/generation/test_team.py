@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from npformer.generation import beam_search, generate
+from npformer.generation import beam_search, generate, stream
 from npformer.models import Decoder, EncoderDecoder
 from npformer.nn import _products
 
@@ -32,5 +32,6 @@ def test_beams_and_translations_too(translator: EncoderDecoder, monkeypatch: pyt
 
 
 def test_at_least_one_thread(gpt2: Decoder) -> None:
-    with pytest.raises(ValueError, match="generate: threads: expected at least 1, got 0"):
-        generate(gpt2, PROMPTS, threads=0)
+    for call in (generate, stream):
+        with pytest.raises(ValueError, match="generate: threads: expected at least 1, got 0"):
+            call(gpt2, PROMPTS, threads=0)
