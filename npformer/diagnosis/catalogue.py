@@ -45,6 +45,29 @@ ATTENTION: dict[str, list[Rewrites]] = {
     "mask-ignored": [{"Z": "scale * (q @ T(k_each)) + bias"}],
 }
 
+SOFTCAPPED: dict[str, list[Rewrites]] = {
+    **ATTENTION,
+    "scale-missing": [{"dZ_q": "dZ_0", "dZ_k": "dZ_0"}],
+    "scale-twice": [{"dZ_q": "scale * scale * dZ_0", "dZ_k": "scale * scale * dZ_0"}],
+    "scale-missing-in-dk": [{"dZ_k": "dZ_0"}],
+    "mask-ignored": [{"Z": "Z_c + bias"}, {"Z": "Z_c + bias + neg_inf_where(~near)"}],
+    "softcap-slope-missing": [{"dZ_0": "dS"}],
+    "softcap-not-divided": [{"slope": "1 - Z_c ** 2"}],
+    "inner-derivative-missing": [{"slope": "c * (1 - tanh(Z_0 / c) ** 2)"}],
+    "inner-division-missing": [
+        {"slope": "1 - tanh(Z_0) ** 2"},
+        {"Z_c": "c * tanh(Z_0)", "slope": "1 - tanh(Z_0) ** 2"},
+        {"Z_c": "c * tanh(Z_0)", "slope": "c * (1 - tanh(Z_0) ** 2)"},
+        {"Z_c": "c * tanh(Z_0)"},
+    ],
+    "softcap-after-the-mask": [
+        {"Z": "capped(Z_0 + bias + neg_inf_where(~(allowed & near)), c)"},
+        {"Z": "capped(Z_0 + bias + neg_inf_where(~(allowed & near)), c)", "slope": "1 - (Z / c) ** 2"},
+    ],
+    "window-off-by-one": [{"near": f"within(q, k, window {change}, offset)"} for change in ("+ 1", "- 1")],
+    "window-ignored": [{"near": "ones_like(near)"}],
+}
+
 MULTI_HEAD: dict[str, list[Rewrites]] = {
     "heads-merged-without-transpose": [
         {f"d{x.lower()}": f"d{x}.reshape(*d{x}.shape[:-3], d{x}.shape[-2], -1)" for x in "QKV"},
@@ -235,8 +258,15 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
             {"crossed": "-dout * pairs(sin(angle), sin(angle), interleaved)"},
         ],
         "position-shifted": [{"angle": "(positions + 1)[..., None] * theta"}],
+        "other-pairs": [
+            {
+                "straight": "dout * pairs(cos(angle), cos(angle), not interleaved)",
+                "crossed": "partner(dout, not interleaved) * pairs(-sin(angle), sin(angle), not interleaved)",
+            }
+        ],
     },
     "scaled_dot_product_attention": ATTENTION,
+    "softcapped_attention": SOFTCAPPED,
     "multi_head_attention": MULTI_HEAD,
     "residual": {
         "skip-missing": [{"skip": "0 * dout"}],
@@ -254,6 +284,7 @@ SWAPS = {
     "layer_norm": ("gamma", "beta"),
     "swiglu": ("gate", "up"),
     "scaled_dot_product_attention": ("q", "k"),
+    "softcapped_attention": ("q", "k"),
     "mse_loss": ("input", "target"),
     "info_nce": ("queries", "keys"),
 }

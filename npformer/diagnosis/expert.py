@@ -91,6 +91,7 @@ def _told(known: Recognised, mine: str, e: Explanation) -> Hypothesis:
 def derivation_of(op: str) -> str:
     """Return where the steps of an op's backward are written down, in words."""
     name = op.split(",")[0].removesuffix("_tanh") + "_backward"
+    name = name.replace("softcapped_attention", "scaled_dot_product_attention")  # an option of it
     return f"npformer.functional.{name}" if hasattr(functional, name) else f"{op}'s backward"
 
 

@@ -18,11 +18,23 @@ import numpy.typing as npt
 
 from .program import evaluate, program
 from .textbook import FORMS, TEXTBOOK
+from .textbook.language import within
 
 Array = npt.NDArray[Any]
 
 AGREES = 1e-9  # of the largest output
 ATTEMPTS = 400  # combinations of settings, for one op
+IN_ORDER = ("softcapped_attention",)  # ops of so many settings that arrays are taken in the order given alone
+MORE_ATTEMPTS = 2000  # for these
+
+# what settings are called, in lower case and without "_": what goes by such a name is tried first
+CALLED: dict[str, tuple[str, ...]] = {
+    "window": ("window", "windowsize", "slidingwindow"),
+    "c": ("softcap", "cap", "logitcap", "softcapping", "attnlogitsoftcapping"),
+    "offset": ("queryoffset", "offset"),
+    "scale": ("scale",),
+    "p": ("dropoutp", "p"),
+}
 
 # the arrays of each op in the order of its arguments; "i" are integers, "?" may be absent
 ARRAYS: dict[str, tuple[str, ...]] = {
@@ -38,6 +50,7 @@ ARRAYS: dict[str, tuple[str, ...]] = {
     "tied_embeddings": ("ids:i", "table"),
     "rotary": ("x", "positions:i?"),
     "scaled_dot_product_attention": ("q", "k", "v", "bias?"),
+    "softcapped_attention": ("q", "k", "v", "bias?"),
     "multi_head_attention": ("x", "w_q", "w_k", "w_v", "w_o", "b_q?", "b_k?", "b_v?", "b_o?"),
     "residual": ("x", "weight"),
 }
@@ -67,7 +80,8 @@ def recognise(
         return None
     candidates: Iterable[str] = TEXTBOOK
     if op is not None:
-        named = [name for name in TEXTBOOK if name == op or name.startswith(op + "_") and op == "gelu"]
+        also = {"gelu": "gelu_tanh", "scaled_dot_product_attention": "softcapped_attention"}.get(op)
+        named = [name for name in TEXTBOOK if name in (op, also)]
         candidates = [*named, *(name for name in TEXTBOOK if name not in named)] if named else TEXTBOOK
     context = _Context(inputs, out, dout, cache, forward)
     for name in candidates:
@@ -117,6 +131,7 @@ class _Context:
         self.masks = [x for x in inputs.values() if isinstance(x, np.ndarray) and x.dtype.kind == "b"]
         self.out, self.dout = _wide(out), _wide(dout)
         self.cached = list(_arrays_in(cache))
+        self.named = {name.lower().replace("_", ""): s for name, s in _settings_of(forward, inputs).items()}
         self.scalars = list(
             dict.fromkeys([*_scalars_in(inputs.values()), *_defaults(forward), *_scalars_in([cache])])
         )
@@ -126,15 +141,25 @@ def _as(op: str, context: _Context) -> Recognised | None:
     for arrays, names in _assignments(op, context):
         try:
             settings = _settings(op, arrays, context)
-            tried = itertools.islice(itertools.product(*settings.values()), ATTEMPTS)
+            most = MORE_ATTEMPTS if op in IN_ORDER else ATTEMPTS
+            tried = itertools.islice(itertools.product(*settings.values()), most)
             for chosen in tried:
-                arguments = {**arrays, "dout": context.dout, **dict(zip(settings, chosen, strict=True))}
+                arguments = {**arrays, "dout": context.dout, **_each(settings, chosen)}
                 values = _forward(op, arguments)
                 if values is not None and _agrees(values["out"], context.out):
                     return Recognised(op, evaluate(op, arguments), names)
         except (ValueError, TypeError, IndexError, KeyError, ArithmeticError):
             continue
     return None
+
+
+def _each(names: Iterable[str], chosen: Sequence[Any]) -> dict[str, Any]:
+    """Settings by name; "a, b" is two that are chosen together."""
+    found: dict[str, Any] = {}
+    for name, value in zip(names, chosen, strict=True):
+        several = name.split(", ")
+        found |= dict(zip(several, value, strict=True)) if len(several) > 1 else {name: value}
+    return found
 
 
 def _forward(op: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -159,7 +184,7 @@ def _assignments(op: str, context: _Context) -> Iterator[tuple[dict[str, Any], d
         return
     names = list(given)
     orders: Iterable[Sequence[str]] = [names]
-    if len(names) <= 4:
+    if len(names) <= 4 and op not in IN_ORDER:
         orders = itertools.permutations(names)
     for order in orders:
         chosen = {w.rstrip("?"): name for w, name in zip(floats, order, strict=False)}
@@ -225,6 +250,14 @@ def _settings(op: str, arrays: Mapping[str, Any], context: _Context) -> dict[str
             found[name] += [h for h in range(1, d + 1) if d % h == 0]
         elif name == "scale":
             found[name] = [None, *(s for s in numbers if 0 < s < 2), 1.0]
+        elif name == "window":
+            found[name] = [*_called(name, context), *(s for s in numbers if s == int(s) and s > 0), math.inf]
+        elif name == "offset":
+            T, S = arrays["q"].shape[-2], arrays["k"].shape[-2]
+            told = [int(s) for s in numbers if s == int(s) and abs(s) <= S + T]
+            found[name] = list(dict.fromkeys([*_called(name, context), 0, S - T, *told]))
+        elif name == "c":
+            found[name] = [*_called(name, context), *(s for s in numbers if s > 0), math.inf]
         elif name == "allowed":
             found[name] = _masks(op, arrays, context)
         elif name == "keep":
@@ -233,6 +266,15 @@ def _settings(op: str, arrays: Mapping[str, Any], context: _Context) -> dict[str
             found[name] = [0.0]  # with everything kept: a 0/1 array in the cache may be a mask
             found[name] += [s for s in numbers if 0 < s < 1] + [1 - s for s in numbers if 0 < s < 1]
     return _finished(op, arrays, context, found)
+
+
+def _called(name: str, context: _Context) -> list[Any]:
+    """The number that goes by a setting's name; of one that is None, the number that leaves it out."""
+    none = {"window": math.inf, "c": math.inf, "offset": 0, "p": 0.0}
+    values = [context.named[n] for n in CALLED[name] if n in context.named]
+    values = [none.get(name) if v is None else v for v in values]
+    numbers = (int, float, np.integer, np.floating)
+    return [v for v in values if isinstance(v, numbers) and not isinstance(v, bool)]
 
 
 def _finished(
@@ -249,9 +291,20 @@ def _finished(
             ]
         found["valid"], found["divisor"] = [v for v, _ in both], [d for _, d in both]
         found["divisor"] = list(dict.fromkeys(found["divisor"]))
-    if op == "scaled_dot_product_attention":
+    if op == "softcapped_attention":
+        found["allowed, window, offset"] = _windows(
+            arrays, context, found.pop("allowed"), found.pop("window"), found.pop("offset")
+        )
+        kept = [k for k in found.pop("keep") if k.size > 1]
+        found["p"] = [*_called("p", context), *found["p"]]
+        rates = [p for p in dict.fromkeys(found.pop("p")) if p]
+        found["keep, p"] = [*itertools.product(kept, rates), (np.ones((1, 1)), 0.0)]
+        found["c"] = list(dict.fromkeys(found["c"]))
+    if op in ("scaled_dot_product_attention", "softcapped_attention"):
         own = 1 / math.sqrt(arrays["q"].shape[-1])
         found["scale"] = [own if s is None else s for s in found["scale"]]
+    if op == "softcapped_attention":
+        found["scale"] = list(dict.fromkeys([*_called("scale", context), *found["scale"]]))
     if op == "multi_head_attention":
         d = arrays["w_q"].shape[-1]
         found["h"] = list(dict.fromkeys(found["h"]))
@@ -280,6 +333,28 @@ def _masks(op: str, arrays: Mapping[str, Any], context: _Context) -> list[Array]
         found += [w & np.tri(T, S, dtype=bool) for w in ways if w.shape[-1:] == (S,)]
     found += [everything, np.tri(T, S, dtype=bool), np.tri(T, S, S - T, dtype=bool)]
     return found
+
+
+def _windows(
+    arrays: Mapping[str, Any],
+    context: _Context,
+    masks: list[Array],
+    windows: list[float],
+    offsets: list[int],
+) -> list[tuple[Array, float, int]]:
+    """Mask, window and offset together: what may be seen comes only once, however it came about."""
+    q, k = arrays["q"], arrays["k"]
+    shape = (*context.out.shape[:-1], k.shape[-2])
+    masks = [m for m in masks if m.ndim <= len(shape) and np.broadcast_shapes(m.shape, shape) == shape]
+    found: dict[bytes, tuple[Array, float, int]] = {}
+    for offset, causal, window in itertools.product(offsets, (True, False), dict.fromkeys(windows)):
+        triangle = np.tri(*shape[-2:], offset, dtype=bool)
+        near = within(q, k, window, offset)
+        for mask in masks:
+            allowed = mask & triangle if causal else mask
+            seen = np.broadcast_to(allowed & near, shape)
+            found.setdefault(seen.tobytes(), (allowed, window, offset))
+    return list(found.values())
 
 
 def _kept(op: str, arrays: Mapping[str, Any], context: _Context) -> list[Array]:
@@ -339,6 +414,16 @@ def _arrays_in(value: Any, depth: int = 0) -> Iterator[Array]:
     elif depth < 4 and isinstance(value, (tuple, list)):
         for item in value:
             yield from _arrays_in(item, depth + 1)
+
+
+def _settings_of(forward: Callable[..., Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the forward is called with by name, arrays left out, and its defaults."""
+    try:
+        parameters = inspect.signature(forward).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {name: x for name, x in {**defaults, **inputs}.items() if not isinstance(x, np.ndarray)}
 
 
 def _defaults(forward: Callable[..., Any]) -> Iterator[float]:

@@ -28,6 +28,7 @@ SIZES: dict[str, dict[str, int]] = {
     "dropout": {"N": 4, "d": 6},
     "rotary": {"B": 2, "T": 3, "pairs": 3},
     "scaled_dot_product_attention": {"B": 2, "T": 4, "S": 6, "d_k": 3, "d_v": 5},
+    "softcapped_attention": {"B": 2, "T": 4, "S": 6, "d_k": 3, "d_v": 5},
     "multi_head_attention": {"B": 2, "T": 3, "d_model": 5, "width": 4, "d_out": 6},
 }
 
@@ -47,7 +48,7 @@ def sample_inputs(
     Parameters
     ----------
     op : str
-        One of `npformer.functional`, "gelu_tanh", "residual" or "tied_embeddings".
+        One of `npformer.functional`, "gelu_tanh", "softcapped_attention", "residual" or "tied_embeddings".
     seed : int
     equal : bool
         Make sizes equal that a transpose would exchange.
@@ -122,6 +123,8 @@ def sample_inputs(
         return {"x": normal((n["B"], n["T"], 2 * n["pairs"]))}
     if op == "scaled_dot_product_attention":
         return _attention(n, rng, seed)
+    if op == "softcapped_attention":
+        return {name: x for name, x in _attention(n, rng, seed).items() if name != "rng"}
     return _multi_head_attention(n, rng)
 
 

@@ -41,7 +41,7 @@ def alibi(n_heads: int, T: int, S: int, query_offset: int = 0) -> Array:
 
     Notes
     -----
-    The paper's attention is causal, so that keys after the query do not count; both sides are treated alike here.
+    The paper's attention is causal: keys after the query do not count. Here both sides are treated alike.
 
     References
     ----------

@@ -47,10 +47,11 @@ class Projections:
                 values[self.biases[i]] = np.zeros(shape[1])
         return values
 
-    def arguments(self, params: Params) -> list[Any]:
+    def arguments(self, params: Params) -> tuple[Array, Array, Array, Array, Any, Any, Any, Any]:
         """Return the four weights and the four biases, as `functional.multi_head_attention` takes them."""
-        biases = [params[name] for name in self.biases] or 4 * [None]
-        return [params[name] for name in self.weights] + biases
+        w_q, w_k, w_v, w_o = (params[name] for name in self.weights)
+        b_q, b_k, b_v, b_o = (params[name] for name in self.biases) if self.biases else 4 * (None,)
+        return w_q, w_k, w_v, w_o, b_q, b_k, b_v, b_o
 
     def add_gradients(self, gradients: Sequence[Any], grads: Grads) -> None:
         """Add the gradients of the four weights and the four biases to `grads`."""

@@ -156,12 +156,14 @@ class SelfAttention:
         rotated = self.rotary_base is not None
         positions = (np.arange(T) if positions is None else positions) if rotated else None
         bias = alibi(self.n_heads, T, T).astype(x.real.dtype) if self.alibi else None
+        gamma_q, gamma_k = (params[name] for name in self.gammas) if self.gammas else (None, None)
         y, cache = multi_head_attention(
             x,
             None,
             *self.projections.arguments(params),
             bias,
-            *(params[name] for name in self.gammas),
+            gamma_q,
+            gamma_k,
             n_heads=self.n_heads,
             mask=mask,
             causal=causal,

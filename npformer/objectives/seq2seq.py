@@ -46,7 +46,10 @@ class Seq2SeqBatch(NamedTuple):
         T = self.ids.shape[1]
         first, last = np.searchsorted(self.at, (start * T, stop * T))
         return Seq2SeqBatch(
-            *(array[start:stop] for array in (self.source_ids, self.source_mask, self.ids, self.mask)),
+            self.source_ids[start:stop],
+            self.source_mask[start:stop],
+            self.ids[start:stop],
+            self.mask[start:stop],
             self.at[first:last] - start * T,
             self.targets[first:last],
         )

@@ -99,4 +99,24 @@ def test_intermediates_put_the_error_into_its_step(tmp_path):
     arrays["0/gradients/q"] = dq + rng.standard_normal(dq.shape)  # dS is right, so it is the product with k
     report = check_vectors(op, written(tmp_path, arrays))
     (hypothesis,) = report.reports["plain"]["q"].hypotheses[:1]
-    assert hypothesis.step == "5", str(report)
+    assert hypothesis.step == "6", str(report)
+
+
+def test_a_softcap_without_its_slope_is_named(tmp_path):
+    """Whatever else the case has: groups of heads, window, bias, mask and dropout."""
+    op = "scaled_dot_product_attention"
+    arrays = results(op)
+    capped = [i for i, case in enumerate(vectors(op)) if "softcap" in case["arguments"]]
+    for i in capped:
+        case = vectors(op)[i]
+        dS, n = case["intermediates"]["dS"], case["inputs"]
+        scale = case["arguments"].get("scale", n["q"].shape[-1] ** -0.5)
+        group = n["q"].shape[1] // n["k"].shape[1]
+        arrays[f"{i}/gradients/q"] = scale * dS @ n["k"].repeat(group, axis=1)
+        dk = scale * dS.swapaxes(-1, -2) @ n["q"]
+        arrays[f"{i}/gradients/k"] = dk.reshape(1, -1, group, *dk.shape[2:]).sum(axis=2)
+    report = check_vectors(op, written(tmp_path, arrays))
+    assert len(capped) == 2
+    for i, case in enumerate(vectors(op)):
+        names = {"softcap-slope-missing"} if i in capped else set()
+        assert report.reports[case["variant"]].names == names, str(report)

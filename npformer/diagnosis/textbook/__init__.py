@@ -35,6 +35,7 @@ TEXTBOOK: dict[str, Callable[..., Any]] = {
     "dropout": projections.dropout,
     "rotary": projections.rotary,
     "scaled_dot_product_attention": attention.scaled_dot_product_attention,
+    "softcapped_attention": attention.softcapped_attention,
     "multi_head_attention": attention.multi_head_attention,
     "residual": composed.residual,
     "tied_embeddings": composed.tied_embeddings,

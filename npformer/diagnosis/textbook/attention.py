@@ -7,6 +7,7 @@ from typing import Any
 from .language import (
     Array,
     T,
+    capped,
     exp,
     gather,
     group_sum,
@@ -17,7 +18,9 @@ from .language import (
     sum_over,
     sum_rows,
     sum_to,
+    tanh,
     where,
+    within,
 )
 
 
@@ -52,11 +55,59 @@ def scaled_dot_product_attention(
     centred = dP - D  # 3
     dS = p_softmax * centred  # 3
     dbias = sum_to(dS, bias)  # 4
-    dZ_q = scale * dS  # 5
-    dZ_k = scale * dS  # 5
-    dq = dZ_q @ k_each  # 5
-    dk_each = T(dZ_k) @ q  # 5
-    dk = group_sum(dk_each, k)  # 5
+    dZ_q = scale * dS  # 6
+    dZ_k = scale * dS  # 6
+    dq = dZ_q @ k_each  # 6
+    dk_each = T(dZ_k) @ q  # 6
+    dk = group_sum(dk_each, k)  # 6
+    dv = group_sum(dv_each, v)  # 1
+    return out, dq, dk, dv, dbias
+
+
+def softcapped_attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    bias: Array,
+    dout: Array,
+    allowed: Array,
+    window: float,
+    offset: int,
+    scale: float,
+    c: float,
+    keep: Array,
+    p: float,
+) -> Any:
+    """Attention in a window, with scores under a softcap c; both may be inf, and then are none."""
+    k_each = gather(k, q)
+    v_each = gather(v, q)
+    near = within(q, k, window, offset)
+    Z_0 = scale * (q @ T(k_each))
+    Z_c = capped(Z_0, c)
+    Z = Z_c + bias + neg_inf_where(~(allowed & near))
+    e = exp(Z - largest(Z, -1))
+    total = sum_over(e, -1)
+    P = e / where(total == 0, 1, total)
+    keep_scale = 1 / (1 - p)
+    P_kept = P * keep * keep_scale
+    out = P_kept @ v_each
+    weights = P_kept  # 1
+    dv_each = T(weights) @ dout  # 1
+    dP_kept = dout @ T(v_each)  # 1
+    dP = dP_kept * keep * keep_scale  # 2
+    p_softmax = P  # 3
+    P_dP = p_softmax * dP  # 3
+    D = sum_over(P_dP, -1)  # 3
+    centred = dP - D  # 3
+    dS = p_softmax * centred  # 3
+    dbias = sum_to(dS, bias)  # 4
+    slope = 1 - tanh(Z_0 / c) ** 2  # 5
+    dZ_0 = dS * slope  # 5
+    dZ_q = scale * dZ_0  # 6
+    dZ_k = scale * dZ_0  # 6
+    dq = dZ_q @ k_each  # 6
+    dk_each = T(dZ_k) @ q  # 6
+    dk = group_sum(dk_each, k)  # 6
     dv = group_sum(dv_each, v)  # 1
     return out, dq, dk, dv, dbias
 
@@ -92,21 +143,21 @@ def multi_head_attention(
     joined = merge(O)
     out = joined @ w_o + b_o
     rows = x.reshape(-1, x.shape[-1])
-    dy = dout.reshape(-1, dout.shape[-1])  # 7
+    dy = dout.reshape(-1, dout.shape[-1])  # 8
     joined_rows = joined.reshape(-1, joined.shape[-1])
-    db_o = sum_rows(dout)  # 7
-    dw_o = T(joined_rows) @ dy  # 7
-    djoined = dout @ T(w_o)  # 7
-    dO = heads(djoined, h)  # 5
-    dV = T(P_kept) @ dO  # 4
-    dP_kept = dO @ T(V)  # 4
-    dP = dP_kept * keep * keep_scale  # 4
-    D = sum_over(P * dP, -1)  # 4
-    centred = dP - D  # 4
-    dS = P * centred  # 4
-    dZ = scale * dS  # 4
-    dQ = dZ @ K  # 4
-    dK = T(dZ) @ Q  # 4
+    db_o = sum_rows(dout)  # 8
+    dw_o = T(joined_rows) @ dy  # 8
+    djoined = dout @ T(w_o)  # 8
+    dO = heads(djoined, h)  # 6
+    dV = T(P_kept) @ dO  # 5
+    dP_kept = dO @ T(V)  # 5
+    dP = dP_kept * keep * keep_scale  # 5
+    D = sum_over(P * dP, -1)  # 5
+    centred = dP - D  # 5
+    dS = P * centred  # 5
+    dZ = scale * dS  # 5
+    dQ = dZ @ K  # 5
+    dK = T(dZ) @ Q  # 5
     dq = merge(dQ)  # 2
     dk = merge(dK)  # 2
     dv = merge(dV)  # 2

@@ -17,6 +17,7 @@ __all__ = [
     "Array",
     "T",
     "at_largest",
+    "capped",
     "concatenate",
     "cos",
     "count",
@@ -49,6 +50,7 @@ __all__ = [
     "tanh",
     "wave_numbers",
     "where",
+    "within",
     "without_row",
     "zeros_like",
 ]
@@ -133,6 +135,16 @@ def merge(x: Array) -> Array:
 def neg_inf_where(forbidden: Array) -> Array:
     """Return -inf where it is forbidden to look, else 0."""
     return np.where(forbidden, -np.inf, 0.0)
+
+
+def capped(Z: Array, c: float) -> Array:
+    """Return Z bent to stay between -c and c; as it is for c = inf."""
+    return c * np.tanh(Z / c) if np.isfinite(c) else Z
+
+
+def within(q: Array, k: Array, window: float, offset: int) -> Array:
+    """Is key s less than a window away from t + offset, where query t stands? (T, S)."""
+    return np.asarray(abs(np.arange(q.shape[-2])[:, None] + offset - np.arange(k.shape[-2])) < window)
 
 
 def one_hot(targets: Array, V: int) -> Array:

@@ -135,6 +135,7 @@ INDEX: dict[str, tuple[tuple[str, str], ...]] = {
         ("sine-sign", "rotated forwards again: the sine keeps its sign"),
         ("halves-not-exchanged", "the sine multiplies the same half in place of the partner"),
         ("position-shifted", "positions counted from one in the backward"),
+        ("other-pairs", "pairs are halves in the forward, neighbours in the backward"),
     ),
     "scaled_dot_product_attention": (
         ("scale-missing", "dq and dk without 1/√d_k"),
@@ -153,6 +154,15 @@ INDEX: dict[str, tuple[tuple[str, str], ...]] = {
         ("dropped-weights-in-softmax", "the softmax backward uses the weights after dropout"),
         ("not-finite-rows", "fully masked rows give NaN"),
         ("mask-ignored", "the weights are computed again without the mask"),
+    ),
+    "softcapped_attention": (
+        ("softcap-slope-missing", "softcap · tanh(z / softcap) is passed as if it were z"),
+        ("softcap-not-divided", "1 - capped² in place of 1 - (capped / softcap)²"),
+        ("inner-derivative-missing", "softcap · (1 - tanh²): the inner 1 / softcap is forgotten"),
+        ("inner-division-missing", "1 - tanh(z)² in place of 1 - tanh(z / softcap)²"),
+        ("softcap-after-the-mask", "the weights are computed again, capped after the mask"),
+        ("window-off-by-one", "the weights are computed again, with one key more in the window"),
+        ("window-ignored", "the weights are computed again without the window"),
     ),
     "multi_head_attention": (
         ("heads-merged-without-transpose", "the heads' gradients are reshaped, not transposed back"),

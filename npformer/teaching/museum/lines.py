@@ -306,6 +306,13 @@ LINES: dict[str, Lines] = {
             "t = np.arange(1, T + 1)",
             "Only differences of positions matter.",
         ),
+        "other-pairs": (
+            "d1, d2 = dout[..., : d // 2], dout[..., d // 2 :]; "
+            "return np.concatenate([dx1, dx2], axis=-1)",
+            "d1, d2 = dout[..., 0::2], dout[..., 1::2]; "
+            "return np.stack([dx1, dx2], axis=-1).reshape(dout.shape)",
+            "Both are called RoPE, and both turn the same angles.",
+        ),
     },
     "scaled_dot_product_attention": {
         "scale-missing": ("dq = dq * scale; dk = dk * scale", "dq = dq * 1; dk = dk * 1", SUMS),
@@ -355,6 +362,40 @@ LINES: dict[str, Lines] = {
             "P = weights",
             "P = masked_softmax(q @ np.swapaxes(k, -1, -2) * scale, np.ones_like(mask))",
             "Without masked keys it is right.",
+        ),
+    },
+    "softcapped_attention": {
+        "softcap-slope-missing": ("dZ = dS * slope", "dZ = dS * 1.0", "Small scores are as they were."),
+        "softcap-not-divided": (
+            "slope = 1 - (capped / softcap) ** 2",
+            "slope = 1 - capped**2",
+            "It is the slope of tanh, in terms of its output.",
+        ),
+        "inner-derivative-missing": (
+            "slope = 1 - (capped / softcap) ** 2",
+            "slope = softcap * (1 - (capped / softcap) ** 2)",
+            "The factor in front of the tanh stays, as factors do.",
+        ),
+        "inner-division-missing": (
+            "slope = 1 - (capped / softcap) ** 2",
+            "slope = 1 - np.tanh(scores) ** 2",
+            "With a softcap of one it is right.",
+        ),
+        "softcap-after-the-mask": (
+            "P = weights",
+            "z = softcap * np.tanh(np.where(seen, scores, -np.inf) / softcap); "
+            "P = masked_softmax(z, np.ones_like(seen))",
+            "Both are elementwise: they look as if they could change places.",
+        ),
+        "window-off-by-one": (
+            "P = weights",
+            "P = masked_softmax(capped, seen | mask & (age == window))",
+            "A window of n keys to the left is n + 1 with the query's own.",
+        ),
+        "window-ignored": (
+            "P = weights",
+            "P = masked_softmax(capped, mask & (age >= 0))",
+            "For sequences shorter than the window it is right.",
         ),
     },
     "multi_head_attention": {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ def hides_at(exhibit: Exhibit) -> tuple[str, ...]:
     found = []
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for what, inputs, ones in _customary(exhibit.point(0)):
+        options = set(inspect.signature(forward).parameters)
+        for what, inputs, ones in _customary(exhibit.point(0), options):
             try:
                 out = forward(**inputs)[0]
                 dout = np.ones_like(out) if ones else None
@@ -38,7 +40,7 @@ def hides_at(exhibit: Exhibit) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _customary(point: Mapping[str, Any]) -> list[tuple[str, dict[str, Any], bool]]:
+def _customary(point: Mapping[str, Any], options: Set[str]) -> list[tuple[str, dict[str, Any], bool]]:
     """The points that tests are written at: what they are called, the inputs, and is dout all ones?"""
     places = [("a dout of ones", dict(point), True)]
     if "gamma" in point:
@@ -54,6 +56,10 @@ def _customary(point: Mapping[str, Any]) -> list[tuple[str, dict[str, Any], bool
         places.append(("nothing masked", {**point, "mask": np.ones_like(point["mask"])}, False))
     if "rng" in point:
         places.append(("dropout off", {**point, "p": 0.0}, False))
+    if "softcap" in options:
+        places.append(("a softcap of one", {**point, "softcap": 1.0}, False))
+    if "window" in options:
+        places.append(("a window of all keys", {**point, "window": 99}, False))
     first = next(iter(point))
     if point[first].ndim >= 2 and point[first].dtype.kind == "f" and first in ("x", "gate", "logits"):
         rows = {name: x[:1] if _has_rows(x, point[first]) else x for name, x in point.items()}

@@ -1,4 +1,4 @@
-"""Attention with a mask and dropout, and multi-head self-attention."""
+"""Attention with a mask and dropout, with softcap and window, and multi-head self-attention."""
 
 from __future__ import annotations
 
@@ -43,6 +43,34 @@ def scaled_dot_product_attention_backward(dout: Any, cache: Any) -> Any:
     dk = np.swapaxes(dS, -1, -2) @ q
     dq = dq * scale
     dk = dk * scale
+    return dq, dk, dv
+
+
+def softcapped_attention_forward(
+    q: Any, k: Any, v: Any, mask: Any, softcap: Any = 1.5, window: Any = 3
+) -> Any:
+    """softmax(softcap · tanh(q kᵀ / √d / softcap)) v: the last queries, each over the last `window` keys."""
+    T, S = q.shape[-2], k.shape[-2]
+    age = np.arange(S - T, S)[:, None] - np.arange(S)  # of key s, when query t comes
+    seen = mask & (age >= 0) & (age < window)
+    scores = q @ np.swapaxes(k, -1, -2) / math.sqrt(q.shape[-1])
+    capped = softcap * np.tanh(scores / softcap)
+    weights = masked_softmax(capped, seen)
+    return weights @ v, (q, k, v, mask, age, seen, scores, capped, weights, softcap, window)
+
+
+def softcapped_attention_backward(dout: Any, cache: Any) -> Any:
+    """Return dq, dk, dv."""
+    q, k, v, mask, age, seen, scores, capped, weights, softcap, window = cache
+    P = weights
+    dv = np.swapaxes(P, -1, -2) @ dout
+    dP = dout @ np.swapaxes(v, -1, -2)
+    dS = P * (dP - (P * dP).sum(axis=-1, keepdims=True))
+    slope = 1 - (capped / softcap) ** 2
+    dZ = dS * slope
+    dZ = dZ / math.sqrt(q.shape[-1])
+    dq = dZ @ k
+    dk = np.swapaxes(dZ, -1, -2) @ q
     return dq, dk, dv
 
 
