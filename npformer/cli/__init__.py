@@ -17,7 +17,7 @@ from .. import __version__
 from .._threads import BLAS_VARIABLES
 
 COMMANDS = {
-    "pretrain": "train an encoder on text by masked words; without text, on Python's own documentation",
+    "pretrain": "train a model on text or on pairs of texts; without any, on Python's own documentation",
     "fill": "predict the [MASK]s of a text with a trained model",
     "generate": "continue a text with a trained decoder, or turn a source into a target",
     "verify": "the proof: every op against finite differences, the complex step and stored PyTorch values",

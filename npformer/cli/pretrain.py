@@ -1,4 +1,4 @@
-"""`npformer pretrain`: from text to a trained encoder in a run folder."""
+"""`npformer pretrain`: from text to a trained model in a run folder."""
 
 from __future__ import annotations
 
@@ -13,30 +13,35 @@ from typing import Any
 
 # Options that are fields of RunConfig. Without a default here: what is not given is the preset's.
 FIELDS: dict[str, tuple[Any, str]] = {
+    "objective": (str, "mlm (an encoder), clm (a decoder) or seq2seq (an encoder-decoder) (mlm)"),
     "steps": (int, "number of updates"),
     "minutes": (float, "train about this long: turned into --steps after a short timing"),
     "seed": (int, "of weights, order, masks and dropout (0)"),
-    "layers": (int, "encoder layers"),
+    "layers": (int, "layers; of encoder and decoder each"),
     "d_model": (int, "width"),
     "heads": (int, "attention heads"),
     "d_ff": (int, "width of the feed-forward blocks (4 times d-model)"),
     "norm": (str, "pre or post"),
-    "positions": (str, "rotary, learned or sinusoidal"),
+    "norm_type": (str, "layer_norm or rms_norm, of a decoder"),
+    "positions": (str, "rotary, learned or sinusoidal; of a decoder alibi or none, too"),
     "rotary_base": (float, "of the rotary positions"),
-    "activation": (str, "gelu, gelu_tanh, relu or silu"),
+    "activation": (str, "gelu, gelu_tanh, relu or silu; of a decoder swiglu, too"),
     "dropout": (float, "share of the activations dropped"),
     "init_std": (float, "standard deviation of the initial weights"),
     "embedding_std": (float, "standard deviation of the initial embeddings"),
     "embedding_init": (str, "cooccurrence (from the training text) or random"),
     "neighbour_heads": (int, "heads of a layer that begin by looking at a neighbour (half, if rotary)"),
+    "tokenizer": (str, "wordpiece, or char: every character is a token (wordpiece)"),
+    "held_out_tail": (float, "hold out this share at the end of the text, not a tenth from all over it"),
     "vocab_size": (int, "pieces of the tokenizer; an error if the text does not support as many"),
     "seq_len": (int, "tokens in a sequence"),
     "batch_size": (int, "sequences in a batch"),
     "accumulate": (int, "batches in an update, made in pieces (docs/memory.md)"),
     "mask_rate": (float, "share of the tokens to predict in training"),
+    "label_smoothing": (float, "of the loss of seq2seq"),
     "optimizer": (str, "adamw, adam or sgd"),
     "lr": (float, "highest learning rate"),
-    "schedule": (str, "cosine, linear or constant"),
+    "schedule": (str, "cosine, linear, constant or noam"),
     "warmup": (float, "share of the steps in which the rate rises"),
     "weight_decay": (float, "of weights, not of biases and norms"),
     "momentum": (float, "of sgd"),
@@ -53,8 +58,13 @@ SWITCHES = ("cased", "recompute", "shard_optimizer")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument(
-        "text", nargs="*", metavar="TEXT", help="files, folders, patterns, or - for standard input"
+        "text",
+        nargs="*",
+        metavar="TEXT",
+        help="files, folders, patterns, or - for standard input; for seq2seq one file with a source, a tab "
+        "and a target in each line, or two parallel files",
     )
+    parser.add_argument("--columns", metavar="N,N", help="columns of source and target in the one file (1,2)")
     parser.add_argument("--preset", help="tiny, small or base (small)")
     parser.add_argument("--out", metavar="FOLDER", help="folder of the run, new or empty (runs/pretrain-N)")
     parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
@@ -145,7 +155,7 @@ def _begin(args: argparse.Namespace, ranks: Any) -> Any:
 
 def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, Any, dict[str, Any]]:
     """Everything that can be refused, in the order of what it costs to find out; nothing is written."""
-    from ..text import TextFiles, default_corpus, open_corpus
+    from ..text import TextFiles
     from ..training import DEFAULT, free_folder, prepare, preset, require_free, with_settled_steps
 
     given = {name: value for name in (*FIELDS, *SWITCHES) if (value := getattr(args, name)) is not None}
@@ -153,15 +163,19 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
         raise ValueError("minutes: expected --steps or --minutes, got both")
     name = args.preset or DEFAULT
     config = preset(name, **given)
+    if config.tokenizer == "char" and args.vocab_size is not None:
+        raise ValueError(
+            "vocab_size: with --tokenizer char every character is a piece, none was expected"
+        )
     folder = Path(args.out) if args.out is not None else free_folder()
     require_free(folder)
-    if not args.text and sys.stderr.isatty():  # it takes a few seconds
+    if not args.text and config.objective != "seq2seq" and sys.stderr.isatty():  # it takes a few seconds
         _say("reading the documentation inside this Python")
-    documents = open_corpus(args.text) if args.text else default_corpus()
-    if isinstance(documents, TextFiles):
-        _say(f"{documents.size / 1e6:,.0f} MB of text: reading it twice, a piece at a time")
+    corpus = config.task.read(args.text, _columns(args.columns))
+    if isinstance(corpus, TextFiles):
+        _say(f"{corpus.size / 1e6:,.0f} MB of text: reading it twice, a piece at a time")
     beside = next(parent for parent in folder.absolute().parents if parent.is_dir())
-    prepared = prepare(documents, config, exact_vocab="vocab_size" in given, scratch=beside)
+    prepared = prepare(corpus, config, exact_vocab="vocab_size" in given, scratch=beside)
     for line in prepared.warnings:
         _say(f"warning: {line}")
     prepared = with_settled_steps(prepared, threads, ranks, folder)
@@ -169,21 +183,34 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
 
 
 def _refuse_others(args: argparse.Namespace) -> None:
-    for name in ("text", "preset", "out", *FIELDS, "cased", "recompute"):
+    for name in ("text", "columns", "preset", "out", *FIELDS, "cased", "recompute"):
         if getattr(args, name) not in (None, []):
             option = "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
             raise ValueError(f"--resume: everything is in the run, so {option} cannot be given with it")
 
 
-def _report(run: Any, result: dict[str, Any], as_json: bool) -> None:
-    from ..training import example_sentence, table
+def _columns(given: str | None) -> tuple[int, int] | None:
+    """Return the two numbers of --columns."""
+    if given is None:
+        return None
+    numbers = given.split(",")
+    if len(numbers) != 2 or not all(n.strip().isdecimal() and int(n) > 0 for n in numbers):
+        raise ValueError(f"columns: expected two numbers from 1 with a comma between them, got {given!r}")
+    return int(numbers[0]), int(numbers[1])
 
-    sentence = example_sentence(run.held_out, run.tokenizer)
-    command = f"npformer fill {shlex.quote(str(run.folder))} {shlex.quote(sentence)}"
+
+def _report(run: Any, result: dict[str, Any], as_json: bool) -> None:
+    from ..training import table
+    from . import COMMANDS
+
+    command, *arguments = run.config.task.try_it(run)
+    example = {command: f"npformer {command} {shlex.join(arguments)}"} if command in COMMANDS else {}
     if as_json:
-        print(json.dumps({"run": str(run.folder), **result, "fill": command}, indent=2))
-    else:
-        print(f"{table(result)}\n\nrun folder: {run.folder}\ntry it:     {command}")
+        print(json.dumps({"run": str(run.folder), **result, **example}, indent=2))
+        return
+    print(f"{table(result)}\n\nrun folder: {run.folder}")
+    for line in example.values():
+        print(f"try it:     {line}")
 
 
 def _say(line: str) -> None:

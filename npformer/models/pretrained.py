@@ -47,7 +47,9 @@ def save_pretrained(model: Model, folder: str | os.PathLike[str], tokenizer: Any
     config = {"architecture": architecture, **model.config.to_dict()}
     if tokenizer is not None:
         tokenizer.save(folder / "vocab.txt")
-        config_text = {"lowercase": bool(getattr(tokenizer, "lowercase", True))}
+        config_text: dict[str, Any] = {"lowercase": bool(getattr(tokenizer, "lowercase", True))}
+        if hasattr(tokenizer, "kind"):
+            config_text["kind"] = tokenizer.kind
         write_atomically(folder / "tokenizer.json", lambda f: _write_json(f, config_text))
     weights: dict[str, Any] = dict(model.params.items())
     write_atomically(folder / "model.npz", lambda f: np.savez(f, **weights))

@@ -100,6 +100,17 @@ class CausalLM:
             np.ascontiguousarray(ids[:, :-1]), mask[:, :-1], prefix, at, ids[:, 1:].reshape(-1)[at]
         )
 
+    head = "lm_head"  # of the model: logits of what `forward` returns
+
+    def forward(self, model: Any, batch: CausalLMBatch, **options: Any) -> tuple[Array, Any]:
+        """Return the outputs before the targets, and the cache; `options` are those of ``model.forward``."""
+        everywhere = batch.n_targets == batch.ids.size
+        at = None if everywhere else batch.at
+        found: tuple[Array, Any] = model.forward(
+            batch.ids, mask=batch.mask, prefix=batch.prefix, at=at, **options
+        )
+        return found
+
     def loss_and_grad(
         self,
         model: Any,
@@ -122,16 +133,8 @@ class CausalLM:
         if batch.n_targets == 0:
             return Metrics(0.0, 0, 0)
         params = model.params if params is None else params
-        everywhere = batch.n_targets == batch.ids.size
-        hidden, c_model = model.forward(
-            batch.ids,
-            mask=batch.mask,
-            prefix=batch.prefix,
-            at=None if everywhere else batch.at,
-            keep=grads is not None,
-            recompute=recompute,
-            rng=rng,
-            params=params,
+        hidden, c_model = self.forward(
+            model, batch, keep=grads is not None, recompute=recompute, rng=rng, params=params
         )
         targets = batch.targets.reshape(hidden.shape[:-1])
         metrics, dhidden = loss_of_tokens(model.lm_head, hidden, targets, params, grads, normalizer)

@@ -159,6 +159,15 @@ class MaskedLM:
         at = np.flatnonzero(target)
         return MaskedLMBatch(corrupted, mask, segment_ids, at, ids.reshape(-1)[at])
 
+    head = "mlm_head"  # of the model: logits of what `forward` returns
+
+    def forward(self, model: Any, batch: MaskedLMBatch, **options: Any) -> tuple[Array, Any]:
+        """Return the outputs at the targets, and the cache; `options` are those of ``model.forward``."""
+        found: tuple[Array, Any] = model.forward(
+            batch.ids, segment_ids=batch.segment_ids, mask=batch.mask, at=batch.at, **options
+        )
+        return found
+
     def loss_and_grad(
         self,
         model: Any,
@@ -196,15 +205,8 @@ class MaskedLM:
         if batch.n_targets == 0:
             return Metrics(0.0, 0, 0)
         params = model.params if params is None else params
-        hidden, c_model = model.forward(
-            batch.ids,
-            segment_ids=batch.segment_ids,
-            mask=batch.mask,
-            at=batch.at,
-            keep=grads is not None,
-            recompute=recompute,
-            rng=rng,
-            params=params,
+        hidden, c_model = self.forward(
+            model, batch, keep=grads is not None, recompute=recompute, rng=rng, params=params
         )
         metrics, dhidden = loss_of_tokens(model.mlm_head, hidden, batch.targets, params, grads, normalizer)
         if dhidden is not None:

@@ -109,6 +109,14 @@ class Seq2Seq:
             target_ids[:, 1:].reshape(-1)[at],
         )
 
+    head = "lm_head"  # of the model: logits of what `forward` returns
+
+    def forward(self, model: Any, batch: Seq2SeqBatch, **options: Any) -> tuple[Array, Any]:
+        """Return the outputs before the targets, and the cache; `options` are those of ``model.forward``."""
+        masks = {"source_mask": batch.source_mask, "mask": batch.mask}
+        found: tuple[Array, Any] = model.forward(batch.source_ids, batch.ids, **masks, at=batch.at, **options)
+        return found
+
     def loss_and_grad(
         self,
         model: Any,
@@ -131,16 +139,8 @@ class Seq2Seq:
         if batch.n_targets == 0:
             return Metrics(0.0, 0, 0)
         params = model.params if params is None else params
-        hidden, c_model = model.forward(
-            batch.source_ids,
-            batch.ids,
-            source_mask=batch.source_mask,
-            mask=batch.mask,
-            at=batch.at,
-            keep=grads is not None,
-            recompute=recompute,
-            rng=rng,
-            params=params,
+        hidden, c_model = self.forward(
+            model, batch, keep=grads is not None, recompute=recompute, rng=rng, params=params
         )
         metrics, dhidden = loss_of_tokens(
             model.lm_head, hidden, batch.targets, params, grads, normalizer, self.label_smoothing

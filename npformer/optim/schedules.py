@@ -1,4 +1,4 @@
-"""Learning rates that change with the step: warm-up, then constant, linear or cosine decay.
+"""Learning rates that change with the step: warm-up, then constant, linear, cosine or square-root decay.
 
 With W = warmup_steps, N = total_steps and steps s counted from 0,
 
@@ -7,6 +7,7 @@ With W = warmup_steps, N = total_steps and steps s counted from 0,
                    final_lr + (lr - final_lr) · (1 - p)                    linear      p = (s - W) / (N - W)
                    final_lr + (lr - final_lr) · (1 + cos(π · p)) / 2       cosine
     s >= N:        final_lr
+    s >= W:        lr · sqrt((W + 1) / (s + 1))                            noam, which has no end
 
 No step is wasted: the first already has a rate above 0, and the last, s = N - 1, still one above final_lr.
 """
@@ -126,6 +127,35 @@ def cosine(lr: float, total_steps: int, warmup_steps: int = 0, final_lr: float =
             return final_lr
         p = (step - warmup_steps) / (total_steps - warmup_steps)
         return final_lr + (lr - final_lr) * ((1 + math.cos(math.pi * p)) / 2)
+
+    return rate
+
+
+def noam(lr: float, warmup_steps: int) -> Schedule:
+    """Linear warm-up to `lr`, then down with the square root of the step, however long the run is.
+
+    The paper's rate is that of ``lr=(d_model * (warmup_steps + 1)) ** -0.5``.
+
+    Parameters, errors and result are those of `constant`.
+
+    References
+    ----------
+    Vaswani et al.: Attention Is All You Need, arXiv:1706.03762, equation 3. The name is Noam Shazeer's.
+
+    Examples
+    --------
+    >>> rate = noam(0.4, warmup_steps=3)
+    >>> [round(rate(s), 6) for s in (0, 1, 2, 3, 15, 63)]
+    [0.1, 0.2, 0.3, 0.4, 0.2, 0.1]
+    """
+    lr = require_number("noam", "lr", lr, 0.0)
+    warmup_steps = require_count("noam", "warmup_steps", warmup_steps, 0)
+
+    def rate(step: int) -> float:
+        step = require_count("noam", "step", step, 0)
+        if step < warmup_steps:
+            return _warmup(lr, step, warmup_steps)
+        return lr * math.sqrt((warmup_steps + 1) / (step + 1))
 
     return rate
 

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from .corpus import Document
 from .sentences import lines, sentences
+from .tokenizers import Tokenizer
 from .train_wordpiece import PREFIX
-from .wordpiece import WordPieceTokenizer
 
 Array = npt.NDArray[Any]
 
@@ -50,13 +50,13 @@ class Packed(NamedTuple):
         return self.rows(slice(None) if n <= most else np.linspace(0, n - 1, most).astype(np.intp))
 
 
-def pack(documents: Iterable[Document], tokenizer: WordPieceTokenizer, seq_len: int) -> Packed:
+def pack(documents: Iterable[Document], tokenizer: Tokenizer, seq_len: int) -> Packed:
     """Encode `documents` and fill sequences of `seq_len` tokens with their sentences, in order.
 
     Parameters
     ----------
     documents : iterable of Document
-    tokenizer : WordPieceTokenizer
+    tokenizer : WordPieceTokenizer or CharacterTokenizer
         Special tokens written in a document are text like any other.
     seq_len : int
         T, with room for [CLS], [SEP] and a token.
@@ -73,24 +73,33 @@ def pack(documents: Iterable[Document], tokenizer: WordPieceTokenizer, seq_len: 
 
     Examples
     --------
+    >>> from npformer.text import WordPieceTokenizer
     >>> vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "A", "b"]
     >>> documents = [Document("a", "A b b. A b."), Document("b", "A b b b.")]
     >>> pack(documents, WordPieceTokenizer(vocab, lowercase=False), 10).ids
     array([[2, 6, 7, 7, 5, 6, 7, 5, 3, 0],
            [2, 6, 7, 7, 7, 5, 3, 0, 0, 0]], dtype=int32)
     """
-    rows = [np.array(row, dtype=np.int32) for row in filled_rows(documents, tokenizer, seq_len)]
-    packed = np.full((len(rows), seq_len), tokenizer.pad_id, dtype=np.int32)
-    mask = np.zeros((len(rows), seq_len), dtype=np.bool_)
-    for i, filled in enumerate(rows):
-        packed[i, : len(filled)] = filled
-        mask[i, : len(filled)] = True
-    return Packed(packed, mask)
+    return packed_rows(filled_rows(documents, tokenizer, seq_len), seq_len, tokenizer.pad_id)
 
 
-def filled_rows(
-    documents: Iterable[Document], tokenizer: WordPieceTokenizer, seq_len: int
-) -> Iterator[list[int]]:
+def packed_rows(rows: Iterable[Sequence[int]], length: int, pad_id: int) -> Packed:
+    """Return rows of ids, none of them more than `length`, padded; the mask is ids != pad_id.
+
+    Examples
+    --------
+    >>> packed_rows([[2, 7, 3], [2, 8, 9, 3]], 4, pad_id=0).mask
+    array([[ True,  True,  True, False],
+           [ True,  True,  True,  True]])
+    """
+    filled = [np.array(row, dtype=np.int32) for row in rows]
+    packed = np.full((len(filled), length), pad_id, dtype=np.int32)
+    for i, row in enumerate(filled):
+        packed[i, : row.size] = row
+    return Packed(packed, packed != pad_id)
+
+
+def filled_rows(documents: Iterable[Document], tokenizer: Tokenizer, seq_len: int) -> Iterator[list[int]]:
     """Yield what `pack` fills its sequences with, one after another, without the padding.
 
     Of the documents, only the one at hand is looked at.
@@ -128,7 +137,7 @@ def filled_rows(
 
 
 def _sentence_ids(
-    text: str, tokenizer: WordPieceTokenizer, longest: int, seen: dict[str, list[int]]
+    text: str, tokenizer: Tokenizer, longest: int, seen: dict[str, list[int]]
 ) -> Iterator[list[int]]:
     """The ids of each sentence; of each line, where a sentence has more than `longest`."""
     for sentence in sentences(text):

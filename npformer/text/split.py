@@ -84,6 +84,38 @@ def split_corpus(
     return train, held
 
 
+def split_tail(documents: Sequence[Document], share: float) -> tuple[list[Document], list[Document]]:
+    """Split `documents` where the last `share` of their characters begins, wherever that is.
+
+    Nothing is cleaned: lines may stand in both parts, as in the benchmarks that split like this.
+
+    Raises
+    ------
+    CorpusError
+        If a part would hold nothing but white space.
+    ValueError
+        If `share` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> split_tail([Document("poem", "one two three four five!")], 0.25)
+    ([Document(name='poem', text='one two three four')], [Document(name='poem', text=' five!')])
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"split_tail: share: expected a share between 0 and 1, got {share}")
+    left = int((1 - share) * sum(len(document.text) for document in documents))
+    parts: tuple[list[Document], list[Document]] = ([], [])
+    for name, text in documents:
+        at = min(left, len(text))
+        left -= at
+        for part, piece in zip(parts, (text[:at], text[at:]), strict=True):
+            part.append(Document(name, piece))
+    train, held = (not_blank(part) for part in parts)
+    if not train or not held:
+        raise CorpusError(f"too little text to hold the last {100 * share:g} % of it out")
+    return train, held
+
+
 def blocks_of_text(text: str, limit: int, longest_line: int) -> list[str]:
     """Slices of `text`, none blank, as long as `limit` allows; longer where nothing parts them."""
     units: list[str] = []

@@ -20,7 +20,7 @@ from .errors import CorpusError
 from .normalise import CJK_BLOCKS, split_words
 from .train_wordpiece import MAX_WORD, PREFIX, SPECIAL_TOKENS, train_vocabulary
 
-_SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
+SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
 
 # Blanks that the text behind the pieces did not have, most likely: before closing punctuation, after an
 # opening bracket, in a decimal, around an apostrophe inside a word, and between Chinese characters.
@@ -66,6 +66,8 @@ class WordPieceTokenizer:
     >>> tokenizer.decode([2, 7, 5, 6, 3])
     'is unable'
     """
+
+    kind = "wordpiece"
 
     def __init__(self, vocab: Sequence[str], lowercase: bool = True) -> None:
         self.vocab = list(vocab)
@@ -165,7 +167,7 @@ class WordPieceTokenizer:
         if seen is None:
             seen = {}
         ids: list[int] = []
-        for part in _SPECIAL.split(text) if specials and "[" in text else (text,):
+        for part in SPECIAL.split(text) if specials and "[" in text else (text,):
             if specials and part in SPECIAL_TOKENS:
                 ids.append(self._ids[part])
                 continue

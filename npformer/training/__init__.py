@@ -7,7 +7,7 @@ result = fit(run)                            # again with open_run("runs/poems")
 
 from .checkpoints import Checkpoint, load_checkpoint, load_newest, save_checkpoint
 from .config import RunConfig
-from .evaluate import evaluate, fixed_corruptions
+from .evaluate import Evaluation, evaluate
 from .example import example_sentence
 from .fill import Prediction, fill, load_model
 from .loop import fit
@@ -15,16 +15,19 @@ from .pace import settle_with_the_first, with_settled_steps
 from .prepare import Prepared, prepare
 from .presets import DEFAULT, PRESETS, preset
 from .ranks import Ranks, start_ranks
-from .result import compare, table
 from .run import Run, create_run, free_folder, open_run, require_free
 from .signals import Interruption
 from .step import gradient
+from .tasks import TASKS, table
+from .tasks.masked import fixed_corruptions
 from .trainer import Trainer, TrainingStopped
 
 __all__ = [
     "DEFAULT",
     "PRESETS",
+    "TASKS",
     "Checkpoint",
+    "Evaluation",
     "Interruption",
     "Prediction",
     "Prepared",
@@ -33,7 +36,6 @@ __all__ = [
     "RunConfig",
     "Trainer",
     "TrainingStopped",
-    "compare",
     "create_run",
     "evaluate",
     "example_sentence",

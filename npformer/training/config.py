@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from ..models import Encoder, EncoderConfig
-from ..objectives import MaskedLM
 from ..optim import (
     SGD,
     Adam,
@@ -20,12 +18,15 @@ from ..optim import (
     decays,
     linear,
     make_segments,
+    noam,
     segments_within,
 )
-from ..text import WordPieceTokenizer
+from ..text import Tokenizer
+from ..text.tokenizers import KINDS
 from . import draws
+from .tasks import TASKS, Task
 
-SCHEDULES = ("cosine", "linear", "constant")
+SCHEDULES = ("cosine", "linear", "constant", "noam")
 
 
 @dataclass(frozen=True)
@@ -34,30 +35,42 @@ class RunConfig:
 
     Parameters
     ----------
+    objective : {"mlm", "clm", "seq2seq"}
+        What is learnt, and so which model: see tasks/. The other defaults here are those of mlm; `preset` has
+        those of the others. A field that the objective has no use for is refused if it is not its default.
     seed : int
     steps : int, optional
         How many; None where `minutes` says how long.
     minutes : float, optional
         Turned into a number of steps before the first.
     layers, d_model, heads, d_ff : int
-        Of the encoder; d_ff None = 4 · d_model.
+        Of the model, of both stacks where it has two; d_ff None = 4 · d_model.
     norm, positions, activation, dropout, rotary_base, init_std, embedding_std, neighbour_heads
-        See `EncoderConfig`. (BERT's 0.02 suits a width of 768; a narrow model that begins so small spends
-        a third of a short run on the plateau of unigram loss, docs/pretraining.md.) `neighbour_heads` None =
-        half of the heads where the positions are rotary.
+        See `EncoderConfig`, `DecoderConfig`, `EncoderDecoderConfig`. (BERT's 0.02 suits a width of 768; a
+        narrow encoder that begins so small spends a third of a short run on the plateau of unigram loss,
+        docs/pretraining.md.) `neighbour_heads` None = half of the heads where the positions are rotary.
+    norm_type : {"layer_norm", "rms_norm"}
+        Of a decoder; with "rms_norm" its linear maps have no biases, as Llama's.
     embedding_init : {"cooccurrence", "random"}
         Tokens begin from what stands beside them in the training text (cooccurrence.py), or anywhere.
+    tokenizer : {"wordpiece", "char"}
+        With "char" every character is a token, capitals too, and `vocab_size` and `cased` say nothing.
+    held_out_tail : float, optional
+        Hold out this share of the text at its end; None: a tenth, in blocks from all over it.
     vocab_size, cased
-        Of the tokenizer; the run's vocabulary is smaller where the text supports no more.
+        Of the WordPiece tokenizer; the run's vocabulary is smaller where the text supports no more.
     seq_len, batch_size, accumulate : int
-        Tokens in a sequence; sequences in a step: batch_size · accumulate. With `accumulate` above 1 a step's
-        batch is made in pieces as they are needed (parts.py): less memory, the same bits.
+        Tokens in a sequence, the most of a source and of a target; sequences in a step: batch_size ·
+        accumulate. With `accumulate` above 1 a step's batch is made in pieces as they are needed (parts.py):
+        less memory, the same bits.
     mask_rate : float
         Share of the tokens that are targets in training. (Evaluation has its own, 15 %.)
+    label_smoothing : float
+        Of the loss of seq2seq in training; the held-out loss has none.
     optimizer : {"adamw", "adam", "sgd"}
     lr : float
         The highest rate.
-    schedule : {"cosine", "linear", "constant"}
+    schedule : {"cosine", "linear", "constant", "noam"}
     warmup : float
         Share of the steps in which the rate rises.
     weight_decay, momentum, beta1, beta2 : float
@@ -89,6 +102,7 @@ class RunConfig:
     ValueError: steps: expected a whole number of at least 1, got -3
     """
 
+    objective: str = "mlm"
     seed: int = 0
     steps: int | None = None
     minutes: float | None = None
@@ -97,6 +111,7 @@ class RunConfig:
     heads: int = 4
     d_ff: int | None = None
     norm: str = "pre"
+    norm_type: str = "layer_norm"
     positions: str = "rotary"
     rotary_base: float = 100.0
     activation: str = "gelu"
@@ -105,12 +120,15 @@ class RunConfig:
     embedding_std: float = 0.15
     neighbour_heads: int | None = None
     embedding_init: str = "cooccurrence"
+    tokenizer: str = "wordpiece"
+    held_out_tail: float | None = None
     vocab_size: int = 4000
     cased: bool = False
     seq_len: int = 64
     batch_size: int = 16
     accumulate: int = 1
     mask_rate: float = 0.4
+    label_smoothing: float = 0.0
     optimizer: str = "adamw"
     lr: float = 2e-3
     schedule: str = "cosine"
@@ -128,6 +146,9 @@ class RunConfig:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
+        if self.objective not in TASKS:
+            expected = ", ".join(TASKS)
+            raise ValueError(f"objective: expected one of {expected}, got {self.objective!r}")
         if self.steps is None and self.minutes is None:
             raise ValueError("steps: expected a number of steps, or minutes, got neither")
         least = {"seed": 0, "neighbour_heads": 0, "seq_len": 8, "vocab_size": 10}
@@ -145,7 +166,9 @@ class RunConfig:
             ("init_std", 0.0, math.inf, True),
             ("embedding_std", 0.0, math.inf, True),
             ("dropout", 0.0, 1.0, False),
+            ("held_out_tail", 0.0, 1.0, True),
             ("mask_rate", 0.0, 1.0, True),
+            ("label_smoothing", 0.0, 1.0, False),
             ("lr", 0.0, math.inf, True),
             ("warmup", 0.0, 1.0, False),
             ("weight_decay", 0.0, math.inf, False),
@@ -156,7 +179,7 @@ class RunConfig:
         )
         for name, lower, high, open_low in ranges:
             value = getattr(self, name)
-            if value is None and name == "minutes":
+            if value is None and name in ("minutes", "held_out_tail"):
                 continue
             inside = isinstance(value, (int, float)) and lower <= value < high  # never NaN
             if not inside or (open_low and value == lower):
@@ -165,46 +188,32 @@ class RunConfig:
                 raise ValueError(f"{name}: expected a finite number {above}{below}, got {value}")
         for name, allowed in (
             ("norm", ("pre", "post")),
-            ("positions", ("rotary", "learned", "sinusoidal")),
+            ("norm_type", ("layer_norm", "rms_norm")),
             ("embedding_init", ("cooccurrence", "random")),
+            ("tokenizer", KINDS),
             ("optimizer", ("adamw", "adam", "sgd")),
             ("schedule", SCHEDULES),
             ("dtype", ("float32", "float64")),
+            *self.task.CHOICES.items(),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}")
         if self.d_model % self.heads:
             raise ValueError(f"heads: expected a divisor of d_model = {self.d_model}, got {self.heads}")
-        self.encoder(self.vocab_size)  # what is left to check is the model's own
+        for field in fields(self):
+            if field.name in self.task.UNUSED and getattr(self, field.name) != field.default:
+                raise ValueError(f"{field.name}: the objective {self.objective} has no use for it")
+        self.task.model_config(self, self.vocab_size)  # what is left to check is the model's own
+
+    @property
+    def task(self) -> Task:
+        """Everything that is particular to the objective."""
+        return TASKS[self.objective]
 
     @property
     def sequences_per_step(self) -> int:
         """Sequences that one update is made from."""
         return self.batch_size * self.accumulate
-
-    def encoder(self, vocab_size: int) -> EncoderConfig:
-        """Return the configuration of the model, for the vocabulary that the text supported."""
-        neighbours = self.neighbour_heads
-        if neighbours is None:
-            neighbours = self.heads // 2 if self.positions == "rotary" else 0
-        return EncoderConfig(
-            vocab_size=vocab_size,
-            d_model=self.d_model,
-            n_heads=self.heads,
-            d_ff=4 * self.d_model if self.d_ff is None else self.d_ff,
-            n_layers=self.layers,
-            max_positions=self.seq_len,
-            n_segments=0,
-            activation=self.activation,
-            norm=self.norm,
-            positions=self.positions,
-            rotary_base=self.rotary_base,
-            dropout=self.dropout,
-            init_std=self.init_std,
-            embedding_std=self.embedding_std,
-            neighbour_heads=neighbours,
-            scale_residual=True,
-        )
 
     def with_steps(self, steps: int) -> RunConfig:
         """Return the configuration of a run of this many steps, its intervals settled as well."""
@@ -237,19 +246,19 @@ class RunConfig:
 # What a configuration means, built.
 
 
-def build_model(config: RunConfig, vocab_size: int) -> Encoder:
-    """Return the encoder with its initial weights, which follow from the seed."""
+def build_model(config: RunConfig, vocab_size: int) -> Any:
+    """Return the model with its initial weights, which follow from the seed."""
     rng = draws.generator(config.seed, draws.WEIGHTS)
-    return Encoder(config.encoder(vocab_size), rng, dtype=config.dtype)
+    return config.task.build_model(config, vocab_size, rng)
 
 
-def build_objective(config: RunConfig, tokenizer: WordPieceTokenizer) -> MaskedLM:
+def build_objective(config: RunConfig, tokenizer: Tokenizer) -> Any:
     """Return the objective of training."""
-    return MaskedLM(tokenizer.vocab_size, tokenizer.mask_id, tokenizer.special_ids, config.mask_rate)
+    return config.task.build_objective(config, tokenizer)
 
 
 def build_optimizer(
-    config: RunConfig, model: Encoder, start: int = 0, stop: int | None = None
+    config: RunConfig, model: Any, start: int = 0, stop: int | None = None
 ) -> SGD | Adam | AdamW:
     """Return the optimizer of the parameters, or their part [start, stop); biases and norms do not decay."""
     stop = model.params.flat.size if stop is None else stop
@@ -269,5 +278,7 @@ def build_schedule(config: RunConfig) -> Schedule:
     warmup = round(config.warmup * config.steps)
     if config.schedule == "constant":
         return constant(config.lr, warmup_steps=warmup)
+    if config.schedule == "noam":
+        return noam(config.lr, warmup_steps=warmup)
     decay = linear if config.schedule == "linear" else cosine
     return decay(config.lr, config.steps, warmup_steps=warmup)

@@ -49,23 +49,17 @@ def find_not_finite(
             if part.n_targets == 0:
                 continue
             rng = None if generators is None else SequenceRandom(copy.deepcopy(generators[a:b]))
-            hidden, cache = model.forward(
-                part.ids,
-                segment_ids=part.segment_ids,
-                mask=part.mask,
-                at=part.at,
-                collect=model.collectable,
-                keep=False,
-                rng=rng,
-            )
+            hidden, cache = objective.forward(model, part, collect=model.collectable, keep=False, rng=rng)
             for name in model.collectable:
                 if not np.isfinite(cache.collected[name]).all():
                     return NotFinite(f"the output of {name}{_and_parameter(name, bad)}", (a, b))
-            if not np.isfinite(hidden).all():
-                return NotFinite(f"the output of encoder.norm{_and_parameter('encoder.norm', bad)}", (a, b))
-            logits, _ = model.mlm_head.forward(model.params, hidden, False)
+            if not np.isfinite(hidden).all():  # what is collected comes before the last norm
+                last = f"{model.collectable[-1].partition('.')[0]}.norm"
+                return NotFinite(f"the output of {last}{_and_parameter(last, bad)}", (a, b))
+            logits, _ = getattr(model, objective.head).forward(model.params, hidden, False)
             if not np.isfinite(logits).all():
-                return NotFinite(f"the logits{_and_parameter('mlm', bad, 'embeddings.token')}", (a, b))
+                of_head = [name for name in bad if name.startswith(("mlm.", "lm_head.", "embeddings.token"))]
+                return NotFinite(f"the logits{_named(of_head)}", (a, b))
         # The forward is sound, so only now is a backward worth its time.
         for a, b in pieces:
             rng = None if generators is None else SequenceRandom(generators[a:b])
@@ -79,7 +73,10 @@ def find_not_finite(
     return NotFinite(f"parameter {bad[0]}", None) if bad else NotFinite("the sum of the gradients", None)
 
 
-def _and_parameter(block: str, bad: Sequence[str], also: str = "") -> str:
-    """Name the first of the `bad` parameters that the block uses: its own, its norm's, a tied one."""
-    within = [name for name in bad if name.startswith((f"{block}.", f"{block}_norm.")) or name == also]
-    return f" (parameter {within[0]} is not finite)" if within else ""
+def _and_parameter(block: str, bad: Sequence[str]) -> str:
+    """Name the first of the `bad` parameters that the block uses: its own or its norm's."""
+    return _named([name for name in bad if name.startswith((f"{block}.", f"{block}_norm."))])
+
+
+def _named(parameters: Sequence[str]) -> str:
+    return f" (parameter {parameters[0]} is not finite)" if parameters else ""

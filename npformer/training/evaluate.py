@@ -1,64 +1,44 @@
-"""Held-out evaluation on a fixed corruption: 15 % of the tokens, the same ones for every model.
-
-    u          a uniform number for each position, from a fixed seed
-    pass k     has as targets the ordinary tokens with 0.15 k <= u < 0.15 (k + 1)
-
-so that each pass hides 15 %, as always, and no position is a target twice. A small held-out part takes
-several passes (six at most) to come to 10,000 positions.
-"""
+"""Held-out evaluation: the same batches for every model, and what their loss means."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..objectives import MaskedLM, MaskedLMBatch, Metrics
-from ..text import Packed, WordPieceTokenizer
-from . import draws
+from ..objectives import Metrics, bits_per_byte, perplexity
 from .ranks import ALONE, Ranks
 from .step import micro_batches, tokens_at_once
 
-RATE = 0.15
-POSITIONS = 10_000
-PASSES = 6
-SEED = 0
+POSITIONS = 10_000  # targets, below which a figure is rough
 
 
-def fixed_corruptions(
-    held_out: Packed, tokenizer: WordPieceTokenizer, at_least: int = POSITIONS
-) -> list[MaskedLMBatch]:
-    """Return the corrupted held-out sequences, as many passes as it takes.
+class Evaluation(NamedTuple):
+    """The held-out part, ready to be judged on."""
 
-    Parameters
-    ----------
-    held_out : Packed
-    tokenizer : WordPieceTokenizer
-    at_least : int
-        Positions wanted; there are fewer if six passes over the text do not give them.
+    objective: Any  # without what is for training alone, such as label smoothing
+    batches: list[Any]
+    look: list[Any]  # some of it, for a look at the loss while training goes on
+    is_language: bool = False  # the loss is that of text from left to right: its perplexity means something
+    characters: int = 0  # in the text of all targets; 0: the loss says nothing of whole text
+    bytes: int = 0  # of that in UTF-8
 
-    Returns
-    -------
-    list of MaskedLMBatch
-        One for each pass. Their targets are disjoint.
-    """
-    objective = MaskedLM(tokenizer.vocab_size, tokenizer.mask_id, tokenizer.special_ids, RATE)
-    shape = held_out.ids.shape
-    u = draws.generator(SEED, draws.EVALUATION, 0).random(shape)
-    batches: list[MaskedLMBatch] = []
-    while len(batches) < PASSES and sum(batch.n_targets for batch in batches) < at_least:
-        k = len(batches)
-        rng = draws.generator(SEED, draws.EVALUATION, 1, k)
-        chosen = (u >= RATE * k) & (u < RATE * (k + 1))
-        how, which = rng.random((2, *shape))
-        batches.append(objective.corrupt(held_out.ids, held_out.mask, chosen, how, which))
-    return batches
+    def figures(self, loss: float) -> dict[str, float]:
+        """Return what a mean loss in nats comes to: perplexity, bits per character and per byte."""
+        found = {}
+        if self.is_language:
+            found["perplexity"] = perplexity(min(loss, 700.0))  # exp(710) has no number
+        targets = sum(batch.n_targets for batch in self.batches)
+        for name, n in (("bits_per_character", self.characters), ("bits_per_byte", self.bytes)):
+            if n:
+                found[name] = bits_per_byte(loss * targets, n)
+        return found
 
 
 def evaluate(
     model: Any,
     objective: Any,
-    batches: Sequence[MaskedLMBatch],
+    batches: Sequence[Any],
     executor: Executor | None = None,
     ranks: Ranks = ALONE,
 ) -> Metrics:
@@ -69,7 +49,7 @@ def evaluate(
     tokens = tokens_at_once(model.config.d_model)
     pieces = []
     for batch in batches:
-        B, T = batch.ids.shape
+        B, T = batch.shape
         pieces += [batch.rows(a, b) for a, b in micro_batches(0, B, T, tokens)]
     pieces = pieces[slice(*ranks.share(len(pieces)))]
     run: Callable[..., Any] = map if executor is None else executor.map
@@ -79,7 +59,8 @@ def evaluate(
     return Metrics(*ranks.sums(*total))
 
 
-def small_part(batches: Sequence[MaskedLMBatch], tokens: int = 8192) -> list[MaskedLMBatch]:
-    """Return the first sequences of the first pass, for a look at the loss while training goes on."""
+def small_part(batches: Sequence[Any], tokens: int = 8192) -> list[Any]:
+    """Return the first sequences of the first batch, for a look at the loss while training goes on."""
     first = batches[0]
-    return [first.rows(0, max(1, min(len(first.ids), tokens // first.ids.shape[1])))]
+    B, T = first.shape
+    return [first.rows(0, max(1, min(B, tokens // T)))]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..text import Packed, WordPieceTokenizer
+from ..text import Packed, Tokenizer
 
 SHORTEST, LONGEST = 8, 20  # tokens
 FALLBACK = "[MASK]"
 
 
-def example_sentence(held_out: Packed, tokenizer: WordPieceTokenizer, longest: int = LONGEST) -> str:
+def example_sentence(held_out: Packed, tokenizer: Tokenizer, longest: int = LONGEST) -> str:
     """Return a short held-out sentence whose middle word, a single piece, is masked.
 
     Taken are the tokens between two full stops if such a sentence is there, else the first that a sequence
@@ -37,7 +37,7 @@ def example_sentence(held_out: Packed, tokenizer: WordPieceTokenizer, longest: i
     return fallback
 
 
-def _masked(sentence: list[int], tokenizer: WordPieceTokenizer) -> str | None:
+def _masked(sentence: list[int], tokenizer: Tokenizer) -> str | None:
     """The text with one word masked: the one nearest the middle that is a piece of its own, if any is."""
     pieces = [tokenizer.vocab[i] for i in sentence]
     if pieces[0].startswith("##"):

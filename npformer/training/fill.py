@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ import numpy as np
 
 from ..functional import softmax
 from ..models import from_pretrained
-from ..text import WordPieceTokenizer
+from ..text import Tokenizer, load_tokenizer
 
 MASK = "[MASK]"
 
@@ -23,7 +22,7 @@ class Prediction(NamedTuple):
     probability: float
 
 
-def load_model(folder: str | os.PathLike[str]) -> tuple[Any, WordPieceTokenizer]:
+def load_model(folder: str | os.PathLike[str]) -> tuple[Any, Tokenizer]:
     """Read the model of a finished run, or of a model folder, with its tokenizer.
 
     Raises
@@ -39,9 +38,7 @@ def load_model(folder: str | os.PathLike[str]) -> tuple[Any, WordPieceTokenizer]
             raise ValueError(f"{folder}: the run has not finished; npformer pretrain --resume {folder}")
         folder = folder / "model"
     model = from_pretrained(folder)
-    about = folder / "tokenizer.json"
-    lowercase = json.loads(about.read_text(encoding="utf-8"))["lowercase"] if about.is_file() else True
-    tokenizer = WordPieceTokenizer.from_file(folder / "vocab.txt", lowercase=lowercase)
+    tokenizer = load_tokenizer(folder)
     if tokenizer.vocab_size != model.config.vocab_size:
         raise ValueError(
             f"{folder}: vocab.txt has {tokenizer.vocab_size} pieces, the model {model.config.vocab_size}"
@@ -49,14 +46,14 @@ def load_model(folder: str | os.PathLike[str]) -> tuple[Any, WordPieceTokenizer]
     return model, tokenizer
 
 
-def fill(model: Any, tokenizer: WordPieceTokenizer, text: str, k: int = 5) -> list[list[Prediction]]:
+def fill(model: Any, tokenizer: Tokenizer, text: str, k: int = 5) -> list[list[Prediction]]:
     """Predict the masked pieces of `text`.
 
     Parameters
     ----------
     model : Encoder
         With a masked-LM head.
-    tokenizer : WordPieceTokenizer
+    tokenizer : WordPieceTokenizer or CharacterTokenizer
     text : str
         With at least one [MASK]; every one stands for one piece.
     k : int
@@ -70,10 +67,13 @@ def fill(model: Any, tokenizer: WordPieceTokenizer, text: str, k: int = 5) -> li
     Raises
     ------
     ValueError
-        If there is no mask, the text is too long for the model, or `k` is below 1.
+        If the model has no such head, there is no mask, the text is too long for it, or `k` is below 1.
     """
     if k < 1:
         raise ValueError(f"k: expected at least 1, got {k}")
+    if not hasattr(model, "mlm_head"):
+        kind = type(model).__name__
+        raise ValueError(f"expected a model trained on masked tokens (--objective mlm), got a {kind}")
     if MASK not in text:
         raise ValueError(f"no {MASK} in the text: {shorten(text)!r}")
     ids = np.array([tokenizer.encode(text).ids])

@@ -21,14 +21,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .._files import write_atomically
-from ..objectives import MaskedLMBatch
 from .checkpoints import Checkpoint, list_checkpoints, load_newest, remove_unfinished, save_checkpoint
-from .evaluate import evaluate, fixed_corruptions, small_part
+from .evaluate import Evaluation, evaluate
 from .metrics import MetricsLog
 from .plot import plot_losses
 from .progress import Progress
 from .ranks import ALONE, Ranks
-from .result import compare
 from .run import Run, sole_use
 from .signals import Interruption, StopRequest
 from .trainer import Trainer, TrainingStopped, workers
@@ -82,28 +80,28 @@ def fit(
             remove_unfinished(run.folder)
         trainer = Trainer(config, run.tokenizer, run.train, ranks)
         assert config.steps is not None
-        batches = fixed_corruptions(run.held_out, run.tokenizer)
+        held_out = config.task.evaluation(config, run.tokenizer, run.held_out)
         filled = run.train.mask.mean() if first else 1.0  # the others read their shares alone
-        tokens = round(config.sequences_per_step * filled * config.seq_len)
+        tokens = round(config.sequences_per_step * filled * config.task.width(config.seq_len))
         with workers(threads, config.lanes) as executor:
             progress = Progress(config.steps, tokens, quiet=quiet or not first)
             tell = (say or progress.say) if first else _silence
             try:
-                _train(run, trainer, executor, small_part(batches), progress, tell)
+                _train(run, trainer, executor, held_out, progress, tell)
             except TrainingStopped as error:
                 raise TrainingStopped(f"{error}; {_what_is_left(run)}") from error
             except OSError as error:
                 raise TrainingStopped(_disk_line(run, error)) from error
             finally:
                 progress.close()
-            return _finish(run, trainer, executor, batches, tell)
+            return _finish(run, trainer, executor, held_out, tell)
 
 
 def _train(
     run: Run,
     trainer: Trainer,
     executor: Executor | None,
-    look: list[MaskedLMBatch],
+    held_out: Evaluation,
     progress: Progress,
     say: Callable[[str], None],
 ) -> None:
@@ -143,11 +141,12 @@ def _train(
                     grad_norm=result.grad_norm,
                 )
                 if done % eval_every == 0 or done == steps:
-                    held_out = evaluate(trainer.model, trainer.objective, look, executor, ranks)
-                    if held_out.n_targets:
-                        of_look = {"held_out_loss": held_out.loss, "held_out_accuracy": held_out.accuracy}
-                        metrics.write(step=done, **of_look)
-                        progress.held_out = held_out.loss
+                    look = evaluate(trainer.model, held_out.objective, held_out.look, executor, ranks)
+                    if look.n_targets:
+                        of_look = {"loss": look.loss, "accuracy": look.accuracy}
+                        of_look |= held_out.figures(look.loss)
+                        metrics.write(step=done, **{f"held_out_{k}": v for k, v in of_look.items()})
+                        progress.held_out = look.loss
                 timing.write(step=done, seconds=round(time.monotonic() - began, 4), since=progress.start)
                 progress.update(done, result.loss)
                 stopping = ranks.any(stop.made)
@@ -191,18 +190,19 @@ def _finish(
     run: Run,
     trainer: Trainer,
     executor: Executor | None,
-    batches: list[MaskedLMBatch],
+    held_out: Evaluation,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     ranks = trainer.ranks
     if ranks.rank:
-        evaluate(trainer.model, trainer.objective, batches, executor, ranks)
+        evaluate(trainer.model, held_out.objective, held_out.batches, executor, ranks)
         told: dict[str, Any] = ranks.tell(None)
         return told
     try:
-        result = compare(run, trainer.model, trainer.objective, batches, executor, ranks)
+        task = run.config.task
+        result = task.compare(run, trainer.model, held_out, executor, ranks)
         trainer.model.save_pretrained(run.folder / "model", run.tokenizer)
-        trouble = plot_losses(run.folder, result)
+        trouble = plot_losses(run.folder, result, task.LABELS)
         if trouble:
             say(trouble)
         _write_result(run.folder / "result.json", result)  # last: a run that has it has finished

@@ -13,7 +13,11 @@ from .metrics import read_metrics
 MISSING = "no loss.png: the picture needs matplotlib, pip install 'npformer[plot]'"
 
 
-def plot_losses(folder: str | os.PathLike[str], result: dict[str, Any]) -> str | None:
+def plot_losses(
+    folder: str | os.PathLike[str],
+    result: dict[str, Any],
+    labels: tuple[str, str] = ("token", "held out"),
+) -> str | None:
     """Write `folder`/loss.png from metrics.jsonl.
 
     Parameters
@@ -22,6 +26,8 @@ def plot_losses(folder: str | os.PathLike[str], result: dict[str, Any]) -> str |
         Of the run.
     result : dict
         Its "models" appear as levels.
+    labels : (str, str)
+        What the loss is per, and what the held-out loss is called.
 
     Returns
     -------
@@ -42,11 +48,11 @@ def plot_losses(folder: str | os.PathLike[str], result: dict[str, Any]) -> str |
     axes.plot(steps, losses, color="0.85", linewidth=0.7)
     axes.plot(steps, smooth(losses), color="C0", label="training")
     if held_out:
-        axes.plot(*np.array(held_out).T, "o-", color="C1", markersize=4, label="held out, at 15 %")
+        axes.plot(*np.array(held_out).T, "o-", color="C1", markersize=4, label=labels[1])
     for score, style in zip(result["models"][:-1], (":", "--"), strict=False):
         if score["nats"] is not None:
             axes.axhline(score["nats"], color="0.4", linestyle=style, label=score["name"])
-    axes.set(xlabel="step", ylabel="loss, nats per masked token")
+    axes.set(xlabel="step", ylabel=f"loss, nats per {labels[0]}")
     axes.legend()
     figure.savefig(Path(folder) / "loss.png", dpi=120)
     return None

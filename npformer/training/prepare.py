@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ..text import CorpusError, Document, Packed, TextFiles, WordPieceTokenizer, pack, split_corpus
+from ..text import CorpusError, Document, Packed, Pair, TextFiles, Tokenizer, packed_rows, train_tokenizer
 from ..text.packed_file import blocks_of, map_rows, write_rows
-from ..text.packing import filled_rows
 from ..text.streamed_split import cleaned, draw_held_out, lines_of, training_documents
 from .config import RunConfig
 
@@ -24,7 +23,7 @@ class Prepared(NamedTuple):
     """Everything a run needs, before anything is written."""
 
     config: RunConfig
-    tokenizer: WordPieceTokenizer
+    tokenizer: Tokenizer
     train: Packed
     held_out: Packed
     sources: list[str]  # names of the documents
@@ -32,7 +31,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    documents: Sequence[Document] | TextFiles,
+    corpus: Sequence[Document] | Sequence[Pair] | TextFiles,
     config: RunConfig,
     *,
     exact_vocab: bool = False,
@@ -46,9 +45,10 @@ def prepare(
 
     Parameters
     ----------
-    documents : sequence of Document, or TextFiles
-        As `open_corpus` returns them.
+    corpus : sequence of Document or of Pair, or TextFiles
+        As `open_corpus` and `read_pairs` return them.
     config : RunConfig
+        Its objective says how the corpus is split and made into rows (tasks/).
     exact_vocab : bool
         Whether fewer pieces than ``config.vocab_size`` are an error; otherwise the vocabulary is as large as
         the text supports.
@@ -63,50 +63,71 @@ def prepare(
     ------
     CorpusError
         If the text is too little to split, or to support the vocabulary.
+    ValueError
+        If a tail is to be held out of files read as a stream.
     OSError
         If there is no room for the temporary file.
     """
-    if isinstance(documents, TextFiles):
-        return _prepare_files(documents, config, exact_vocab, scratch)
-    train, held_out = split_corpus(documents, HELD_OUT, SPLIT_SEED)
-    tokenizer = WordPieceTokenizer.train(
-        (document.text for document in train),
-        config.vocab_size,
-        lowercase=not config.cased,
-        shrink=not exact_vocab,
+    if isinstance(corpus, TextFiles):
+        return _prepare_files(corpus, config, exact_vocab, scratch)
+    task = config.task
+    tail = config.held_out_tail is not None
+    train, held_out = task.split(corpus, config.held_out_tail or HELD_OUT, SPLIT_SEED, tail)
+    tokenizer = _tokenizer(task.texts(train), config, exact_vocab)
+    length, pad = task.width(config.seq_len), tokenizer.pad_id
+    packed, packed_held_out = (
+        packed_rows(task.rows(part, tokenizer, config.seq_len), length, pad) for part in (train, held_out)
     )
-    packed = pack(train, tokenizer, config.seq_len)
-    packed_held_out = pack(held_out, tokenizer, config.seq_len)
-    return _checked(config, tokenizer, packed, packed_held_out, [d.name for d in documents])
+    warnings = []
+    for part, of_part in ((train, packed), (held_out, packed_held_out)):
+        line = task.left_out(part, of_part)
+        if line is not None:
+            if not len(of_part.ids):
+                raise CorpusError(line)
+            warnings.append(line)
+    names = [unit.name for unit in corpus if isinstance(unit, Document)]
+    prepared = _checked(config, tokenizer, packed, packed_held_out, names)
+    return prepared._replace(warnings=warnings + prepared.warnings)
+
+
+def _tokenizer(texts: Iterable[str], config: RunConfig, exact_vocab: bool) -> Tokenizer:
+    return train_tokenizer(
+        config.tokenizer, texts, config.vocab_size, lowercase=not config.cased, shrink=not exact_vocab
+    )
 
 
 def _prepare_files(
     files: TextFiles, config: RunConfig, exact_vocab: bool, scratch: str | os.PathLike[str] | None
 ) -> Prepared:
+    if config.held_out_tail is not None:
+        raise ValueError(
+            f"held_out_tail: expected a text that fits the memory, got {files.size / 1e6:,.0f} MB"
+        )
     share = min(HELD_OUT, HELD_OUT_MOST / files.size)
-    held_out, sample, length = draw_held_out(files, share, SPLIT_SEED, SAMPLE)
-    tokenizer = WordPieceTokenizer.train(
-        sample, config.vocab_size, lowercase=not config.cased, shrink=not exact_vocab
-    )
+    held_out, sample, characters = draw_held_out(files, share, SPLIT_SEED, SAMPLE)
+    tokenizer = _tokenizer(sample, config, exact_vocab)
+    task = config.task
+    length = task.width(config.seq_len)
     del sample
     unseen = lines_of(held_out)
-    train = training_documents(files, share, SPLIT_SEED, length, unseen)
-    rows = filled_rows(train, tokenizer, config.seq_len)
+    train = training_documents(files, share, SPLIT_SEED, characters, unseen)
+    rows = task.rows(train, tokenizer, config.seq_len)
     folder = tempfile.gettempdir() if scratch is None else os.fspath(scratch)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:  # has no name: nothing can leave it behind
-            blocks = blocks_of(rows, config.seq_len, tokenizer.pad_id)
-            write_rows(file, blocks, config.seq_len, tokenizer.vocab_size)
+            blocks = blocks_of(rows, length, tokenizer.pad_id)
+            write_rows(file, blocks, length, tokenizer.vocab_size)
             packed = map_rows(file, tokenizer.pad_id)
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror}, for the packed text", folder) from error
-    packed_held_out = pack(cleaned(held_out, unseen), tokenizer, config.seq_len)
+    rows = task.rows(cleaned(held_out, unseen), tokenizer, config.seq_len)
+    packed_held_out = packed_rows(rows, length, tokenizer.pad_id)
     return _checked(config, tokenizer, packed, packed_held_out, files.names)
 
 
 def _checked(
     config: RunConfig,
-    tokenizer: WordPieceTokenizer,
+    tokenizer: Tokenizer,
     packed: Packed,
     packed_held_out: Packed,
     names: list[str],

@@ -5,19 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from .config import RunConfig
+from .tasks import TASKS
 
 DEFAULT = "small"
 
-# What differs from RunConfig's own defaults.
-PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"layers": 2, "d_model": 64, "heads": 2, "vocab_size": 2000, "minutes": 1.0},
-    "small": {"minutes": 5.0},
-    "base": {"layers": 6, "d_model": 256, "vocab_size": 8000, "seq_len": 128, "lr": 1e-3, "minutes": 60.0},
-}
+PRESETS = TASKS["mlm"].PRESETS
 
 
 def preset(name: str = DEFAULT, **changes: Any) -> RunConfig:
-    """Return the recipe `name` with some fields changed.
+    """Return the recipe `name` with some fields changed; each objective has recipes of its own.
 
     A number of steps among the changes takes the place of the recipe's minutes, and the other way round.
 
@@ -25,10 +21,16 @@ def preset(name: str = DEFAULT, **changes: Any) -> RunConfig:
     --------
     >>> preset("tiny", steps=100, lr=1e-3).d_model
     64
+    >>> preset("tiny", objective="clm", steps=100).norm_type
+    'rms_norm'
     """
-    if name not in PRESETS:
-        raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}")
-    values = dict(PRESETS[name])
+    objective = changes.get("objective", "mlm")
+    if objective not in TASKS:
+        raise ValueError(f"objective: expected one of {', '.join(TASKS)}, got {objective!r}")
+    recipes = TASKS[objective].PRESETS
+    if name not in recipes:
+        raise ValueError(f"preset: expected one of {', '.join(recipes)}, got {name!r}")
+    values = dict(recipes[name])
     if "steps" in changes or "minutes" in changes:
         values.pop("steps", None)
         values.pop("minutes", None)

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from ..text import Packed, WordPieceTokenizer
+from ..text import Packed, Tokenizer, read_tokenizer
 from ..text.packed_file import blocks_of_packed, map_rows, write_rows
 from .config import RunConfig
 from .prepare import Prepared
@@ -41,7 +41,7 @@ class Run:
 
     folder: Path
     config: RunConfig
-    tokenizer: WordPieceTokenizer
+    tokenizer: Tokenizer
     train: Packed
     held_out: Packed
 
@@ -160,7 +160,7 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
         config = config.with_steps(config.steps)  # intervals that somebody has taken out come back
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not the configuration of a pre-training run ({error})") from None
-    tokenizer = WordPieceTokenizer.from_file(folder / "vocab.txt", lowercase=not config.cased)
+    tokenizer = read_tokenizer(folder / "vocab.txt", config.tokenizer, lowercase=not config.cased)
     train, held_out = _open_packed(folder, tokenizer)
     looked_at = (train.evenly_spaced(LOOKED_AT), held_out)  # the model refuses what is wrong in the rest
     largest = max(int(part.ids.max(initial=0)) for part in looked_at)
@@ -180,7 +180,7 @@ def _write_packed(path: Path, packed: Packed, vocab_size: int) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _open_packed(folder: Path, tokenizer: WordPieceTokenizer) -> tuple[Packed, Packed]:
+def _open_packed(folder: Path, tokenizer: Tokenizer) -> tuple[Packed, Packed]:
     """Return the training part, mapped from its file, and the held-out part, read."""
     path = folder / "data.npz"
     if path.is_file():

@@ -81,9 +81,9 @@ def gradient(
 
     Parameters
     ----------
-    model : Encoder
-    objective : MaskedLM
-    batch : MaskedLMBatch
+    model : Encoder, Decoder or EncoderDecoder
+    objective : MaskedLM, CausalLM or Seq2Seq
+    batch : MaskedLMBatch, CausalLMBatch or Seq2SeqBatch
         As the objective's `make_batch` returns it, or a `parts.BatchInParts`.
     lanes : sequence of Parameters
         A place for the gradient of each lane (``model.params.zeros_like()``). Whatever they hold is

@@ -15,7 +15,7 @@ from .._allocator import keep_freed_memory
 from .._threads import one_blas_thread
 from ..objectives import Metrics
 from ..optim import clip_by_global_norm, global_norm
-from ..text import Packed, WordPieceTokenizer
+from ..text import Packed, Tokenizer
 from . import draws
 from .config import RunConfig, build_model, build_objective, build_optimizer, build_schedule
 from .diagnosis import find_not_finite
@@ -59,15 +59,15 @@ class Trainer:
     ----------
     config : RunConfig
         With a number of steps.
-    tokenizer : WordPieceTokenizer
+    tokenizer : WordPieceTokenizer or CharacterTokenizer
     train : Packed
     ranks : Ranks, optional
         The processes that share the run. Methods marked "of all ranks" are called by all of them alike.
 
     Attributes
     ----------
-    model : Encoder
-    objective : MaskedLM
+    model : Encoder, Decoder or EncoderDecoder
+    objective : MaskedLM, CausalLM or Seq2Seq
 
     Raises
     ------
@@ -75,9 +75,7 @@ class Trainer:
         If a step has fewer sequences than there are ranks.
     """
 
-    def __init__(
-        self, config: RunConfig, tokenizer: WordPieceTokenizer, train: Packed, ranks: Ranks = ALONE
-    ) -> None:
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, train: Packed, ranks: Ranks = ALONE) -> None:
         if config.sequences_per_step < ranks.size:
             raise ValueError(
                 f"batch_size: expected a sequence for each of the {ranks.size} ranks, "
@@ -86,6 +84,7 @@ class Trainer:
         self.config, self.train, self.ranks = config, train, ranks
         self.model = build_model(config, tokenizer.vocab_size)
         self.objective = build_objective(config, tokenizer)
+        self.rows_of_step = config.task.order(config, train)
         n = self.model.params.flat.size
         self.part = slice(*ranks.share(n))  # of the flat vectors: where this rank sums the gradient
         updated = self.part if config.shard_optimizer else slice(0, n)
@@ -111,21 +110,19 @@ class Trainer:
         table[known] = rows[known]
 
     def batch(self, step: int) -> tuple[Any, Array]:
-        """Return this rank's share of a step's corrupted batch, and which sequences of the data it has.
+        """Return this rank's share of a step's batch, and which sequences of the data it has.
 
         With ``accumulate`` above 1 the batch is a `BatchInParts`.
         """
         c = self.config
         first, stop = self.ranks.share(c.sequences_per_step)
-        chosen = draws.sequences_of_step(c.seed, step, c.sequences_per_step, len(self.train.ids))[first:stop]
+        chosen = self.rows_of_step(step)[first:stop]
 
-        def make(a: int, b: int) -> Any:
-            rngs = draws.of_sequences(c.seed, draws.CORRUPTION, step, first + b, first + a)
-            return self.objective.make_batch(*self.train.rows(chosen[a:b]), rngs)
+        def generators(a: int, b: int) -> list[np.random.Generator]:
+            return draws.of_sequences(c.seed, draws.CORRUPTION, step, first + b, first + a)
 
-        if c.accumulate == 1:
-            return make(0, len(chosen)), chosen
-        return BatchInParts(make, (len(chosen), c.seq_len)), chosen
+        make, shape = c.task.batch(c, self.objective, self.train, chosen, generators)
+        return (make(0, len(chosen)) if c.accumulate == 1 else BatchInParts(make, shape)), chosen
 
     def dropout(self, step: int) -> Any:
         """Return the sources of a step's dropout for this rank's share, fresh ones each time; or None."""

@@ -83,6 +83,36 @@ def test_from_text_to_predictions(corpus, capsys):
     assert first == second
 
 
+def test_what_comes_next(corpus, capsys):
+    options = shlex.split("--objective clm --tokenizer char --held-out-tail 0.1 --quiet")
+    assert main(["pretrain", "text.txt", *SMALL, *options, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [model["name"] for model in result["models"]] == ["5-gram (Witten-Bell)", "decoder"]
+    assert result["models"][1]["bits_per_character"] == result["models"][1]["bits_per_byte"]
+    assert main(["pretrain", "--resume", result["run"]]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[0].split()[2:] == ["nats", "perplexity", "bits/char", "bits/byte", "accuracy", "tokens"]
+    assert [row.split()[0] for row in rows[1:4]] == ["5-gram", "decoder", "margin"]
+    assert main(["fill", result["run"], "the [MASK]"]) == 2
+    assert (
+        "expected a model trained on masked tokens (--objective mlm), got a Decoder"
+        in capsys.readouterr().err
+    )
+
+
+def test_pairs(corpus, capsys):
+    lines = corpus.read_text().splitlines()
+    Path("pairs.tsv").write_text("".join(f"{i}\t{line}\t{line.upper()}\n" for i, line in enumerate(lines)))
+    options = shlex.split("pairs.tsv --objective seq2seq --columns 2,3 --seq-len 40 --quiet --out run")
+    assert main(["pretrain", *SMALL, *options]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows[1:4]] == ["3-gram", "encoder-decoder", "margin"]
+    assert json.loads(Path("run/config.json").read_text())["config"]["objective"] == "seq2seq"
+    assert json.loads(Path("run/model/config.json").read_text())["architecture"] == "encoder_decoder"
+    assert main(["pretrain", "--resume", "run", "--columns", "1,2"]) == 2
+    assert "--columns cannot be given with it" in capsys.readouterr().err
+
+
 def test_every_choice_of_a_recipe_is_an_option():
     choices = {field.name for field in dataclasses.fields(RunConfig)}
     assert choices == {*FIELDS, *SWITCHES, "dtype"}  # dtype is for tests of the arithmetic
@@ -119,6 +149,39 @@ BAD = {
     "option": (["text.txt", "--learning-rate", "1"], "unrecognized arguments: --learning-rate 1"),
     "taken": (["text.txt", "--out", "folder"], "folder: the folder is not empty"),
     "file for a folder": (["text.txt", "--out", "text.txt"], "text.txt: a file of this name exists"),
+    "objective": (
+        ["text.txt", "--objective", "nsp"],
+        "objective: expected one of mlm, clm, seq2seq, got 'nsp'",
+    ),
+    "tokenizer": (
+        ["text.txt", "--tokenizer", "bytes"],
+        "tokenizer: expected one of wordpiece, char, got 'bytes'",
+    ),
+    "pieces of characters": (["text.txt", "--tokenizer", "char", "--vocab-size", "99"], "vocab_size: with"),
+    "one character": (
+        ["aaa.txt", "--objective", "clm", "--tokenizer", "char", "--held-out-tail", "0.5"],
+        "expected a text of at least two different characters, got one, 'a'",
+    ),
+    "tail": (["text.txt", "--held-out-tail", "1.5"], "held_out_tail: expected a finite number above 0"),
+    "no use": (
+        ["text.txt", "--objective", "clm", "--mask-rate", "0.1"],
+        "mask_rate: the objective clm has no use",
+    ),
+    "columns of text": (["text.txt", "--columns", "1,2"], "columns: only pairs of texts have them"),
+    "no pairs": (
+        ["--objective", "seq2seq"],
+        "expected one file of tab-separated lines or two parallel files, got none",
+    ),
+    "no tabs": (
+        ["text.txt", "--objective", "seq2seq"],
+        "text.txt: line 1: expected a source, a tab and a target",
+    ),
+    "no target": (["pairs.tsv", "--objective", "seq2seq"], "pairs.tsv: line 2: a source without a target"),
+    "columns": (
+        ["pairs.tsv", "--objective", "seq2seq", "--columns", "2;3"],
+        "columns: expected two numbers from 1",
+    ),
+    "not parallel": (["text.txt", "line.txt", "--objective", "seq2seq"], "line.txt: expected 120 lines"),
     "no run": (["--resume", "folder"], "folder: expected the folder of a run"),
     "no folder": (["--resume", "none"], "none: expected the folder of a run"),
 }
@@ -130,6 +193,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(corpus, capfd, name):
     Path("binary.txt").write_bytes(bytes(range(256)) * 10)
     Path("latin.txt").write_bytes(b"caf\xe9 au lait\n")
     Path("line.txt").write_text("word\n")
+    Path("aaa.txt").write_text("aaaaaaaaaaaa\n".strip() * 9)
+    Path("pairs.tsv").write_text("one\tuno\ntwo\t\n")
     Path("folder").mkdir()
     Path("folder/picture.png").write_bytes(b"png")
     before = files(corpus.parent)

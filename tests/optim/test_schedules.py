@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from npformer.optim import constant, cosine, linear
+from npformer.optim import constant, cosine, linear, noam
 
 
 def test_constant():
@@ -11,7 +11,13 @@ def test_constant():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda w: constant(0.5, w), lambda w: linear(0.5, 99, w), lambda w: cosine(0.5, 99, w)]
+    "make",
+    [
+        lambda w: constant(0.5, w),
+        lambda w: linear(0.5, 99, w),
+        lambda w: cosine(0.5, 99, w),
+        lambda w: noam(0.5, w),
+    ],
 )
 def test_warmup_is_a_straight_line_to_the_peak(make):
     rate = make(4)
@@ -36,6 +42,14 @@ def test_cosine_at_the_marks():
     assert rate(5) == pytest.approx(0.1 + 0.8 * (1 + math.cos(math.pi / 5)) / 2, rel=1e-15)
     assert rate(12) == pytest.approx(0.1 + 0.8 * (1 + math.cos(0.9 * math.pi)) / 2, rel=1e-15)
     assert [rate(13), rate(14), rate(10**6)] == [0.1, 0.1, 0.1]
+
+
+def test_noam_is_the_papers():
+    d_model, warmup = 512, 4000
+    rate = noam((d_model * warmup) ** -0.5, warmup_steps=warmup - 1)
+    for step in (1, 7, 3999, 4000, 4001, 100_000):  # the paper counts from 1
+        expected = d_model**-0.5 * min(step**-0.5, step * warmup**-1.5)
+        assert rate(step - 1) == pytest.approx(expected, rel=1e-14)
 
 
 @pytest.mark.parametrize("make", [linear, cosine])

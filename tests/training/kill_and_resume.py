@@ -1,6 +1,6 @@
 """Kill a run again and again, resume it each time, and compare it with one that was never stopped.
 
-    python tests/training/kill_and_resume.py [--kills 10] [--in-writes 2] [--steps 200] [--seed 0]
+    python tests/training/kill_and_resume.py [--objective clm] [--kills 10] [--steps 200] [--seed 0]
 
 SIGKILL strikes at random moments, the given number of times inside a checkpoint's write that is made slow for
 the purpose. Exit status 0: parameters, metrics and result are identical, bit for bit.
@@ -22,17 +22,19 @@ from typing import Any
 import numpy as np
 
 from npformer._threads import BLAS_VARIABLES
-from npformer.text import Document
-from npformer.training import RunConfig, create_run, fit, load_newest, open_run, prepare
+from npformer.text import Document, Pair
 from npformer.training import checkpoints as checkpoints_module
+from npformer.training import create_run, fit, load_newest, open_run, prepare, preset
 
 WORDS = "the cat sat on a mat and saw one dog run over green hills while rain fell from grey clouds"
 
 
-def prepared(steps: int, every: int) -> Any:
+def prepared(objective: str, steps: int, every: int) -> Any:
     draw = random.Random(0)
-    text = "".join(" ".join(draw.choices(WORDS.split(), k=7)) + f" {i}.\n" for i in range(150))
-    config = RunConfig(
+    lines = [" ".join(draw.choices(WORDS.split(), k=7)) + f" {i}." for i in range(150)]
+    config = preset(
+        "tiny",
+        objective=objective,
         steps=steps,
         layers=2,
         d_model=16,
@@ -45,7 +47,9 @@ def prepared(steps: int, every: int) -> Any:
         eval_every=every + 2,
         checkpoint_every=every,
     )
-    return prepare([Document("text", text)], config)
+    if objective == "seq2seq":
+        return prepare([Pair(line[:6], line[5::-1]) for line in lines], config)
+    return prepare([Document("text", "\n".join(lines))], config)
 
 
 def child(folder: str, slow_writes: bool) -> None:
@@ -110,6 +114,7 @@ def same_arrays(a: dict[str, Any], b: dict[str, Any]) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--objective", default="mlm")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--in-writes", type=int, default=2, help="how many kills strike inside a write")
     parser.add_argument("--steps", type=int, default=200)
@@ -126,7 +131,7 @@ def main() -> int:
     writes = [True] * args.in_writes + [False] * (args.kills - args.in_writes)
     draw.shuffle(writes)
     with tempfile.TemporaryDirectory() as parent:
-        data = prepared(args.steps, args.every)
+        data = prepared(args.objective, args.steps, args.every)
         calm, stormy = Path(parent, "calm"), Path(parent, "stormy")
         fit(create_run(calm, data), threads=1, quiet=True, say=lambda line: None)
         create_run(stormy, data)
