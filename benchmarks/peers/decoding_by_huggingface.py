@@ -58,10 +58,10 @@ class Peer:
                     prompt, attention_mask=mask, max_new_tokens=workload.NEW, do_sample=False, pad_token_id=0
                 )
                 return found[0, prompt.shape[1] :].tolist()
-            ids, past, new = prompt, None, []
+            ids, cache, new = prompt, transformers.DynamicCache(config=self.model.config), []
             for _ in range(workload.NEW):
-                out = self.model(ids, past_key_values=past, use_cache=True, logits_to_keep=1)
-                past, ids = out.past_key_values, out.logits[:, -1].argmax(-1, keepdim=True)
+                out = self.model(ids, cache=cache, use_cache=True, logits_to_keep=1)
+                ids = out.logits[:, -1].argmax(-1, keepdim=True)
                 new.append(int(ids))
             return new
 

@@ -109,24 +109,24 @@ def test_the_context_ends_for_each_sequence_by_itself(gpt2: Decoder) -> None:
     assert generate(gpt2, [5 * [2]], max_new_tokens=10)[0].finished == "length"
 
 
-def test_a_sliding_context_goes_on_with_the_last_half(decoder: Decoder) -> None:
+def test_a_sliding_context_goes_on_with_the_last_half(gpt2: Decoder) -> None:
     prompts = [5 * [2], [3, 9, 9, 1, 20, 4, 6, 8, 10, 12, 14], [7]]
     options: dict[str, Any] = {"max_new_tokens": 40, "slide": True}
-    together = generate(decoder, prompts, **options)
+    together = generate(gpt2, prompts, **options)
     for prompt, result in zip(prompts, together, strict=True):
         ids = list(prompt)
         for token, logprob in zip(result.ids, result.logprobs, strict=True):
             if len(ids) > 14:
                 ids = ids[-7:]
-            logits = logits_after(decoder, ids)
+            logits = logits_after(gpt2, ids)
             assert token == logits.argmax()
             assert logprob == pytest.approx(log_softmax(logits)[0][token], abs=1e-12)
             ids.append(token)
         assert len(result.ids) == 40
         assert result.finished == "length"
     # until the context is full it changes nothing
-    short = generate(decoder, prompts[:1], max_new_tokens=10)
-    assert generate(decoder, prompts[:1], max_new_tokens=10, slide=True) == short
+    short = generate(gpt2, prompts[:1], max_new_tokens=10)
+    assert generate(gpt2, prompts[:1], max_new_tokens=10, slide=True) == short
 
 
 def test_stop_strings_cut_the_text(gpt2: Decoder, letters: Any) -> None:
