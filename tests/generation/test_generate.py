@@ -101,6 +101,16 @@ def test_the_repetition_penalty_sees_prompt_and_new_tokens(gpt2: Decoder) -> Non
         assert not set(result.ids) & set(prompt)
 
 
+def test_the_penalty_follows_its_sequence_when_another_ends(gpt2: Decoder) -> None:
+    options: dict[str, Any] = {"repetition_penalty": 3.0, "max_new_tokens": 8, "temperature": 1.0}
+    seeds = [1, 2, 3]
+    stop = generate(gpt2, PROMPTS, seed=seeds, **options)[0].ids[1]  # the first prompt ends early
+    together = generate(gpt2, PROMPTS, seed=seeds, stop_tokens=stop, **options)
+    for prompt, seed, result in zip(PROMPTS, seeds, together, strict=True):
+        assert generate(gpt2, [prompt], seed=[seed], stop_tokens=stop, **options)[0].ids == result.ids
+    assert len(together[0].ids) < max(len(result.ids) for result in together)
+
+
 def test_the_context_ends_for_each_sequence_by_itself(gpt2: Decoder) -> None:
     long, short = generate(gpt2, [14 * [3], 5 * [2]], max_new_tokens=20)
     assert (len(long.ids), long.finished) == (1, "context")
