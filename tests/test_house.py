@@ -24,6 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "objectives": {"models", "nn", "functional"},
     "interop": {"models", "nn", "functional"},
     "training": {"objectives", "models", "nn", "functional", "optim", "text"},
+    "generation": {"models", "nn", "functional", "text"},
     "proof": {"objectives", "models", "nn", "functional", "optim", "gradcheck"},
     "diagnosis": {"functional", "gradcheck", "optim"},
     "testing": {"diagnosis", "gradcheck", "proof", "functional"},
@@ -41,6 +42,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "cli": {
         "teaching",
+        "generation",
         "diagnosis",
         "testing",
         "training",

@@ -38,6 +38,11 @@ PEERS = {  # work: {name: (module, keywords of its Peer)}
         "jax": ("encoding_by_jax", {}),
         "huggingface": ("encoding_by_huggingface", {}),
     },
+    "decoding": {
+        "npformer": ("decoding_by_npformer", {}),
+        "huggingface": ("decoding_by_huggingface", {}),
+        "huggingface-generate": ("decoding_by_huggingface", {"generate": True}),
+    },
     "layer": {
         "npformer": ("layer_by_npformer", {}),
         "torch": ("layer_by_torch", {}),
@@ -64,9 +69,10 @@ def main(work: str, peer: str, sizes: str, threads: int, dropout: float) -> None
         answer(missing=f"{error}: pip install '.[peers]'")
         return
     s = workload.SIZES[sizes]
-    encoding = work == "inference"
-    worker = peer_module.Peer(s, threads, *([] if encoding else [dropout]), **keywords)
-    make = workload.make_sequences if encoding else workload.make_batch
+    makers = {"inference": workload.make_sequences, "decoding": workload.make_prompt}
+    forward_only = work in makers
+    worker = peer_module.Peer(s, threads, *([] if forward_only else [dropout]), **keywords)
+    make = makers.get(work, workload.make_batch)
     answer(**worker.about())
     for line in sys.stdin:
         request = json.loads(line)
@@ -77,8 +83,9 @@ def main(work: str, peer: str, sizes: str, threads: int, dropout: float) -> None
         result = worker.step(batch)
         seconds = time.perf_counter() - start
         others = cpu_of_others() - others
-        answer(seconds=seconds, result=worker.excerpt(result, batch) if encoding else result, others=others)
-    norm = None if encoding else worker.norm_of_weights()
+        result = worker.excerpt(result, batch) if forward_only else result
+        answer(seconds=seconds, result=result, others=others)
+    norm = None if forward_only else worker.norm_of_weights()
     unit = 1 if sys.platform == "darwin" else 1024
     answer(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, norm_of_weights=norm)
 

@@ -15,6 +15,7 @@ LR, BETAS, EPS, WEIGHT_DECAY, MAX_NORM = 1e-3, (0.9, 0.999), 1e-8, 0.01, 1.0
 NORM_EPS = 1e-12
 SEGMENTS = 2
 EXCERPT = 4  # outputs of a token that are compared
+PROMPT, NEW = 8, 24  # tokens, in decoding
 
 
 class Sizes(NamedTuple):
@@ -34,6 +35,7 @@ SIZES = {
     "mini": Sizes(L=6, d=384, h=6, d_ff=1536, V=30522, T=128, B=16),
     "long": Sizes(L=4, d=256, h=4, d_ff=1024, V=8192, T=2048, B=2),
     "minilm": Sizes(L=6, d=384, h=12, d_ff=1536, V=30522, T=128, B=32),
+    "gpt2": Sizes(L=12, d=768, h=12, d_ff=3072, V=50257, T=1024, B=1),
     "tiny": Sizes(L=2, d=128, h=2, d_ff=512, V=2000, T=64, B=16),
 }
 
@@ -80,6 +82,23 @@ def make_weights(s: Sizes, seed: int = 0) -> dict[str, np.ndarray]:
     return weights
 
 
+def decoder_weights(s: Sizes, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return the weights of a decoder of GPT-2's form by npformer's names, in float32."""
+    of_encoder = encoder_weights(s, seed)
+    weights = {}
+    for name, value in of_encoder.items():
+        if not name.startswith(("embeddings.segment", "embeddings.norm")):
+            weights[name.replace("encoder.", "decoder.")] = value
+    for part in ("gamma", "beta"):
+        weights[f"decoder.norm.{part}"] = of_encoder[f"embeddings.norm.{part}"]
+    return weights
+
+
+def make_prompt(s: Sizes, step: int) -> np.ndarray:
+    """Return the tokens of a prompt (PROMPT,)."""
+    return np.random.default_rng((3, step)).integers(0, s.V, PROMPT)
+
+
 def make_batch(s: Sizes, step: int) -> Batch:
     """Return the batch of a step: frequent and rare tokens, so that there is something to learn at once."""
     rng = np.random.default_rng((1, step))
@@ -113,9 +132,9 @@ def pad(sequences: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return ids, mask
 
 
-def encoder_weights(s: Sizes) -> dict[str, np.ndarray]:
+def encoder_weights(s: Sizes, seed: int = 0) -> dict[str, np.ndarray]:
     """Return the weights without those of the masked-LM head."""
-    return {name: w for name, w in make_weights(s).items() if not name.startswith("mlm.")}
+    return {name: w for name, w in make_weights(s, seed).items() if not name.startswith("mlm.")}
 
 
 def decays(name: str) -> bool:

@@ -58,11 +58,8 @@ def names(model: str, collect: Collection[str], collectable: Collection[str]) ->
         )
 
 
-def decoding_sizes(model: str, batch: int, capacity: int, max_positions: int) -> None:
+def decoding_sizes(model: str, batch: int, capacity: int) -> None:
     """Raise unless there can be a state for decoding of these sizes."""
-    if batch < 1:
-        raise ValueError(f"{model}.start: batch: expected at least 1, got {batch}")
-    if not 1 <= capacity <= max_positions:
-        raise ValueError(
-            f"{model}.start: capacity: expected 1 to max_positions = {max_positions} tokens, got {capacity}"
-        )
+    for argument, value in (("batch", batch), ("capacity", capacity)):
+        if value < 1:
+            raise ValueError(f"{model}.start: {argument}: expected at least 1, got {value}")

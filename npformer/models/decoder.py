@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._threads import Team
 from ..nn import NORMS, DecoderLayer, Embeddings
 from . import _arguments
 from .decoder_config import DecoderConfig
@@ -246,19 +247,26 @@ class Decoder:
         batch : int
             B, the number of sequences.
         capacity : int
-            How many tokens there is to be room for, padding among them.
+            How many tokens there is to be room for, padding among them: with padding it may be more than the
+            model's positions, which real tokens alone take.
 
         Raises
         ------
         ValueError
-            If one of them is below 1, or `capacity` is more than the model's positions.
+            If one of them is below 1.
         """
         c = self.config
-        _arguments.decoding_sizes("Decoder", batch, capacity, c.max_positions)
+        _arguments.decoding_sizes("Decoder", batch, capacity)
         shape = (batch, c.n_kv_heads or c.n_heads, capacity, c.d_head or c.d_model // c.n_heads)
         return DecodingState.empty(c.n_layers, shape, self.params.flat.dtype)
 
-    def step(self, ids: npt.ArrayLike, state: DecodingState, mask: npt.ArrayLike | None = None) -> Array:
+    def step(
+        self,
+        ids: npt.ArrayLike,
+        state: DecodingState,
+        mask: npt.ArrayLike | None = None,
+        team: Team | None = None,
+    ) -> Array:
         """Go on by some tokens: the outputs of these alone, with the keys and values of those before.
 
         Parameters
@@ -269,6 +277,8 @@ class Decoder:
             From `start`; changed.
         mask : array_like of bool, shape (B, T), optional
             False = padding; prompts of different lengths are padded on the left.
+        team : Team, optional
+            Threads that share the products, which take as long as their matrices are read.
 
         Returns
         -------
@@ -283,10 +293,10 @@ class Decoder:
         ids = _arguments.token_ids("Decoder.step", "ids", ids, c.vocab_size, c.max_positions)
         real = _arguments.token_mask("Decoder.step", "mask", mask, ids.shape)
         start = state.length
-        positions, allowed = state.admit("Decoder", ids.shape, real)
+        positions, allowed = state.admit("Decoder", ids.shape, real, c.max_positions)
         x, _ = self.embeddings.forward(params, ids, None, False, None, positions)
         for layer, store in zip(self.stack.layers, state.layers, strict=True):
-            x = layer.step(params, x, store, start, allowed, positions)
+            x = layer.step(params, x, store, start, allowed, positions, team=team)
         if self.stack.final_norm is not None:
             x, _ = self.stack.final_norm.forward(params, x, False)
         return x

@@ -75,13 +75,16 @@ class DecodingState:
             None if self.memory_mask is None else self.memory_mask[rows],
         )
 
-    def admit(self, model: str, shape: tuple[int, int], mask: Array | None) -> tuple[Array, Array | None]:
+    def admit(
+        self, model: str, shape: tuple[int, int], mask: Array | None, max_positions: int
+    ) -> tuple[Array, Array | None]:
         """Take new tokens of `shape` (B, T) in: return their positions (B, T), and who may be attended to.
 
         Raises
         ------
         ValueError
-            If the number of sequences is another, or there is no room.
+            If the number of sequences is another, or there is no room, in the arrays or among the model's
+            positions; the state is as it was.
         """
         B, T = shape
         if len(self.real) != B:
@@ -91,10 +94,17 @@ class DecodingState:
                 f"{model}.step: ids: expected at most {self.capacity - self.length} more tokens "
                 f"(capacity {self.capacity}), got {T}"
             )
+        counts = np.full(B, T) if mask is None else mask.sum(axis=1)
+        longest = int((self.positions + counts).max(initial=0))
+        if longest > max_positions:
+            raise ValueError(
+                f"{model}.step: ids: expected at most max_positions = {max_positions} tokens in all, "
+                f"got {longest}"
+            )
         new = self.real[:, self.length : self.length + T]
         new[...] = True if mask is None else mask
         positions = np.maximum(self.positions[:, None] + np.cumsum(new, axis=1) - 1, 0)
-        self.positions = self.positions + new.sum(axis=1)
+        self.positions = self.positions + counts
         self.length += T
         so_far = self.real[:, : self.length]
         return positions, None if so_far.all() else so_far[:, None, None, :]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._threads import Team
 from ..nn import DecoderLayer, Embeddings, EncoderLayer, LayerNorm
 from ..nn.feed_forward import ACTIVATIONS
 from . import _arguments, _fields
@@ -309,23 +310,31 @@ class EncoderDecoder:
         """
         c, params = self.config, self.params
         source_ids, source_mask = self._source(source_ids, source_mask)
-        _arguments.decoding_sizes("EncoderDecoder", len(source_ids), capacity, c.max_positions)
+        _arguments.decoding_sizes("EncoderDecoder", len(source_ids), capacity)
         shape = (len(source_ids), c.n_heads, capacity, c.d_model // c.n_heads)
         state = DecodingState.empty(c.n_decoder_layers, shape, params.flat.dtype)
         memory, state.memory_mask, _, _ = self._encode(params, source_ids, source_mask, {"keep": False})
         state.memory = [layer.cross_attention.branch.project(params, memory) for layer in self.decoder.layers]
         return state
 
-    def step(self, ids: npt.ArrayLike, state: DecodingState, mask: npt.ArrayLike | None = None) -> Array:
+    def step(
+        self,
+        ids: npt.ArrayLike,
+        state: DecodingState,
+        mask: npt.ArrayLike | None = None,
+        team: Team | None = None,
+    ) -> Array:
         """Go on by some target tokens; see `Decoder.step`."""
         c, params = self.config, self.params
         ids = _arguments.token_ids("EncoderDecoder.step", "ids", ids, c.vocab_size, c.max_positions)
         real = _arguments.token_mask("EncoderDecoder.step", "mask", mask, ids.shape)
         start = state.length
-        positions, allowed = state.admit("EncoderDecoder", ids.shape, real)
+        positions, allowed = state.admit("EncoderDecoder", ids.shape, real, c.max_positions)
         x, _ = self.embeddings.forward(params, ids, None, False, None, positions)
         for layer, store, memory in zip(self.decoder.layers, state.layers, state.memory, strict=True):
-            x = layer.step(params, x, store, start, allowed, positions, memory, state.memory_mask)
+            x = layer.step(
+                params, x, store, start, allowed, positions, memory, state.memory_mask, team
+            )
         if self.decoder.final_norm is not None:
             x, _ = self.decoder.final_norm.forward(params, x, False)
         return x

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._threads import Team
 from ._blocks import Array, Grads, Params, Random
 from ._projections import KeyValues
 from .attention import SelfAttention
@@ -207,6 +208,7 @@ class DecoderLayer:
         positions: Array | None = None,
         memory: KeyValues | None = None,
         memory_mask: Array | None = None,
+        team: Team | None = None,
     ) -> Array:
         """Run the layer on new tokens alone; the arguments are those of the attentions' `step`.
 
@@ -214,13 +216,14 @@ class DecoderLayer:
         -------
         y : ndarray, shape (B, T, d_model)
         """
+        attention, feed_forward = self.attention.branch, self.feed_forward.branch
         steps: list[tuple[Residual, Any]] = [
-            (self.attention, lambda u: self.attention.branch.step(params, u, store, start, mask, positions))
+            (self.attention, lambda u: attention.step(params, u, store, start, mask, positions, team))
         ]
         if self.cross_attention is not None:
-            block = self.cross_attention.branch
-            steps.append((self.cross_attention, lambda u: block.step(params, u, memory, memory_mask)))
-        steps.append((self.feed_forward, lambda u: self.feed_forward.branch.forward(params, u, False)[0]))
+            cross = self.cross_attention.branch
+            steps.append((self.cross_attention, lambda u: cross.step(params, u, memory, memory_mask, team)))
+        steps.append((self.feed_forward, lambda u: feed_forward.step(params, u, team)))
         for residual, run in steps:
             x = residual.step(params, x, run)
         return x

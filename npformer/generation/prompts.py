@@ -1,0 +1,166 @@
+"""What there is to continue, checked; and the logits of the next tokens, first of the prompts, then in steps.
+
+A decoder continues prompts, padded on the left to the longest among them. An encoder-decoder reads sources,
+padded on the right, and continues the tokens that begin a target (`begin`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .._threads import Team
+from ..models import Decoder, DecodingState, EncoderDecoder
+
+Array = Any
+
+
+class Inputs(NamedTuple):
+    """What there is to read."""
+
+    before: list[Array]  # the tokens that each sequence continues
+    sources: list[Array] | None  # of an encoder-decoder
+
+
+class Started(NamedTuple):
+    """A batch that has been read."""
+
+    state: DecodingState
+    logits: Array  # (B, V), of the first new tokens
+    before: list[list[int]]  # the tokens that each sequence continues
+    room: list[int]  # how many new tokens the model's positions leave to each
+
+
+def require_model(op: str, model: Any) -> None:
+    """Raise TypeError unless `model` can write."""
+    if not isinstance(model, Decoder | EncoderDecoder):
+        raise TypeError(f"{op}: model: expected a Decoder or EncoderDecoder, got {type(model).__name__}")
+
+
+def checked(
+    model: Decoder | EncoderDecoder,
+    prompts: Sequence[npt.ArrayLike],
+    begin: int | Sequence[int] | None,
+    max_new_tokens: int,
+    op: str,
+) -> Inputs:
+    """Return what is to be read.
+
+    Parameters
+    ----------
+    model : Decoder or EncoderDecoder
+    prompts : sequence of array_like of int, B of them
+        Prompts, or for an encoder-decoder the sources.
+    begin : int or sequence of int, optional
+        Of an encoder-decoder: the tokens that begin a target.
+    max_new_tokens : int
+    op : str
+        Who asks, for messages.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what was expected and what came.
+    """
+    if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int | np.integer):
+        raise TypeError(f"{op}: max_new_tokens: expected an integer, got {max_new_tokens!r}")
+    if max_new_tokens < 1:
+        raise ValueError(f"{op}: max_new_tokens: expected at least 1, got {max_new_tokens}")
+    c = model.config
+    if len(prompts) == 0:
+        raise ValueError(f"{op}: prompts: expected at least one, got none")
+    read = [_ids(op, f"prompts[{i}]", ids, c.vocab_size, c.max_positions) for i, ids in enumerate(prompts)]
+    if isinstance(model, Decoder):
+        if begin is not None:
+            raise ValueError(f"{op}: begin: expected None for a decoder, whose prompts begin, got {begin!r}")
+        return Inputs(read, None)
+    if begin is None:
+        raise ValueError(f"{op}: begin: expected the token that begins a target, got None")
+    return Inputs(len(read) * [_ids(op, "begin", np.atleast_1d(begin), c.vocab_size, c.max_positions)], read)
+
+
+def start(model: Decoder | EncoderDecoder, inputs: Inputs, max_new_tokens: int, team: Team | None) -> Started:
+    """Read prompts or sources, with the threads of `team`."""
+    before = inputs.before
+    # The last new token is not read: it needs no room.
+    room = [model.config.max_positions + 1 - ids.size for ids in before]
+    capacity = max(ids.size for ids in before) + min(max_new_tokens, max(room)) - 1
+    ids, mask = _padded(before, left=True)
+    if isinstance(model, Decoder):
+        state = model.start(len(before), capacity)
+    else:
+        assert inputs.sources is not None
+        sources, source_mask = _padded(inputs.sources, left=False)
+        state = model.start(sources, capacity, source_mask)
+    hidden = model.step(ids, state, mask, team)
+    return Started(state, next_logits(model, hidden, team), [row.tolist() for row in before], room)
+
+
+def slide(
+    model: Decoder, tokens: list[list[int]], full: list[bool], max_new_tokens: int, team: Team | None
+) -> Started:
+    """Read sequences again, of those that are full the last half of the model's positions only.
+
+    Parameters
+    ----------
+    model : Decoder
+    tokens : list of list of int
+        What there is to read of each sequence.
+    full : list of bool
+    max_new_tokens : int
+        How many are still to come.
+    team : Team, optional
+    """
+    half = max(model.config.max_positions // 2, 1)
+    rows = [ids[-half:] if is_full else ids for ids, is_full in zip(tokens, full, strict=True)]
+    return start(model, Inputs([np.array(row) for row in rows], None), max_new_tokens, team)
+
+
+def advance(model: Decoder | EncoderDecoder, state: DecodingState, tokens: Array, team: Team | None) -> Array:
+    """Take one more token of each sequence (B,) in, and return the logits (B, V) of the next."""
+    return next_logits(model, model.step(tokens[:, None], state, None, team), team)
+
+
+def next_logits(model: Decoder | EncoderDecoder, hidden: Array, team: Team | None) -> Array:
+    """Return the logits (B, V) after the last position of `hidden` (B, T, d_model).
+
+    Raises
+    ------
+    ValueError
+        If the model's weights make something that is not a number.
+    """
+    logits, _ = model.lm_head.forward(model.params, hidden[:, -1], False, team)
+    if np.isnan(logits.max()):
+        raise ValueError(
+            "the model's logits are not numbers: its weights are damaged, or its training diverged"
+        )
+    return logits
+
+
+def _padded(rows: list[Array], left: bool) -> tuple[Array, Array]:
+    """Return (B, longest) ids, 0 where there is padding, and True where there is none."""
+    lengths = np.array([row.size for row in rows])
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    mask = mask[:, ::-1] if left else mask
+    ids = np.zeros(mask.shape, np.intp)
+    ids[mask] = np.concatenate(rows)
+    return ids, mask
+
+
+def _ids(op: str, which: str, values: npt.ArrayLike, vocab_size: int, longest: int) -> Array:
+    ids = np.asarray(values)
+    if ids.ndim != 1:
+        raise ValueError(f"{op}: {which}: expected one axis of token ids, got shape {ids.shape}")
+    if ids.size == 0:
+        raise ValueError(f"{op}: {which}: expected at least one token, got none")
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"{op}: {which}: expected integers, got dtype {ids.dtype}")
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or high >= vocab_size:
+        raise ValueError(f"{op}: {which}: expected ids in [0, {vocab_size}), got {low if low < 0 else high}")
+    if ids.size > longest:
+        raise ValueError(f"{op}: {which}: expected at most max_positions = {longest} tokens, got {ids.size}")
+    return ids.astype(np.intp, copy=False)

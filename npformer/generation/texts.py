@@ -1,0 +1,168 @@
+"""Generation from texts to texts, with a tokenizer: what the command does.
+
+    decoder            reads the text as it is; an empty one is the [SEP] that stands between documents
+    encoder-decoder    reads [CLS] text [SEP], and begins its own with [CLS]
+
+Both end with [SEP]. Texts of about the same length share a batch, batches are shared over the cores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from .._threads import available_cores, one_blas_thread
+from ..models import Decoder, EncoderDecoder
+from .beam import EarlyStopping, beam_search
+from .generate import generate, stream
+from .results import Generation, Piece
+
+BATCH = 32  # texts
+
+
+def generate_texts(
+    model: Decoder | EncoderDecoder,
+    tokenizer: Any,
+    texts: Sequence[str],
+    *,
+    n: int = 1,
+    beams: int = 1,
+    length_penalty: float = 1.0,
+    early_stopping: EarlyStopping = False,
+    max_new_tokens: int = 64,
+    repetition_penalty: float = 1.0,
+    stop_strings: Sequence[str] = (),
+    seed: int = 0,
+    threads: int | None = None,
+    **sampling: Any,
+) -> list[list[Generation]]:
+    """Continue texts, or turn sources into targets.
+
+    Parameters
+    ----------
+    model : Decoder or EncoderDecoder
+    tokenizer : WordPieceTokenizer, or another with its methods
+    texts : sequence of str
+    n : int
+        Results for each text: the best of `beams`, or so many draws.
+    beams : int
+        Above 1: beam search, see `beam_search`.
+    length_penalty, early_stopping
+        Of the beam search.
+    max_new_tokens, repetition_penalty, stop_strings
+        See `generate`. A decoder's context slides.
+    seed : int
+        Draw j for text i has the stream (seed, i, j).
+    threads : int, optional
+        Default: as many as there are cores. The result does not depend on it.
+    **sampling
+        temperature, top_k, top_p, min_p of `generate`.
+
+    Returns
+    -------
+    list of list of Generation
+        `n` for each text, the best first where they come from beams.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `generate` and `beam_search`; and if `n` results are wanted of greedy decoding, which has one, or
+        a temperature together with beams.
+    """
+    drawing = bool(sampling.get("temperature"))
+    if n > 1 and beams == 1 and not drawing:
+        raise ValueError(f"n: expected 1, as greedy decoding has one result, got {n} (temperature, or beams)")
+    if beams > 1 and drawing:
+        raise ValueError(f"beams: expected 1 with a temperature, got {beams}")
+    prompts, options = encoded(model, tokenizer, texts)
+    options |= {
+        "max_new_tokens": max_new_tokens,
+        "repetition_penalty": repetition_penalty,
+        "stop_strings": stop_strings,
+        "tokenizer": tokenizer,
+    }
+    results: list[list[Generation]] = [[] for _ in prompts]
+
+    def work(places: list[int], threads: int = 1) -> None:
+        some = [prompts[i] for i in places]
+        if beams != 1:
+            search: dict[str, Any] = {
+                "threads": threads,
+                "length_penalty": length_penalty,
+                "early_stopping": early_stopping,
+            }
+            for i, found in zip(
+                places, beam_search(model, some, beams=beams, n=n, **search, **options), strict=True
+            ):
+                results[i] = found
+            return
+        seeds: Any = [(seed, i, j) for i in places for j in range(n)]
+        slide = isinstance(model, Decoder)
+        repeated = [ids for ids in some for _ in range(n)]
+        drawn = generate(model, repeated, seed=seeds, slide=slide, threads=threads, **sampling, **options)
+        for row, i in enumerate(places):
+            results[i] = drawn[row * n : (row + 1) * n]
+
+    order = np.argsort([-len(ids) for ids in prompts], kind="stable").tolist()
+    threads = available_cores() if threads is None else threads
+    size = max(1, min(BATCH, -(-len(order) // threads)))
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    if len(batches) == 1:
+        work(batches[0], threads)
+        return results
+    with one_blas_thread(), ThreadPoolExecutor(threads, thread_name_prefix="generate") as executor:
+        list(executor.map(work, batches))  # raises here what a thread has raised
+    return results
+
+
+def stream_text(
+    model: Decoder | EncoderDecoder,
+    tokenizer: Any,
+    text: str,
+    *,
+    seed: int = 0,
+    place: int = 0,
+    **options: Any,
+) -> Iterator[Piece]:
+    """Yield tokens and pieces of text for one text as they come: the same as `generate_texts` of it.
+
+    Parameters
+    ----------
+    model, tokenizer
+        As in `generate_texts`.
+    text : str
+    seed : int
+    place : int
+        Of the text among others, for its stream of random numbers.
+    **options
+        Of `stream`.
+    """
+    prompts, of_model = encoded(model, tokenizer, [text])
+    seeds: Any = [(seed, place, 0)]
+    slide = isinstance(model, Decoder)
+    return stream(model, prompts, seed=seeds, slide=slide, tokenizer=tokenizer, **of_model, **options)
+
+
+def encoded(
+    model: Decoder | EncoderDecoder, tokenizer: Any, texts: Sequence[str]
+) -> tuple[list[list[int]], dict[str, Any]]:
+    """Return the prompts or sources, and how a sequence begins and ends, as options of `generate`.
+
+    Raises
+    ------
+    ValueError
+        If a source is empty, or there is no text at all.
+    """
+    if not texts:
+        raise ValueError("texts: expected at least one, got none")
+    if isinstance(model, Decoder):
+        prompts = [tokenizer.encode_plain(text, specials=False) or [tokenizer.sep_id] for text in texts]
+        return prompts, {"stop_tokens": tokenizer.sep_id}
+    for i, text in enumerate(texts):
+        if not text.strip():
+            raise ValueError(f"source {i + 1}: expected a text, got an empty one")
+    sources = [tokenizer.encode(text, specials=False).ids for text in texts]
+    return sources, {"begin": tokenizer.cls_id, "stop_tokens": tokenizer.sep_id}
