@@ -73,13 +73,14 @@ def test_bad_sizes_are_named(make_decoder, make_encoder_decoder):
     model = make_decoder()
     with pytest.raises(ValueError, match=r"Decoder.start: batch: expected at least 1, got 0"):
         model.start(0, 4)
-    for capacity in (0, 10):
-        with pytest.raises(
-            ValueError, match=f"capacity: expected 1 to max_positions = 9 tokens, got {capacity}"
-        ):
-            model.start(1, capacity)
-    with pytest.raises(ValueError, match="capacity: expected 1 to max_positions = 9"):
-        make_encoder_decoder().start(SOURCE, 10)
+    for start in (lambda: model.start(1, 0), lambda: make_encoder_decoder().start(SOURCE, 0)):
+        with pytest.raises(ValueError, match="start: capacity: expected at least 1, got 0"):
+            start()
+    state = model.start(1, 20)  # padding takes room, and no position
+    model.step([9 * [1]], state, [9 * [False]])
+    model.step([9 * [2]], state)
+    with pytest.raises(ValueError, match="expected at most max_positions = 9 tokens in all, got 10"):
+        model.step([[1]], state)
 
 
 @pytest.mark.parametrize(
