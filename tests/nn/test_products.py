@@ -18,12 +18,15 @@ size = st.integers(1, 9)
 @given(
     st.lists(size, max_size=2), size, st.lists(st.tuples(size, st.booleans()), min_size=1, max_size=3), size
 )
-def test_every_column_once(leading: list[int], d_in: int, outs: list[tuple[int, bool]], threads: int) -> None:
+def test_every_input_and_column_once(
+    leading: list[int], d_in: int, outs: list[tuple[int, bool]], threads: int
+) -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((*leading, d_in))
     maps = [
         (rng.standard_normal((d_in, d)), rng.standard_normal(d) if has_bias else None) for d, has_bias in outs
     ]
+    maps += [(np.asfortranarray(weight), bias) for weight, bias in maps]
     with pytest.MonkeyPatch.context() as patch, Team(threads) as team:
         patch.setattr(_products, "SHARED", 0)
         shared = _products.linears(x, maps, team)
@@ -43,6 +46,8 @@ def test_a_transposed_matrix_and_float32() -> None:
 
 def test_small_products_are_not_shared() -> None:
     class Nobody:
+        threads = 2
+
         def run(self, work: object) -> None:
             raise AssertionError("shared")
 
