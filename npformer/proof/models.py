@@ -159,10 +159,10 @@ def directional_derivatives(
 ) -> tuple[Array, Array]:
     """Return the loss's slopes along random unit directions, by differences and by `gradient`.
 
-    The step is chosen along the first of them. The others take half of it, since the loss may bend more
-    there: half the step leaves 1/256 of the truncation and doubles the rounding.
+    The step is chosen along the first two of them. The others take half of the narrower one, since the loss
+    may bend more there: half the step leaves 1/256 of the truncation and doubles the rounding.
     """
-    start, step = resumed.params[name].copy(), 0.0
+    start, step = resumed.params[name].copy(), np.inf
     numeric, along = np.empty(DIRECTIONS), np.empty(DIRECTIONS)
 
     def loss(value: Array) -> float:
@@ -174,9 +174,9 @@ def directional_derivatives(
     for i in range(DIRECTIONS):
         direction = rng.standard_normal(start.shape)
         direction /= np.sqrt((direction * direction).sum())
-        if i == 0:
+        if i < 2:
             found = directional_slope(loss, start, direction)
-            numeric[i], step = found.value, found.step / 2
+            numeric[i], step = found.value, min(step, found.step / 2)
         else:
             numeric[i] = wide_slope(loss_along(direction), step)
         along[i] = (gradient * direction).sum()

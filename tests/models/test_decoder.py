@@ -59,6 +59,15 @@ def test_the_tokens_of_a_prefix_see_one_another(model):
     np.testing.assert_allclose(whole[1:], alone[1:], rtol=0, atol=1e-13)  # a prefix of one sees itself anyway
 
 
+def test_padding_is_no_part_of_a_prefix(model):
+    alone, _ = model.forward(IDS[:1, :3], prefix=[2])
+    mask = np.array([[True, True, True, False, False, False]])
+    padded, _ = model.forward(IDS[:1], mask=mask, prefix=[5])
+    wide, _ = model.forward(IDS[:1, :3], prefix=[3])
+    np.testing.assert_allclose(padded[:, :3], wide, rtol=0, atol=1e-12)
+    assert np.abs(wide[:, 1] - alone[:, 1]).max() > 1e-6
+
+
 def test_padding_on_either_side_changes_nothing(model):
     n = 4
     alone, _ = model.forward(IDS[:1, :n])
