@@ -48,8 +48,8 @@ def written(folder: Path, files: int) -> list[tuple[str, Path, int]]:
 def main() -> int:
     """Print the table; 1 if a right file lost points or a stub got some."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--files", type=int, default=200)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--files", type=int, default=200, help="submissions (default 200)")
+    parser.add_argument("--workers", type=int, default=2, help="graded at a time (default 2)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         submissions = written(Path(folder), args.files)

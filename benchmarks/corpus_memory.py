@@ -67,9 +67,11 @@ def main() -> None:
     """Measure each size and print a table."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
-    parser.add_argument("--megabytes", type=float, nargs="+", default=[50, 400], help="sizes of the text")
-    parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--megabytes", type=float, nargs="+", default=[50, 400], help="sizes of the text (default 50 400)"
+    )
+    parser.add_argument("--steps", type=int, default=3, help="of training (default 3)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args()
     if not Path("/proc/self/status").is_file():
         raise SystemExit("corpus_memory: needs Linux's /proc")

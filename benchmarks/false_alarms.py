@@ -91,7 +91,7 @@ def at_drawn_sizes(op: str, seed: int, dtype: str) -> tuple[Any, ...]:
 def main() -> int:
     """Print the table; 1 if there was an alarm, or more than 1 % of CANNOT_TELL."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--checks", type=int, default=10_000)
+    parser.add_argument("--checks", type=int, default=10_000, help="how many (default 10000)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of the processes

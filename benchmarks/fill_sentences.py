@@ -44,9 +44,13 @@ def main() -> int:
     """Print the rank of the true word for model and trigram, and how often it is among the first five."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
-    parser.add_argument("run", metavar="RUN")
-    run = open_run(parser.parse_args().run)
-    model, tokenizer = load_model(run.folder)
+    parser.add_argument("run", metavar="RUN", help="its folder")
+    folder = parser.parse_args().run
+    try:
+        run = open_run(folder)
+        model, tokenizer = load_model(folder)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"fill_sentences: {error}") from None
     special = set(tokenizer.special_ids)
     trigram = TrigramWittenBell(*run.train.rows(slice(None)), tokenizer.vocab_size, tokenizer.special_ids)
 

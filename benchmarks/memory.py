@@ -2,13 +2,13 @@
 
     python benchmarks/memory.py
     python benchmarks/memory.py --sizes tiny --json
-
     python benchmarks/memory.py --accumulation
 
 The peak is tracemalloc's, of two steps, the model included: every array of NumPy's, and not the interpreter
 or its libraries. Each size runs in a process of its own. Two lanes work on two threads; where their worst
-moments do not fall together, the prediction is above the peak. With --accumulation: updates from so many
-sequences in one batch, and in batches of 16, of the tiny recipe with dropout.
+moments do not fall together, the prediction is above the peak. --accumulation is another table: the peak and
+the time of an update from 16, 256 and 4,096 sequences, once with all of them as --batch-size, once with 16
+and --accumulate; of the tiny recipe with dropout, beside parameters, gradients and the optimizer's state.
 """
 
 from __future__ import annotations
@@ -119,10 +119,10 @@ def main() -> None:
     """Print a table of the sizes, with and without recomputation."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--dropout", type=float, default=0.0)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--accumulation", action="store_true")
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES), help="default: all")
+    parser.add_argument("--dropout", type=float, default=0.0, help="probability of it (default 0)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--accumulation", action="store_true", help="the other table")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:

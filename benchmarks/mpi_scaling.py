@@ -119,14 +119,16 @@ def measure(sizes: str, kinds: list[tuple[int, bool]], rounds: int, steps: int) 
 def main() -> int:
     """Measure and print; 1 if the runs did not do the same work."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--sizes", default="base", choices=("base", "mini", "tiny"))
-    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=5, help="timed steps of each run in a round")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--sizes", default="base", choices=("base", "mini", "tiny"), help="default base")
+    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2], help="default 1 2")
+    parser.add_argument("--rounds", type=int, default=7, help="starts of each kind (default 7)")
+    parser.add_argument("--steps", type=int, default=5, help="timed steps of each run in a round (default 5)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--rank", metavar="OUT", help=argparse.SUPPRESS)
     parser.add_argument("--shard", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if min(args.rounds, args.steps, *args.ranks) < 1:
+        parser.error("--ranks, --rounds and --steps take numbers from 1 on")
     if args.rank:
         rank(args.sizes, args.steps, args.shard, args.rank)
         return 0

@@ -101,10 +101,10 @@ def _same(report: npformer.gradcheck.Report, other: npformer.gradcheck.Report) -
 def main() -> int:
     """Print the table; 1 if a mistake was passed or a right op failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--pair-seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=20, help="of each mistake (default 20)")
+    parser.add_argument("--pair-seeds", type=int, default=1, help="of each pair; 0: no pairs (default 1)")
     parser.add_argument("--op", choices=list(INDEX), help="one op alone")
-    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--json", metavar="FILE", help="the counts of each op")
     args = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)  # 0 / 0 is one of the mistakes
     began = time.perf_counter()

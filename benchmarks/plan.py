@@ -29,7 +29,7 @@ from workload import Sizes  # noqa: E402
 BERT = Sizes(L=12, d=768, h=12, d_ff=3072, V=30522, T=512, B=256)
 STEPS, SHORT_SHARE, SHORT_T = 1_000_000, 0.9, 128
 DAY = 86400.0
-MICRO = 1024  # tokens of a micro-batch, as npformer.training.step cuts them
+MICRO = 1024  # tokens of a micro-batch: assumed, since npformer.training.step cuts smaller ones at this width
 
 # Measured by --measure: two cores of an AMD EPYC without AVX-512, OpenBLAS's kernel Haswell.
 RATE = 106e9  # FLOP a second of the products of a training step at BERT-base's widths, two threads

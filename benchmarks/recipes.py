@@ -56,9 +56,12 @@ def main() -> None:
     """Run every change and print the table."""
     text = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=text)
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", nargs="*", choices=list(CHANGES), default=list(CHANGES), metavar="NAME")
+    parser.add_argument("--steps", type=int, default=1000, help="of each run (default 1000)")
+    parser.add_argument("--jobs", type=int, default=2, help="runs side by side (default 2)")
+    rows = "rows of the table by their names, e.g. 'the recipe' 'seed 1' (default: all)"
+    parser.add_argument(
+        "--only", nargs="+", choices=list(CHANGES), default=list(CHANGES), metavar="NAME", help=rows
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(args.jobs) as pool:
         results = list(pool.map(lambda name: run(name, args.steps, Path(folder)), args.only))

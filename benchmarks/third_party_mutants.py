@@ -149,9 +149,10 @@ def _equal(one: list[Any], other: list[Any]) -> bool:
 def main() -> int:
     """Print the table; 1 if a mutant that changes the result was passed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--op", choices=[op for op in OPS if hasattr(functional, f"{op}_backward")])
+    ops = [op for op in OPS if hasattr(functional, f"{op}_backward")]
+    parser.add_argument("--op", choices=ops, help="one op alone")
     parser.add_argument("--list", metavar="KIND", help="print the mutants of a kind: passed, unknown, ...")
-    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--json", metavar="FILE", help="the counts of each op")
     args = parser.parse_args()
     try:
         import cosmic_ray  # noqa: F401

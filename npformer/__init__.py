@@ -19,6 +19,7 @@ _ROOMS = (
     "functional",
     "generation",
     "gradcheck",
+    "interop",
     "models",
     "nn",
     "objectives",

@@ -12,7 +12,7 @@ import ctypes
 import sys
 
 # from glibc's malloc.h
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 NEVER = 2**31 - 1  # bytes
 
 
@@ -32,5 +32,6 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # another C library
         return False
-    taken = [mallopt(M_ARENA_MAX, 1), mallopt(M_MMAP_THRESHOLD, NEVER), mallopt(M_TRIM_THRESHOLD, NEVER)]
+    # No block has a mapping of its own. (Older glibc refuses an M_MMAP_THRESHOLD that is above 32 MB.)
+    taken = [mallopt(M_ARENA_MAX, 1), mallopt(M_MMAP_MAX, 0), mallopt(M_TRIM_THRESHOLD, NEVER)]
     return all(taken)

@@ -1,7 +1,11 @@
+import ctypes
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+
+from npformer import _allocator as allocator
 
 PROGRAM = """
 import resource, sys
@@ -36,3 +40,24 @@ def test_freed_memory_is_used_again_without_a_page_fault():
         pytest.skip("the C library has no mallopt")
     assert kept < 100
     assert page_faults("plain") > 1000  # so there is something that it prevents
+
+
+def test_an_older_glibc_takes_what_it_is_told(monkeypatch):
+    told = {}
+
+    def mallopt(option, value):
+        if option == -3 and value > 2**25:  # M_MMAP_THRESHOLD; any option given stops its growing by itself
+            return 0
+        told[option] = value
+        return 1
+
+    monkeypatch.setattr(allocator.sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
+    assert allocator.keep_freed_memory()
+    assert told[-4] == 0  # M_MMAP_MAX: no large block is given back when it is freed
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(allocator.sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
+    assert not allocator.keep_freed_memory()

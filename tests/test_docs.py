@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from npformer.training import DEFAULT, PRESETS, preset
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)( setup)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -62,6 +64,17 @@ def test_a_block_runs_and_prints_what_is_below_it(code, printed, needs, tmp_path
         exec(compile(code, "block", "exec"), {"__name__": "block"})
     if printed is not None:
         assert comparable(output.getvalue()) == comparable(printed)
+
+
+def test_the_table_of_presets_is_theirs():
+    text = (ROOT / "docs" / "pretraining.md").read_text(encoding="utf-8")
+    assert list(PRESETS) == ["tiny", "small", "base"]
+    for name in PRESETS:
+        c = preset(name)
+        cells = (c.layers, c.d_model, f"{c.vocab_size:,}", c.seq_len, f"{c.lr:g}", f"{c.minutes:g}")
+        shown = name + ", the default" * (name == DEFAULT)
+        assert f"\n| {shown} | {' | '.join(map(str, cells))} |\n" in text
+    assert [preset(name).d_model // preset(name).heads for name in PRESETS] == [32, 32, 64]
 
 
 def test_there_are_blocks_and_some_print():

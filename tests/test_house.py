@@ -22,6 +22,7 @@ ARROWS: dict[str, set[str]] = {
     "nn": {"functional"},
     "models": {"nn", "functional"},
     "objectives": {"models", "nn", "functional"},
+    "interop": {"models", "nn", "functional"},
     "training": {"objectives", "models", "nn", "functional", "optim", "text"},
     "generation": {"models", "nn", "functional", "text"},
     "proof": {"objectives", "models", "nn", "functional", "optim", "gradcheck"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import os
 import subprocess
 import sys
@@ -74,6 +75,28 @@ def test_the_pools_are_limited_by_threadpoolctl():
         check=True,
     )
     assert done.stdout.split() == ["True"] * 4
+
+
+def test_the_limit_holds_until_the_last_of_several_threads_has_finished():
+    limits = [2]
+
+    @contextlib.contextmanager
+    def to_one():  # as threadpoolctl does: what was before comes back
+        before, limits[0] = limits[0], 1
+        yield
+        limits[0] = before
+
+    shared = threads._Shared()
+    first, second = (shared.held(to_one) for _ in range(2))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert limits == [1]
+    second.__exit__(None, None, None)
+    assert limits == [2]
+    with pytest.raises(ArithmeticError, match="True"), shared.held(to_one):  # and again
+        raise ArithmeticError(limits.copy() == [1])
+    assert limits == [2]
 
 
 @pytest.fixture

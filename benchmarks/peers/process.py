@@ -66,7 +66,7 @@ def main(work: str, peer: str, sizes: str, threads: int, dropout: float) -> None
         peer_module = importlib.import_module(module)
         import workload
     except ImportError as error:
-        answer(missing=str(error))
+        answer(missing=f"{error}: pip install '.[peers]'")
         return
     s = workload.SIZES[sizes]
     makers = {"inference": workload.make_sequences, "decoding": workload.make_prompt}

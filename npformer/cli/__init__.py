@@ -67,6 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if "numpy" not in sys.modules:
         os.environ.update(dict.fromkeys(BLAS_VARIABLES, "1"))  # the cores go to Python's threads
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started the program
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the interpreter ends
     argv = sys.argv[1:] if argv is None else list(argv)
     chosen = next((argument for argument in argv if not argument.startswith("-")), None)
     try:

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     texts = list(args.text)
     if not texts or texts == ["-"]:
         try:
-            lines = sys.stdin.read().splitlines()
+            lines = sys.stdin.read().splitlines() if sys.stdin else []  # closed by whoever started it
         except UnicodeDecodeError as error:
             raise ValueError(f"standard input: not UTF-8 at byte {error.start}") from None
         texts = [line for line in lines if line.strip()]

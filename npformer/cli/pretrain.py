@@ -11,52 +11,60 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-# Options that are fields of RunConfig. Without a default here: what is not given is the preset's.
+# Options that are fields of RunConfig. Without a default here: what is not given is the preset's. The numbers
+# in brackets are those of `small`; the tests hold them against it.
 FIELDS: dict[str, tuple[Any, str]] = {
     "objective": (str, "mlm (an encoder), clm (a decoder) or seq2seq (an encoder-decoder) (mlm)"),
     "steps": (int, "number of updates"),
-    "minutes": (float, "train about this long: turned into --steps after a short timing"),
+    "minutes": (float, "train about this long: turned into --steps after a short timing (5)"),
     "seed": (int, "of weights, order, masks and dropout (0)"),
-    "layers": (int, "layers; of encoder and decoder each"),
-    "d_model": (int, "width"),
-    "heads": (int, "attention heads"),
+    "layers": (int, "layers; of encoder and decoder each, where there are two (4)"),
+    "d_model": (int, "width (128)"),
+    "heads": (int, "attention heads (4)"),
     "d_ff": (int, "width of the feed-forward blocks (4 times d-model)"),
-    "norm": (str, "pre or post"),
-    "norm_type": (str, "layer_norm or rms_norm, of a decoder"),
-    "positions": (str, "rotary, learned or sinusoidal; of a decoder alibi or none, too"),
-    "rotary_base": (float, "of the rotary positions"),
-    "activation": (str, "gelu, gelu_tanh, relu or silu; of a decoder swiglu, too"),
-    "dropout": (float, "share of the activations dropped"),
-    "init_std": (float, "standard deviation of the initial weights"),
-    "embedding_std": (float, "standard deviation of the initial embeddings"),
-    "embedding_init": (str, "cooccurrence (from the training text) or random"),
+    "norm": (str, "pre or post (pre)"),
+    "norm_type": (str, "layer_norm or rms_norm, of a decoder (layer_norm)"),
+    "positions": (str, "rotary, learned or sinusoidal; of a decoder alibi or none, too (rotary)"),
+    "rotary_base": (float, "of the rotary positions (100)"),
+    "activation": (str, "gelu, gelu_tanh, relu or silu; of a decoder swiglu, too (gelu)"),
+    "dropout": (float, "share of the activations dropped (0)"),
+    "init_std": (float, "standard deviation of the initial weights (0.04)"),
+    "embedding_std": (float, "standard deviation of the initial embeddings (0.15)"),
+    "embedding_init": (str, "cooccurrence, from the training text, or random (cooccurrence)"),
     "neighbour_heads": (int, "heads of a layer that begin by looking at a neighbour (half, if rotary)"),
     "tokenizer": (str, "wordpiece, or char: every character is a token (wordpiece)"),
-    "held_out_tail": (float, "hold out this share at the end of the text, not a tenth from all over it"),
-    "vocab_size": (int, "pieces of the tokenizer; an error if the text does not support as many"),
-    "seq_len": (int, "tokens in a sequence"),
-    "batch_size": (int, "sequences in a batch"),
-    "accumulate": (int, "batches in an update, made in pieces (docs/memory.md)"),
-    "mask_rate": (float, "share of the tokens to predict in training"),
-    "label_smoothing": (float, "of the loss of seq2seq"),
-    "optimizer": (str, "adamw, adam or sgd"),
-    "lr": (float, "highest learning rate"),
-    "schedule": (str, "cosine, linear, constant or noam"),
-    "warmup": (float, "share of the steps in which the rate rises"),
-    "weight_decay": (float, "of weights, not of biases and norms"),
-    "momentum": (float, "of sgd"),
-    "beta1": (float, "of adam and adamw"),
-    "beta2": (float, "of adam and adamw"),
-    "clip": (float, "largest norm of the gradient; 0: no clipping"),
-    "lanes": (int, "gradient vectors that threads can work on at once (2)"),
-    "eval_every": (int, "steps between looks at the held-out loss"),
-    "checkpoint_every": (int, "steps between checkpoints"),
+    "held_out_tail": (float, "hold out this share at the text's end (a tenth, from all over it)"),
+    "vocab_size": (
+        int,
+        "pieces of the tokenizer; if given, an error where the text does not support as many (4000)",
+    ),
+    "seq_len": (int, "tokens in a sequence (64)"),
+    "batch_size": (int, "sequences in a batch (16)"),
+    "accumulate": (int, "batches in an update, made in pieces; see docs/memory.md (1)"),
+    "mask_rate": (float, "share of the tokens to predict in training (0.4)"),
+    "label_smoothing": (float, "of the loss of seq2seq in training (0)"),
+    "optimizer": (str, "adamw, adam or sgd (adamw)"),
+    "lr": (float, "highest learning rate (0.002)"),
+    "schedule": (str, "cosine, linear, constant or noam (cosine)"),
+    "warmup": (float, "share of the steps in which the rate rises (0.05)"),
+    "weight_decay": (float, "of weights, not of biases and norms (0.01)"),
+    "momentum": (float, "of sgd (0.9)"),
+    "beta1": (float, "of adam and adamw (0.9)"),
+    "beta2": (float, "of adam and adamw (0.98)"),
+    "clip": (float, "largest norm of the gradient, 0 for no clipping (1)"),
+    "lanes": (int, "gradient vectors, with a thread each at most; more cores want more (2)"),
+    "eval_every": (int, "steps between looks at the held-out loss (a tenth of all)"),
+    "checkpoint_every": (int, "steps between checkpoints (a tenth of all, at most 500)"),
 }
 SWITCHES = ("cased", "recompute", "shard_optimizer")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
+    parser.epilog = (
+        "Several processes share a run under mpiexec: mpiexec -n 2 python -m npformer pretrain ... "
+        "(docs/scaling.md)."
+    )
     parser.add_argument(
         "text",
         nargs="*",
@@ -65,13 +73,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "and a target in each line, or two parallel files",
     )
     parser.add_argument("--columns", metavar="N,N", help="columns of source and target in the one file (1,2)")
-    parser.add_argument("--preset", help="tiny, small or base (small)")
+    parser.add_argument(
+        "--preset",
+        help="tiny (2 layers, width 64, a minute), small (4, 128, five minutes; the default) "
+        "or base (6, 256, an hour)",
+    )
     parser.add_argument("--out", metavar="FOLDER", help="folder of the run, new or empty (runs/pretrain-N)")
     parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads to work on the lanes (one a core)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads to work on the lanes, at most --lanes of them (one a core)",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress")
-    recipe = parser.add_argument_group("recipe, where not the preset's")
+    recipe = parser.add_argument_group("recipe (in brackets: what small of mlm has)")
     for name, (kind, what) in FIELDS.items():
         option = f"--{name.replace('_', '-')}"
         recipe.add_argument(option, dest=name, type=kind, metavar=_METAVAR[kind], help=what)
@@ -95,14 +112,19 @@ _METAVAR = {int: "N", float: "X", str: "NAME"}
 
 def run(args: argparse.Namespace) -> int:
     """Train, or go on training; print the result. Under mpiexec, all its processes share the work."""
-    from ..training import start_ranks
+    from ..training import TrainingStopped, start_ranks
 
     with start_ranks(debug=args.debug) as ranks:
-        return _run(args, ranks)
+        try:
+            return _run(args, ranks)
+        except TrainingStopped as error:  # in the timing already, or later
+            if args.debug:
+                raise
+            return int(ranks.stop(f"npformer pretrain: {error}", 1))
 
 
 def _run(args: argparse.Namespace, ranks: Any) -> int:
-    from ..training import Interruption, TrainingStopped, fit, open_run
+    from ..training import Interruption, fit, open_run
 
     if args.threads is not None and args.threads < 1:
         raise ValueError(f"threads: expected at least 1, got {args.threads}")
@@ -114,13 +136,10 @@ def _run(args: argparse.Namespace, ranks: Any) -> int:
         if args.shard_optimizer is not None:
             run = replace(run, config=replace(run.config, shard_optimizer=args.shard_optimizer))
     first = ranks.rank == 0
-    again = f"npformer pretrain --resume {shlex.quote(str(run.folder))}"
+    command = "npformer" if ranks.size == 1 else f"mpiexec -n {ranks.size} python -m npformer"
+    again = f"{command} pretrain --resume {shlex.quote(str(run.folder))}"
     try:
         result = fit(run, threads=args.threads, quiet=args.quiet, ranks=ranks)
-    except TrainingStopped as error:
-        if args.debug:
-            raise
-        return int(ranks.stop(f"npformer pretrain: {error}", 1))
     except Interruption as error:
         return int(ranks.stop(f"{error}\ngo on with: {again}", 130))
     except MemoryError:
@@ -149,6 +168,11 @@ def _begin(args: argparse.Namespace, ranks: Any) -> Any:
         f"{int(run.train.mask.sum()):,} tokens to train on, {run.tokenizer.vocab_size:,} pieces, "
         f"{run.config.steps:,} steps, in {run.folder}"
     )
+    if threads > run.config.lanes:
+        _say(
+            f"{run.config.lanes} of the {threads} threads have a lane to work on; "
+            f"--lanes {threads} gives each one (another gradient vector and other last bits)"
+        )
     ranks.tell(str(run.folder))
     return run
 
@@ -156,17 +180,23 @@ def _begin(args: argparse.Namespace, ranks: Any) -> Any:
 def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, Any, dict[str, Any]]:
     """Everything that can be refused, in the order of what it costs to find out; nothing is written."""
     from ..text import TextFiles
-    from ..training import DEFAULT, free_folder, prepare, preset, require_free, with_settled_steps
+    from ..training import (
+        DEFAULT,
+        free_folder,
+        prepare,
+        preset,
+        require_free,
+        with_settled_steps,
+    )
 
     given = {name: value for name in (*FIELDS, *SWITCHES) if (value := getattr(args, name)) is not None}
     if args.steps is not None and args.minutes is not None:
         raise ValueError("minutes: expected --steps or --minutes, got both")
     name = args.preset or DEFAULT
     config = preset(name, **given)
+    ranks.require_sequences(config.sequences_per_step)
     if config.tokenizer == "char" and args.vocab_size is not None:
-        raise ValueError(
-            "vocab_size: with --tokenizer char every character is a piece, none was expected"
-        )
+        raise ValueError("vocab_size: with --tokenizer char every character is a piece, none was expected")
     folder = Path(args.out) if args.out is not None else free_folder()
     require_free(folder)
     if not args.text and config.objective != "seq2seq" and sys.stderr.isatty():  # it takes a few seconds

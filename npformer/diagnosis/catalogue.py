@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 
 from .causes import cause_of
+from .mistakes_of_tiles import OF_TILES
 from .program import program
 from .switches import Switch, from_text
 
@@ -68,6 +69,11 @@ SOFTCAPPED: dict[str, list[Rewrites]] = {
     "window-ignored": [{"near": "ones_like(near)"}],
 }
 
+IN_TILES: dict[str, list[Rewrites]] = {
+    **{name: ways for name, ways in ATTENTION.items() if name not in ("wrong-axis", "not-finite-rows")},
+    **OF_TILES,
+}
+
 MULTI_HEAD: dict[str, list[Rewrites]] = {
     "heads-merged-without-transpose": [
         {f"d{x.lower()}": f"d{x}.reshape(*d{x}.shape[:-3], d{x}.shape[-2], -1)" for x in "QKV"},
@@ -86,6 +92,38 @@ MULTI_HEAD: dict[str, list[Rewrites]] = {
     "input-for-joined-heads": [{"dw_o": "T(rows) @ dy"}],
     "key-bias-from-queries": [{"db_k": "sum_rows(dq)"}],
     "mask-ignored": [{"Z": "scale * (Q @ T(K))"}],
+}
+
+QUERY_KEY_NORM: dict[str, list[Rewrites]] = {
+    **MULTI_HEAD,
+    "mean-square-term-missing": [
+        {"across_q": "dq_hat", "across_k": "dk_hat"},
+        {"across_q": "dq_hat"},
+        {"across_k": "dk_hat"},
+    ],
+    "gamma-forgotten": [
+        {"dq_hat": "dQ_n", "dk_hat": "dK_n"},
+        {"dq_hat": "dQ_n"},
+        {"dk_hat": "dK_n"},
+    ],
+    "rrms-missing": [
+        {"dQ": "across_q", "dK": "across_k"},
+        {"dQ": "across_q"},
+        {"dK": "across_k"},
+    ],
+    "sine-sign": [
+        {"dQ_n": "turn(dQ_turned, base, interleaved)", "dK_n": "turn(dK_turned, base, interleaved)"},
+        {"dQ_n": "turn(dQ_turned, base, interleaved)"},
+        {"dK_n": "turn(dK_turned, base, interleaved)"},
+    ],
+    "other-pairs": [
+        {
+            "dQ_n": "turn(dQ_turned, base, not interleaved, -1)",
+            "dK_n": "turn(dK_turned, base, not interleaved, -1)",
+        },
+        {"dQ_n": "turn(dQ_turned, base, not interleaved, -1)"},
+        {"dK_n": "turn(dK_turned, base, not interleaved, -1)"},
+    ],
 }
 
 LINES: dict[str, dict[str, list[Rewrites]]] = {
@@ -262,12 +300,16 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
             {
                 "straight": "dout * pairs(cos(angle), cos(angle), not interleaved)",
                 "crossed": "partner(dout, not interleaved) * pairs(-sin(angle), sin(angle), not interleaved)",
-            }
+            },
+            {"crossed": "partner(dout, not interleaved) * sine"},
         ],
     },
     "scaled_dot_product_attention": ATTENTION,
     "softcapped_attention": SOFTCAPPED,
+    "flash_attention": IN_TILES,
+    "scaled_dot_product_attention, in tiles": IN_TILES,
     "multi_head_attention": MULTI_HEAD,
+    "query_key_norm_attention": QUERY_KEY_NORM,
     "residual": {
         "skip-missing": [{"skip": "0 * dout"}],
         "skip-doubled": [{"skip": "2 * dout"}],
@@ -285,6 +327,8 @@ SWAPS = {
     "swiglu": ("gate", "up"),
     "scaled_dot_product_attention": ("q", "k"),
     "softcapped_attention": ("q", "k"),
+    "flash_attention": ("q", "k"),
+    "query_key_norm_attention": ("gamma_q", "gamma_k"),
     "mse_loss": ("input", "target"),
     "info_nce": ("queries", "keys"),
 }

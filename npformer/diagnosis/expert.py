@@ -12,6 +12,12 @@ from .locate import locate
 from .recognise import Recognised, other_forms, recognise
 from .replay import Explanation, explain, is_the_ops_own
 
+# forwards that are an op of npformer with some of its options
+OPTIONS = {
+    "softcapped_attention": "scaled_dot_product_attention",
+    "query_key_norm_attention": "multi_head_attention",
+}
+
 
 def recall(evidence: Evidence) -> Mapping[str, Sequence[Hypothesis]]:
     """Return what explains each wrong gradient, or where in the derivation the error begins.
@@ -28,7 +34,13 @@ def recall(evidence: Evidence) -> Mapping[str, Sequence[Hypothesis]]:
     if not evidence.wrong:
         return {}
     known = recognise(
-        evidence.op, evidence.inputs, evidence.out, evidence.dout, evidence.cache, evidence.forward
+        evidence.op,
+        evidence.inputs,
+        evidence.out,
+        evidence.dout,
+        evidence.cache,
+        evidence.forward,
+        evidence.output_at,
     )
     if known is None:
         return {}
@@ -91,7 +103,8 @@ def _told(known: Recognised, mine: str, e: Explanation) -> Hypothesis:
 def derivation_of(op: str) -> str:
     """Return where the steps of an op's backward are written down, in words."""
     name = op.split(",")[0].removesuffix("_tanh") + "_backward"
-    name = name.replace("softcapped_attention", "scaled_dot_product_attention")  # an option of it
+    for option, of in OPTIONS.items():
+        name = name.replace(option, of)
     return f"npformer.functional.{name}" if hasattr(functional, name) else f"{op}'s backward"
 
 

@@ -6,9 +6,7 @@ the inputs, the cache, the forward's defaults, then the customary ones. The forw
 
 from __future__ import annotations
 
-import inspect
 import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,25 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .context import Context, wide
 from .program import evaluate, program
+from .settings import settings_of
 from .textbook import FORMS, TEXTBOOK
-from .textbook.language import within
 
 Array = npt.NDArray[Any]
 
 AGREES = 1e-9  # of the largest output
 ATTEMPTS = 400  # combinations of settings, for one op
-IN_ORDER = ("softcapped_attention",)  # ops of so many settings that arrays are taken in the order given alone
+# ops of so many settings that arrays are taken in the order given alone
+IN_ORDER = ("softcapped_attention", "query_key_norm_attention")
 MORE_ATTEMPTS = 2000  # for these
-
-# what settings are called, in lower case and without "_": what goes by such a name is tried first
-CALLED: dict[str, tuple[str, ...]] = {
-    "window": ("window", "windowsize", "slidingwindow"),
-    "c": ("softcap", "cap", "logitcap", "softcapping", "attnlogitsoftcapping"),
-    "offset": ("queryoffset", "offset"),
-    "scale": ("scale",),
-    "p": ("dropoutp", "p"),
-}
 
 # the arrays of each op in the order of its arguments; "i" are integers, "?" may be absent
 ARRAYS: dict[str, tuple[str, ...]] = {
@@ -51,7 +42,12 @@ ARRAYS: dict[str, tuple[str, ...]] = {
     "rotary": ("x", "positions:i?"),
     "scaled_dot_product_attention": ("q", "k", "v", "bias?"),
     "softcapped_attention": ("q", "k", "v", "bias?"),
+    "flash_attention": ("q", "k", "v", "bias?"),
     "multi_head_attention": ("x", "w_q", "w_k", "w_v", "w_o", "b_q?", "b_k?", "b_v?", "b_o?"),
+    "query_key_norm_attention": (
+        *("x", "w_q", "w_k", "w_v", "w_o", "gamma_q", "gamma_k"),
+        *("b_q?", "b_k?", "b_v?", "b_o?"),
+    ),
     "residual": ("x", "weight"),
 }
 
@@ -72,18 +68,26 @@ def recognise(
     dout: Any,
     cache: Any,
     forward: Callable[..., Any],
+    output_at: Callable[[Mapping[str, Any]], Array] | None = None,
 ) -> Recognised | None:
-    """Return the op whose textbook form gives `out` at `inputs`, or None."""
+    """Return the op whose textbook form gives `out` at `inputs`, or None.
+
+    `output_at`, where it is given, returns the output with some inputs changed.
+    """
     if not isinstance(out, np.ndarray) or not isinstance(dout, np.ndarray):
         return None
     if out.dtype.kind != "f" or not np.isfinite(out).any():
         return None
     candidates: Iterable[str] = TEXTBOOK
     if op is not None:
-        also = {"gelu": "gelu_tanh", "scaled_dot_product_attention": "softcapped_attention"}.get(op)
+        also = {
+            "gelu": "gelu_tanh",
+            "scaled_dot_product_attention": "softcapped_attention",
+            "multi_head_attention": "query_key_norm_attention",
+        }.get(op)
         named = [name for name in TEXTBOOK if name in (op, also)]
         candidates = [*named, *(name for name in TEXTBOOK if name not in named)] if named else TEXTBOOK
-    context = _Context(inputs, out, dout, cache, forward)
+    context = Context(inputs, out, dout, cache, forward, output_at)
     for name in candidates:
         if op is None and not _tells(name, context):
             continue
@@ -93,7 +97,7 @@ def recognise(
     return None
 
 
-def _tells(op: str, context: _Context) -> bool:
+def _tells(op: str, context: Context) -> bool:
     """Could the output be told from the input's own? At positive numbers everything is a relu."""
     x = next(iter(context.floats.values()), np.zeros(0))
     if op == "relu":
@@ -111,36 +115,10 @@ def other_forms(known: Recognised) -> Iterator[Recognised]:
             yield Recognised(name, evaluate(name, arguments), known.inputs)
 
 
-class _Context:
-    """What there is to take arguments from."""
-
-    def __init__(
-        self,
-        inputs: Mapping[str, Any],
-        out: Array,
-        dout: Array,
-        cache: Any,
-        forward: Callable[..., Any],
-    ) -> None:
-        self.floats = {
-            k: _wide(x) for k, x in inputs.items() if isinstance(x, np.ndarray) and x.dtype.kind == "f"
-        }
-        self.integers = {
-            k: x for k, x in inputs.items() if isinstance(x, np.ndarray) and x.dtype.kind in "iu"
-        }
-        self.masks = [x for x in inputs.values() if isinstance(x, np.ndarray) and x.dtype.kind == "b"]
-        self.out, self.dout = _wide(out), _wide(dout)
-        self.cached = list(_arrays_in(cache))
-        self.named = {name.lower().replace("_", ""): s for name, s in _settings_of(forward, inputs).items()}
-        self.scalars = list(
-            dict.fromkeys([*_scalars_in(inputs.values()), *_defaults(forward), *_scalars_in([cache])])
-        )
-
-
-def _as(op: str, context: _Context) -> Recognised | None:
+def _as(op: str, context: Context) -> Recognised | None:
     for arrays, names in _assignments(op, context):
         try:
-            settings = _settings(op, arrays, context)
+            settings = settings_of(op, arrays, context)
             most = MORE_ATTEMPTS if op in IN_ORDER else ATTEMPTS
             tried = itertools.islice(itertools.product(*settings.values()), most)
             for chosen in tried:
@@ -169,7 +147,7 @@ def _forward(op: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
 
 
-def _assignments(op: str, context: _Context) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
+def _assignments(op: str, context: Context) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
     """The user's arrays as the op's, in the order given first, then in other orders."""
     wanted = ARRAYS.get(op, ("x",))
     floats = [w for w in wanted if ":i" not in w]
@@ -177,7 +155,7 @@ def _assignments(op: str, context: _Context) -> Iterator[tuple[dict[str, Any], d
     needed = sum("?" not in w for w in floats)
     given = dict(context.floats)
     if not integers and len(given) < needed:  # hard targets of a loss that takes probabilities
-        given |= {name: _wide(x) for name, x in context.integers.items()}
+        given |= {name: wide(x) for name, x in context.integers.items()}
     if not needed <= len(given) <= len(floats):
         return
     if len(context.integers) < sum("?" not in w for w in integers):
@@ -186,6 +164,8 @@ def _assignments(op: str, context: _Context) -> Iterator[tuple[dict[str, Any], d
     orders: Iterable[Sequence[str]] = [names]
     if len(names) <= 4 and op not in IN_ORDER:
         orders = itertools.permutations(names)
+    if op == "query_key_norm_attention":  # gammas come before the biases, or last
+        orders = [names, [*names[:5], *names[-2:], *names[5:-2]]]
     for order in orders:
         chosen = {w.rstrip("?"): name for w, name in zip(floats, order, strict=False)}
         arrays: dict[str, Any] = {w: given[name] for w, name in chosen.items()}
@@ -208,169 +188,6 @@ def _absent(name: str, arrays: Mapping[str, Any]) -> Any:
     return np.zeros(())
 
 
-def _settings(op: str, arrays: Mapping[str, Any], context: _Context) -> dict[str, list[Any]]:
-    """What to try for every argument that is no array of the user's."""
-    found: dict[str, list[Any]] = {}
-    numbers = context.scalars
-    for name in program(op).arguments:
-        if name in arrays or name == "dout":
-            continue
-        if name == "eps":
-            small = [s for s in numbers if 0 <= s < 10]
-            found[name] = [*small, 1e-5, 1e-6, 1e-8, 1e-12, 1e-7, 1e-3, 0.0]
-        elif name == "axis":
-            found[name] = [-1, *range(context.out.ndim - 1)]
-        elif name == "divisor":
-            size = math.prod(np.shape(arrays.get("targets", context.out)))
-            counted = [float(size)] if context.dout.ndim == 0 else [1.0]
-            if op == "mse_loss":
-                counted = [float(arrays["input"].size)]
-            found[name] = [*counted, float(size), 1.0, float(arrays[_first(arrays)].shape[0])]
-            if op == "cross_entropy":
-                found[name] = [None]  # follows from valid, below
-        elif name == "valid":
-            t = arrays["targets"]
-            inside = (t >= 0) & (t < arrays["logits"].shape[-1])
-            found[name] = [inside, *(inside & (t != s) for s in numbers if s == int(s))]
-        elif name == "smoothing":
-            found[name] = [0.0, *(s for s in numbers if 0 < s < 1), 0.1]
-        elif name == "interleaved":
-            found[name] = [False, True]
-        elif name == "base":
-            found[name] = [*(s for s in numbers if s > 1), 10000.0]
-        elif name == "positions":
-            found[name] = [np.arange(arrays["x"].shape[-2])]
-        elif name == "temperature":
-            found[name] = [*(s for s in numbers if s > 0), 0.05, 0.07, 0.1, 0.2, 0.5, 1.0]
-        elif name == "targets":
-            found[name] = [np.arange(len(arrays["queries"]))]
-        elif name == "h":
-            d = arrays["w_q"].shape[-1]
-            found[name] = [*(int(s) for s in numbers if s == int(s) and s > 0 and d % s == 0)]
-            found[name] += [h for h in range(1, d + 1) if d % h == 0]
-        elif name == "scale":
-            found[name] = [None, *(s for s in numbers if 0 < s < 2), 1.0]
-        elif name == "window":
-            found[name] = [*_called(name, context), *(s for s in numbers if s == int(s) and s > 0), math.inf]
-        elif name == "offset":
-            T, S = arrays["q"].shape[-2], arrays["k"].shape[-2]
-            told = [int(s) for s in numbers if s == int(s) and abs(s) <= S + T]
-            found[name] = list(dict.fromkeys([*_called(name, context), 0, S - T, *told]))
-        elif name == "c":
-            found[name] = [*_called(name, context), *(s for s in numbers if s > 0), math.inf]
-        elif name == "allowed":
-            found[name] = _masks(op, arrays, context)
-        elif name == "keep":
-            found[name] = _kept(op, arrays, context)
-        elif name == "p":
-            found[name] = [0.0]  # with everything kept: a 0/1 array in the cache may be a mask
-            found[name] += [s for s in numbers if 0 < s < 1] + [1 - s for s in numbers if 0 < s < 1]
-    return _finished(op, arrays, context, found)
-
-
-def _called(name: str, context: _Context) -> list[Any]:
-    """The number that goes by a setting's name; of one that is None, the number that leaves it out."""
-    none = {"window": math.inf, "c": math.inf, "offset": 0, "p": 0.0}
-    values = [context.named[n] for n in CALLED[name] if n in context.named]
-    values = [none.get(name) if v is None else v for v in values]
-    numbers = (int, float, np.integer, np.floating)
-    return [v for v in values if isinstance(v, numbers) and not isinstance(v, bool)]
-
-
-def _finished(
-    op: str, arrays: Mapping[str, Any], context: _Context, found: dict[str, list[Any]]
-) -> dict[str, list[Any]]:
-    """Settings that follow from others."""
-    if op == "cross_entropy":
-        both = []
-        for valid in found["valid"]:
-            n = float(max(int(np.sum(valid)), 1))
-            both += [
-                (valid, d)
-                for d in dict.fromkeys([n if context.dout.ndim == 0 else 1.0, n, 1.0, float(valid.size)])
-            ]
-        found["valid"], found["divisor"] = [v for v, _ in both], [d for _, d in both]
-        found["divisor"] = list(dict.fromkeys(found["divisor"]))
-    if op == "softcapped_attention":
-        found["allowed, window, offset"] = _windows(
-            arrays, context, found.pop("allowed"), found.pop("window"), found.pop("offset")
-        )
-        kept = [k for k in found.pop("keep") if k.size > 1]
-        found["p"] = [*_called("p", context), *found["p"]]
-        rates = [p for p in dict.fromkeys(found.pop("p")) if p]
-        found["keep, p"] = [*itertools.product(kept, rates), (np.ones((1, 1)), 0.0)]
-        found["c"] = list(dict.fromkeys(found["c"]))
-    if op in ("scaled_dot_product_attention", "softcapped_attention"):
-        own = 1 / math.sqrt(arrays["q"].shape[-1])
-        found["scale"] = [own if s is None else s for s in found["scale"]]
-    if op == "softcapped_attention":
-        found["scale"] = list(dict.fromkeys([*_called("scale", context), *found["scale"]]))
-    if op == "multi_head_attention":
-        d = arrays["w_q"].shape[-1]
-        found["h"] = list(dict.fromkeys(found["h"]))
-        own_scales = [1 / math.sqrt(d // h) for h in found["h"]]
-        found["scale"] = list(dict.fromkeys([*own_scales, *(s for s in found["scale"] if s is not None)]))
-    if op == "dropout" and found["keep"]:
-        keep = found["keep"][0]
-        ratio = context.out[keep > 0] / arrays["x"][keep > 0] if np.any(keep > 0) else np.ones(1)
-        found["p"] = [1 - 1 / float(ratio.flat[0])] if ratio.size and ratio.flat[0] else [0.0]
-    return found
-
-
-def _masks(op: str, arrays: Mapping[str, Any], context: _Context) -> list[Array]:
-    """Boolean masks that broadcast to the scores: as given, with axes for heads and queries, or none."""
-    T, S = context.out.shape[-2], arrays.get("k", arrays.get("x")).shape[-2]
-    everything = np.ones((T, S), bool)
-    found: list[Array] = []
-    for mask in context.masks:
-        ways = [
-            mask,
-            mask[:, None, None, :] if mask.ndim == 2 else mask,
-            mask[..., None, :, :] if mask.ndim >= 2 else mask,
-        ]
-        ways += [mask[..., None, :]] if mask.ndim else []
-        found += [*ways, *(~w for w in ways)]
-        found += [w & np.tri(T, S, dtype=bool) for w in ways if w.shape[-1:] == (S,)]
-    found += [everything, np.tri(T, S, dtype=bool), np.tri(T, S, S - T, dtype=bool)]
-    return found
-
-
-def _windows(
-    arrays: Mapping[str, Any],
-    context: _Context,
-    masks: list[Array],
-    windows: list[float],
-    offsets: list[int],
-) -> list[tuple[Array, float, int]]:
-    """Mask, window and offset together: what may be seen comes only once, however it came about."""
-    q, k = arrays["q"], arrays["k"]
-    shape = (*context.out.shape[:-1], k.shape[-2])
-    masks = [m for m in masks if m.ndim <= len(shape) and np.broadcast_shapes(m.shape, shape) == shape]
-    found: dict[bytes, tuple[Array, float, int]] = {}
-    for offset, causal, window in itertools.product(offsets, (True, False), dict.fromkeys(windows)):
-        triangle = np.tri(*shape[-2:], offset, dtype=bool)
-        near = within(q, k, window, offset)
-        for mask in masks:
-            allowed = mask & triangle if causal else mask
-            seen = np.broadcast_to(allowed & near, shape)
-            found.setdefault(seen.tobytes(), (allowed, window, offset))
-    return list(found.values())
-
-
-def _kept(op: str, arrays: Mapping[str, Any], context: _Context) -> list[Array]:
-    """What dropout may have kept: told by the output itself, or by the cache."""
-    if op == "dropout":
-        if context.out.shape != arrays["x"].shape:
-            return []
-        return [1.0 * (context.out != 0)]
-    T, S = context.out.shape[-2], arrays.get("k", arrays.get("x")).shape[-2]
-    found = [np.ones((1, 1))]
-    for x in context.cached:
-        if x.ndim >= 2 and x.shape[-2:] == (T, S) and np.unique(x).size == 2 and np.min(x) == 0:
-            found.append((x != 0).astype(np.float64))
-    return found[::-1]
-
-
 def _agrees(values: Any, out: Array) -> bool:
     mine = np.asarray(values)
     if mine.shape != out.shape:
@@ -382,53 +199,3 @@ def _agrees(values: Any, out: Array) -> bool:
     return bool(np.max(np.abs(mine - out)[known]) <= AGREES * scale)
 
 
-def _first(arrays: Mapping[str, Any]) -> str:
-    return next(name for name, x in arrays.items() if np.ndim(x))
-
-
-def _wide(x: Array) -> Array:
-    return np.asarray(x, np.float64)
-
-
-def _scalars_in(values: Iterable[Any], depth: int = 0) -> Iterator[float]:
-    for value in values:
-        if isinstance(value, bool):
-            continue
-        if isinstance(value, (int, float, np.integer, np.floating)) or (
-            isinstance(value, np.ndarray) and value.ndim == 0
-        ):
-            if np.asarray(value).dtype.kind in "iuf" and math.isfinite(float(value)):
-                yield float(value)
-        elif depth < 4 and isinstance(value, Mapping):
-            yield from _scalars_in(value.values(), depth + 1)
-        elif depth < 4 and isinstance(value, (tuple, list)):
-            yield from _scalars_in(value, depth + 1)
-
-
-def _arrays_in(value: Any, depth: int = 0) -> Iterator[Array]:
-    if isinstance(value, np.ndarray):
-        yield value
-    elif depth < 4 and isinstance(value, Mapping):
-        for item in value.values():
-            yield from _arrays_in(item, depth + 1)
-    elif depth < 4 and isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _arrays_in(item, depth + 1)
-
-
-def _settings_of(forward: Callable[..., Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """What the forward is called with by name, arrays left out, and its defaults."""
-    try:
-        parameters = inspect.signature(forward).parameters.values()
-    except (TypeError, ValueError):
-        parameters = ()
-    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-    return {name: x for name, x in {**defaults, **inputs}.items() if not isinstance(x, np.ndarray)}
-
-
-def _defaults(forward: Callable[..., Any]) -> Iterator[float]:
-    try:
-        parameters = inspect.signature(forward).parameters.values()
-    except (TypeError, ValueError):
-        return iter(())
-    return _scalars_in([p.default for p in parameters if p.default is not p.empty])

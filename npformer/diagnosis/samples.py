@@ -29,13 +29,16 @@ SIZES: dict[str, dict[str, int]] = {
     "rotary": {"B": 2, "T": 3, "pairs": 3},
     "scaled_dot_product_attention": {"B": 2, "T": 4, "S": 6, "d_k": 3, "d_v": 5},
     "softcapped_attention": {"B": 2, "T": 4, "S": 6, "d_k": 3, "d_v": 5},
+    "flash_attention": {"B": 2, "T": 5, "d_k": 3, "d_v": 4},
     "multi_head_attention": {"B": 2, "T": 3, "d_model": 5, "width": 4, "d_out": 6},
+    "query_key_norm_attention": {"B": 2, "T": 3, "d_model": 5, "width": 6, "d_out": 4},
 }
 
 # the same, with sizes equal that a transpose would exchange
 EQUAL: dict[str, dict[str, int]] = {
     "linear": {"d_out": 3},
     "scaled_dot_product_attention": {"S": 4},
+    "softcapped_attention": {"S": 4},
     "multi_head_attention": {"d_model": 4, "d_out": 4},
 }
 
@@ -48,7 +51,8 @@ def sample_inputs(
     Parameters
     ----------
     op : str
-        One of `npformer.functional`, "gelu_tanh", "softcapped_attention", "residual" or "tied_embeddings".
+        One of `npformer.functional`, or "gelu_tanh", "softcapped_attention", "query_key_norm_attention",
+        "residual", "tied_embeddings".
     seed : int
     equal : bool
         Make sizes equal that a transpose would exchange.
@@ -125,7 +129,14 @@ def sample_inputs(
         return _attention(n, rng, seed)
     if op == "softcapped_attention":
         return {name: x for name, x in _attention(n, rng, seed).items() if name != "rng"}
-    return _multi_head_attention(n, rng)
+    if op == "flash_attention":
+        q, k, v = (normal((n["B"], n["T"], n[d])) for d in ("d_k", "d_k", "d_v"))
+        return {"q": q, "k": k, "v": v, "rng": np.random.default_rng(seed)}
+    point = _multi_head_attention(n, rng)
+    if op == "query_key_norm_attention":
+        gammas = {f"gamma_{name}": uniform(0.5, 1.5, n["width"] // 2) for name in "qk"}
+        point = {name: x for name, x in point.items() if name[0] in "xw"} | gammas | {"mask": point["mask"]}
+    return point
 
 
 def _attention(n: Mapping[str, int], rng: np.random.Generator, seed: int) -> dict[str, Any]:

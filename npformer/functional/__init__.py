@@ -28,6 +28,7 @@ from .binary_cross_entropy import (
 from .cross_entropy import CrossEntropyCache, cross_entropy, cross_entropy_backward
 from .dropout import DropoutCache, dropout, dropout_backward
 from .embedding import EmbeddingCache, embedding, embedding_backward, embedding_backward_rows
+from .flash_attention import FlashAttentionCache, flash_attention, flash_attention_backward
 from .gelu import GeluCache, gelu, gelu_backward
 from .info_nce import InfoNceCache, info_nce, info_nce_backward
 from .layer_norm import LayerNormCache, layer_norm, layer_norm_backward
@@ -52,6 +53,7 @@ __all__ = [
     "CrossEntropyCache",
     "DropoutCache",
     "EmbeddingCache",
+    "FlashAttentionCache",
     "GeluCache",
     "InfoNceCache",
     "LayerNormCache",
@@ -78,6 +80,8 @@ __all__ = [
     "embedding",
     "embedding_backward",
     "embedding_backward_rows",
+    "flash_attention",
+    "flash_attention_backward",
     "gelu",
     "gelu_backward",
     "info_nce",

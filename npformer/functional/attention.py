@@ -127,7 +127,7 @@ def scaled_dot_product_attention(
     """
     op = "scaled_dot_product_attention"
     q, k, v = as_float(op, "q", q), as_float(op, "k", k), as_float(op, "v", v)
-    _require_fitting(op, q, k, v)
+    require_fitting(op, q, k, v)
     shape = (*q.shape[:-1], k.shape[-2])  # of P
     if bias is not None:
         bias = as_float(op, "bias", bias)
@@ -155,7 +155,7 @@ def scaled_dot_product_attention(
 
     # (T, S) arrays are the large ones: made once, then worked on in place
     # and the scale comes before the mask, on the small factor: a complex -inf times anything has a NaN
-    Z = (_fold(q * scale, k) @ k.swapaxes(-1, -2)).reshape(shape)
+    Z = (fold(q * scale, k) @ k.swapaxes(-1, -2)).reshape(shape)
     cap = None
     if softcap is not None:
         Z /= softcap
@@ -174,7 +174,7 @@ def scaled_dot_product_attention(
     P /= total
 
     P_kept = P if keep is None else P * keep
-    out = np.matmul(_fold(P_kept, k), v, out=_like(q, k, v.shape[-1], q.dtype))
+    out = np.matmul(fold(P_kept, k), v, out=_like(q, k, v.shape[-1], q.dtype))
     out = out.reshape(*q.shape[:-1], v.shape[-1])
     if keep is not None:
         out *= keep_scale(dropout_p)
@@ -239,9 +239,9 @@ def scaled_dot_product_attention_backward(
     dout = as_dout("scaled_dot_product_attention", dout, (*q.shape[:-1], v.shape[-1]))
 
     P_kept = P if keep is None else P * keep
-    dP = (_fold(dout, k) @ v.swapaxes(-1, -2)).reshape(P.shape)  # 1
+    dP = (fold(dout, k) @ v.swapaxes(-1, -2)).reshape(P.shape)  # 1
     dtype = dP.dtype
-    dv = np.matmul(_fold(P_kept, k).swapaxes(-1, -2), _fold(dout, k), out=np.empty_like(v, dtype=dtype))  # 1
+    dv = np.matmul(fold(P_kept, k).swapaxes(-1, -2), fold(dout, k), out=np.empty_like(v, dtype=dtype))  # 1
     if keep is not None:
         dv *= keep_scale(dropout_p)
         dP *= keep  # 2
@@ -255,17 +255,17 @@ def scaled_dot_product_attention_backward(
     dS = dP  # 3, in the place of dP
     if intermediates is not None:
         intermediates["dS"] = dS.copy()
-    dbias = None if bias_shape is None else _sum_to(dS, bias_shape)  # 4
+    dbias = None if bias_shape is None else sum_to(dS, bias_shape)  # 4
     dZ_0 = dS if cap is None else tanh_backward(dS, cap)  # 5
-    dZ_0 = _fold(dZ_0, k)
+    dZ_0 = fold(dZ_0, k)
     dq = np.matmul(dZ_0, k, out=_like(q, k, k.shape[-1], dtype)).reshape(q.shape)  # 6
-    dk = np.matmul(dZ_0.swapaxes(-1, -2), _fold(q, k), out=np.empty_like(k, dtype=dtype))  # 6
+    dk = np.matmul(dZ_0.swapaxes(-1, -2), fold(q, k), out=np.empty_like(k, dtype=dtype))  # 6
     dq *= scale
     dk *= scale
     return dq, dk, dv, dbias
 
 
-def _require_fitting(op: str, q: Array, k: Array, v: Array) -> None:
+def require_fitting(op: str, q: Array, k: Array, v: Array) -> None:
     """Raise unless q, k and v are queries, keys and values of one attention."""
     if q.ndim < 2:
         bad_value(op, "q", "shape (..., h, T, d_k)", f"shape {q.shape}")
@@ -280,7 +280,7 @@ def _require_fitting(op: str, q: Array, k: Array, v: Array) -> None:
         bad_value(op, "v", f"shape (..., h_kv, S, d_v) = {(*k.shape[:-1], 'd_v')}", f"shape {v.shape}")
 
 
-def _fold(x: Array, k: Array) -> Array:
+def fold(x: Array, k: Array) -> Array:
     """(..., h, T, n) -> (..., h_kv, h/h_kv · T, n): queries whose heads share a key head in one axis.
 
     A view wherever the layout allows it, and always where h = h_kv.
@@ -300,7 +300,7 @@ def _like(q: Array, k: Array, d: int, dtype: npt.DTypeLike) -> Array | None:
     return np.empty_like(q, shape=(*q.shape[:-1], d), dtype=dtype)
 
 
-def _sum_to(x: Array, shape: tuple[int, ...]) -> Array:
+def sum_to(x: Array, shape: tuple[int, ...]) -> Array:
     """Sum `x` over the axes along which an array of `shape` was broadcast to it."""
     shape_in_full = (1,) * (x.ndim - len(shape)) + shape
     axes = tuple(i for i, (n, m) in enumerate(zip(shape_in_full, x.shape, strict=True)) if n == 1 and m != 1)

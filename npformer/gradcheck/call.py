@@ -214,6 +214,9 @@ def numbers_with_a_gradient(gradients: Any, problem: Problem) -> list[str]:
     if isinstance(gradients, Mapping):
         found = {name: gradients.get(name, gradients.get("d" + name)) for name in numbers}
     elif isinstance(gradients, (tuple, list)) and len(gradients) > len(problem.differentiable):
+        present = [gradient for gradient in gradients if gradient is not None]
+        if [np.shape(g) for g in present] == [np.shape(problem.inputs[n]) for n in problem.differentiable]:
+            return []  # None for what was absent: as many gradients as inputs and numbers, by chance
         names = [name for name in problem.inputs if name in numbers or name in problem.differentiable]
         keys = next((k for k in (names, list(problem.inputs)) if len(k) == len(gradients)), [])
         found = dict(zip(keys, gradients, strict=False))

@@ -99,7 +99,7 @@ class Unembedding:
         if self.bias is not None and self.bias in grads:
             grads[self.bias] += rows.sum(axis=0)  # 2
         if self.weight in grads:  # 1: the product is added while it is in the cache
-            t, dweight = cache.t.reshape(len(rows), -1), grads[self.weight]
+            t, dweight = cache.t.reshape(-1, self.d_model), grads[self.weight]
             for start in range(0, self.vocab_size, CLASSES):
                 some = slice(start, start + CLASSES)
                 if self.tied:

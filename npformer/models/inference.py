@@ -95,7 +95,7 @@ def encode(
         If a sequence is empty, too long for the model, or has an id out of range (naming it by its place);
         if `pooling` is unknown or the model has no pooler; if `threads` or `micro_tokens` is below 1.
     TypeError
-        If a sequence does not hold integers.
+        If a sequence does not hold integers, but e.g. text.
 
     References
     ----------
@@ -225,6 +225,10 @@ def _vectors(
 def _checked(argument: str, sequences: Sequence[npt.ArrayLike], upper: int, longest: int) -> list[Array]:
     checked = []
     for i, values in enumerate(sequences):
+        if isinstance(values, (str, bytes)):
+            raise TypeError(
+                f"encode: {argument}[{i}]: expected token ids, got text; tokenizer.encode(text).ids"
+            )
         array, which = np.asarray(values), f"encode: {argument}[{i}]"
         if array.ndim != 1:
             raise ValueError(f"{which}: expected one axis of tokens, got shape {array.shape}")

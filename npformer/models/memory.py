@@ -152,7 +152,7 @@ def training_memory(
     Raises
     ------
     ValueError
-        If a size is not positive, or there are more targets than places.
+        If a size is not positive, sequences are too long for the model, or targets more than their places.
 
     Examples
     --------
@@ -168,6 +168,11 @@ def training_memory(
     for name, value in (("batch", batch), ("seq_len", seq_len), ("n_targets", n_targets), ("lanes", lanes)):
         if value < 1:
             raise ValueError(f"training_memory: {name}: expected at least 1, got {value}")
+    if seq_len > config.max_positions:
+        raise ValueError(
+            f"training_memory: seq_len: expected at most max_positions = {config.max_positions}, "
+            f"got {seq_len}"
+        )
     if n_targets > batch * seq_len:
         raise ValueError(
             f"training_memory: n_targets: expected at most {batch * seq_len} places, got {n_targets}"

@@ -125,6 +125,7 @@ class SelfAttention:
         *,
         causal: bool = False,
         positions: Array | None = None,
+        bias: Array | None = None,
         collected: dict[str, Array] | None = None,
     ) -> tuple[Array, MultiHeadAttentionCache | None]:
         """Attend from every position of `x` to every key that `mask` allows.
@@ -144,6 +145,8 @@ class SelfAttention:
             Nobody sees a later key.
         positions : ndarray, shape (T,) or (B, T), optional
             To rotate by; default 0, 1, 2, ...
+        bias : ndarray, broadcastable to (B, h, T, T), optional
+            Added to the scores; a constant, whose gradient nobody gets.
         collected : dict, optional
             Filled with "`name`" and the attention weights (B, h, T, T) as "`name`.weights".
 
@@ -155,7 +158,9 @@ class SelfAttention:
         T = x.shape[1]
         rotated = self.rotary_base is not None
         positions = (np.arange(T) if positions is None else positions) if rotated else None
-        bias = alibi(self.n_heads, T, T).astype(x.real.dtype) if self.alibi else None
+        if self.alibi:
+            distances = alibi(self.n_heads, T, T).astype(x.real.dtype)
+            bias = distances if bias is None else distances + bias
         gamma_q, gamma_k = (params[name] for name in self.gammas) if self.gammas else (None, None)
         y, cache = multi_head_attention(
             x,

@@ -55,6 +55,7 @@ class CrossAttention:
         keep: bool = True,
         rng: Random | None = None,
         *,
+        bias: Array | None = None,
         collected: dict[str, Array] | None = None,
     ) -> tuple[Array, MultiHeadAttentionCache | None]:
         """Attend from every position of `x` to every position of `memory` that `mask` allows.
@@ -65,8 +66,8 @@ class CrossAttention:
         x : ndarray, shape (B, T, d_model)
         memory : ndarray, shape (B, S, d_model)
         mask : ndarray of bool, broadcastable to (B, h, T, S), optional
-        at, keep, rng, collected
-            As in `SelfAttention.forward`; the weights are (B, h, T, S).
+        at, keep, rng, bias, collected
+            As in `SelfAttention.forward`; bias and weights are (B, h, T, S).
 
         Returns
         -------
@@ -77,6 +78,7 @@ class CrossAttention:
             x,
             memory,
             *self.projections.arguments(params),
+            bias,
             n_heads=self.n_heads,
             mask=mask,
             at=at,

@@ -48,10 +48,12 @@ class DecoderLayer:
         See `FeedForward`, or "swiglu".
     norm : {"pre", "post"}
     norm_type : {"layer_norm", "rms_norm"}
-    bias : bool
-        Whether linear maps have biases.
+    bias, norm_bias : bool
+        Whether linear maps and layer norms have biases.
     dropout : float
         Of the attention weights and of all branches before their sums.
+    activation_dropout : float
+        Inside the feed-forward block.
     eps : float
         Of the norms.
     **attention
@@ -76,12 +78,17 @@ class DecoderLayer:
         norm: str = "pre",
         norm_type: str = "layer_norm",
         bias: bool = True,
+        norm_bias: bool = True,
         dropout: float = 0.0,
+        activation_dropout: float = 0.0,
         eps: float = 1e-5,
         **attention: Any,
     ) -> None:
+        of_norm = {"bias": norm_bias} if norm_type == "layer_norm" else {}
+
         def residual(branch: Any, part: str) -> Residual:
-            return Residual(branch, NORMS[norm_type](f"{name}.{part}_norm", d_model, eps), norm, dropout)
+            normalise = NORMS[norm_type](f"{name}.{part}_norm", d_model, eps, **of_norm)
+            return Residual(branch, normalise, norm, dropout)
 
         self.name = name
         self.attention = residual(
@@ -93,7 +100,8 @@ class DecoderLayer:
             block = CrossAttention(f"{name}.cross_attention", d_model, n_heads, dropout, bias=bias)
             self.cross_attention = residual(block, "cross_attention")
         self.feed_forward = residual(
-            feed_forward(f"{name}.feed_forward", d_model, d_ff, activation, bias), "feed_forward"
+            feed_forward(f"{name}.feed_forward", d_model, d_ff, activation, bias, activation_dropout),
+            "feed_forward",
         )
 
     @property
@@ -123,6 +131,8 @@ class DecoderLayer:
         positions: Array | None = None,
         memory: Array | None = None,
         memory_mask: Array | None = None,
+        bias: Array | None = None,
+        memory_bias: Array | None = None,
     ) -> tuple[Array, DecoderLayerCache | None]:
         """Run the layer.
 
@@ -147,6 +157,8 @@ class DecoderLayer:
             For rotary positions; default 0, 1, 2, ...
         memory : ndarray, shape (B, S, d_model), optional
         memory_mask : ndarray of bool, broadcastable to (B, h, T, S), optional
+        bias, memory_bias : ndarray, broadcastable to (B, h, T, T) and (B, h, T, S), optional
+            Added to the scores; see `SelfAttention.forward`.
 
         Returns
         -------
@@ -154,15 +166,20 @@ class DecoderLayer:
         cache : DecoderLayerCache or None
         """
         of_self = {
-            "mask": mask, "rng": rng, "collected": collected, "causal": causal, "positions": positions
+            "mask": mask, "rng": rng, "causal": causal, "positions": positions, "bias": bias,
+            "collected": collected,
         }  # fmt: skip
         cross, first = None, at if self.cross_attention is None else None
         h, c_self = self.attention.forward(params, x, keep, rng, first, of_self)
         if self.cross_attention is not None:
-            of_cross = {"memory": memory, "mask": memory_mask, "rng": rng, "collected": collected}
+            of_cross = {
+                "memory": memory, "mask": memory_mask, "rng": rng, "bias": memory_bias, "collected": collected
+            }  # fmt: skip
             h, cross = self.cross_attention.forward(params, h, keep, rng, at, of_cross)
         there = GatheredRandom(rng, at, x.shape[:2]) if rng is not None and at is not None else rng
-        y, c_ff = self.feed_forward.forward(params, h, keep, there, of_branch={"collected": collected})
+        y, c_ff = self.feed_forward.forward(
+            params, h, keep, there, of_branch={"rng": there, "collected": collected}
+        )
         if collected is not None:
             collected[self.name] = y
         return y, DecoderLayerCache(c_self, cross, c_ff) if c_self and c_ff else None

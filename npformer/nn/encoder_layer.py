@@ -46,6 +46,10 @@ class EncoderLayer:
         Of the norms.
     rotary_base : float, optional
         See `SelfAttention`.
+    bias, norm_bias : bool
+        Whether linear maps and norms have biases.
+    activation_dropout : float
+        Inside the feed-forward block.
 
     References
     ----------
@@ -65,17 +69,20 @@ class EncoderLayer:
         dropout: float = 0.0,
         eps: float = 1e-12,
         rotary_base: float | None = None,
+        bias: bool = True,
+        norm_bias: bool = True,
+        activation_dropout: float = 0.0,
     ) -> None:
         self.name = name
         self.attention = Residual(
-            SelfAttention(f"{name}.attention", d_model, n_heads, dropout, rotary_base),
-            LayerNorm(f"{name}.attention_norm", d_model, eps),
+            SelfAttention(f"{name}.attention", d_model, n_heads, dropout, rotary_base, bias=bias),
+            LayerNorm(f"{name}.attention_norm", d_model, eps, norm_bias),
             norm,
             dropout,
         )
         self.feed_forward = Residual(
-            FeedForward(f"{name}.feed_forward", d_model, d_ff, activation),
-            LayerNorm(f"{name}.feed_forward_norm", d_model, eps),
+            FeedForward(f"{name}.feed_forward", d_model, d_ff, activation, bias, activation_dropout),
+            LayerNorm(f"{name}.feed_forward_norm", d_model, eps, norm_bias),
             norm,
             dropout,
         )
@@ -103,6 +110,8 @@ class EncoderLayer:
         keep: bool = True,
         rng: Random | None = None,
         collected: dict[str, Array] | None = None,
+        *,
+        bias: Array | None = None,
     ) -> tuple[Array, EncoderLayerCache | None]:
         """Run the layer.
 
@@ -121,17 +130,19 @@ class EncoderLayer:
         collected : dict, optional
             Filled with "`name`.attention" and "`name`.feed_forward" (before dropout and their sums),
             "`name`.attention.weights", and `name`.
+        bias : ndarray, broadcastable to (B, h, T, T), optional
+            Added to the scores; see `SelfAttention.forward`.
 
         Returns
         -------
         y : ndarray, shape (B, T, d_model), or (n, d_model) with `at`
         cache : EncoderLayerCache or None
         """
-        of_attention = {"mask": mask, "rng": rng, "collected": collected}
+        of_attention = {"mask": mask, "rng": rng, "bias": bias, "collected": collected}
         h, attention = self.attention.forward(params, x, keep, rng, at, of_attention)
         there = GatheredRandom(rng, at, x.shape[:2]) if rng is not None and at is not None else rng
         y, feed_forward = self.feed_forward.forward(
-            params, h, keep, there, of_branch={"collected": collected}
+            params, h, keep, there, of_branch={"rng": there, "collected": collected}
         )
         if collected is not None:
             collected[self.name] = y

@@ -1,7 +1,7 @@
 """The position-wise feed-forward block: linear, activation, linear; or with a gate.
 
-FeedForward         y = activation(x @ W_up + b_up) @ W_down + b_down
-GatedFeedForward    y = (silu(x @ W_gate) · (x @ W_up)) @ W_down        SwiGLU
+FeedForward         y = dropout(activation(x @ W_up + b_up)) @ W_down + b_down
+GatedFeedForward    y = dropout(silu(x @ W_gate) · (x @ W_up)) @ W_down        SwiGLU
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from .._threads import Team
 from ..functional import (
+    DropoutCache,
     LinearCache,
     SwigluCache,
     gelu,
@@ -24,9 +25,9 @@ from ..functional import (
     swiglu,
     swiglu_backward,
 )
-from ._blocks import Array, Grads, Params
+from ._blocks import Array, Grads, Params, Random
 from ._products import linears
-from .layers import Linear
+from .layers import Dropout, Linear
 
 # name -> (forward, backward) of the activations a feed-forward block can have
 ACTIVATIONS: dict[str, tuple[Callable[[Array], tuple[Array, Any]], Callable[[Array, Any], Array]]] = {
@@ -42,6 +43,7 @@ class FeedForwardCache(NamedTuple):
 
     up: LinearCache
     activation: Any  # the op's own cache
+    dropout: DropoutCache | None
     down: LinearCache
 
 
@@ -54,30 +56,45 @@ class FeedForward:
     d_model, d_ff : int
     activation : {"gelu", "gelu_tanh", "relu", "silu"}
     bias : bool
+    dropout : float
+        Of the activations.
     """
 
     def __init__(
-        self, name: str, d_model: int, d_ff: int, activation: str = "gelu", bias: bool = True
+        self,
+        name: str,
+        d_model: int,
+        d_ff: int,
+        activation: str = "gelu",
+        bias: bool = True,
+        dropout: float = 0.0,
     ) -> None:
         self.name = name
         self.up = Linear(f"{name}.up", d_model, d_ff, bias)
         self.down = Linear(f"{name}.down", d_ff, d_model, bias)
         self.activate, self.activate_backward = ACTIVATIONS[activation]
+        self.dropout = Dropout(dropout)
 
     def init(self, rng: np.random.Generator, std: float, output_std: float) -> dict[str, Array]:
         """Return initial values by name; `down` ends in the residual sum: it has its own std."""
         return {**self.up.init(rng, std), **self.down.init(rng, output_std)}
 
     def forward(
-        self, params: Params, x: Array, keep: bool = True, collected: dict[str, Array] | None = None
+        self,
+        params: Params,
+        x: Array,
+        keep: bool = True,
+        collected: dict[str, Array] | None = None,
+        rng: Random | None = None,
     ) -> tuple[Array, FeedForwardCache | None]:
         """Return y (..., d_model), in `collected` too under `name`, and what the backward needs."""
         u, up = self.up.forward(params, x, keep)  # (..., d_ff)
         a, activation = self.activate(u)  # (..., d_ff)
+        a, dropped = self.dropout.forward(a, rng)
         y, down = self.down.forward(params, a, keep)  # (..., d_model)
         if collected is not None:
             collected[self.name] = y
-        return y, FeedForwardCache(up, activation, down) if up and down else None
+        return y, FeedForwardCache(up, activation, dropped, down) if up and down else None
 
     def step(self, params: Params, x: Array, team: Team | None = None) -> Array:
         """Return y for new tokens, whose products the threads of `team` share; nothing is kept."""
@@ -87,7 +104,7 @@ class FeedForward:
 
     def backward(self, params: Params, dy: Array, cache: FeedForwardCache, grads: Grads) -> Array:
         """Add the parameters' gradients to `grads`; return dx."""
-        da = self.down.backward(params, dy, cache.down, grads)
+        da = self.dropout.backward(self.down.backward(params, dy, cache.down, grads), cache.dropout)
         du = self.activate_backward(da, cache.activation)
         return self.up.backward(params, du, cache.up, grads)
 
@@ -98,6 +115,7 @@ class GatedFeedForwardCache(NamedTuple):
     gate: LinearCache
     up: LinearCache
     swiglu: SwigluCache
+    dropout: DropoutCache | None
     down: LinearCache
 
 
@@ -109,33 +127,42 @@ class GatedFeedForward:
     name : str
     d_model, d_ff : int
     bias : bool
+    dropout : float
+        Of the product.
 
     References
     ----------
     Shazeer: GLU Variants Improve Transformer, arXiv:2002.05202, equation 6.
     """
 
-    def __init__(self, name: str, d_model: int, d_ff: int, bias: bool = False) -> None:
+    def __init__(self, name: str, d_model: int, d_ff: int, bias: bool = False, dropout: float = 0.0) -> None:
         self.name = name
         self.gate = Linear(f"{name}.gate", d_model, d_ff, bias)
         self.up = Linear(f"{name}.up", d_model, d_ff, bias)
         self.down = Linear(f"{name}.down", d_ff, d_model, bias)
+        self.dropout = Dropout(dropout)
 
     def init(self, rng: np.random.Generator, std: float, output_std: float) -> dict[str, Array]:
         """Return initial values by name; `down` ends in the residual sum: it has its own std."""
         return {**self.gate.init(rng, std), **self.up.init(rng, std), **self.down.init(rng, output_std)}
 
     def forward(
-        self, params: Params, x: Array, keep: bool = True, collected: dict[str, Array] | None = None
+        self,
+        params: Params,
+        x: Array,
+        keep: bool = True,
+        collected: dict[str, Array] | None = None,
+        rng: Random | None = None,
     ) -> tuple[Array, GatedFeedForwardCache | None]:
         """Return y (..., d_model), in `collected` too under `name`, and what the backward needs."""
         g, gate = self.gate.forward(params, x, keep)  # (..., d_ff)
         u, up = self.up.forward(params, x, keep)  # (..., d_ff)
         a, gated = swiglu(g, u)  # (..., d_ff)
+        a, dropped = self.dropout.forward(a, rng)
         y, down = self.down.forward(params, a, keep)  # (..., d_model)
         if collected is not None:
             collected[self.name] = y
-        return y, GatedFeedForwardCache(gate, up, gated, down) if gate and up and down else None
+        return y, GatedFeedForwardCache(gate, up, gated, dropped, down) if gate and up and down else None
 
     def step(self, params: Params, x: Array, team: Team | None = None) -> Array:
         """Return y for new tokens, whose products the threads of `team` share; nothing is kept."""
@@ -145,7 +172,7 @@ class GatedFeedForward:
 
     def backward(self, params: Params, dy: Array, cache: GatedFeedForwardCache, grads: Grads) -> Array:
         """Add the parameters' gradients to `grads`; return dx, which collects from gate and up."""
-        da = self.down.backward(params, dy, cache.down, grads)
+        da = self.dropout.backward(self.down.backward(params, dy, cache.down, grads), cache.dropout)
         dg, du = swiglu_backward(da, cache.swiglu)
         dx = self.gate.backward(params, dg, cache.gate, grads)
         dx += self.up.backward(params, du, cache.up, grads)
@@ -153,9 +180,9 @@ class GatedFeedForward:
 
 
 def feed_forward(
-    name: str, d_model: int, d_ff: int, activation: str, bias: bool
+    name: str, d_model: int, d_ff: int, activation: str, bias: bool, dropout: float = 0.0
 ) -> FeedForward | GatedFeedForward:
     """Return the block of this activation, "swiglu" among them."""
     if activation == "swiglu":
-        return GatedFeedForward(name, d_model, d_ff, bias)
-    return FeedForward(name, d_model, d_ff, activation, bias)
+        return GatedFeedForward(name, d_model, d_ff, bias, dropout)
+    return FeedForward(name, d_model, d_ff, activation, bias, dropout)

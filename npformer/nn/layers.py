@@ -69,26 +69,34 @@ class LayerNorm:
     name : str
     d : int
     eps : float
+    bias : bool
+        False: no beta.
     """
 
-    def __init__(self, name: str, d: int, eps: float) -> None:
-        self.gamma, self.beta = f"{name}.gamma", f"{name}.beta"
+    def __init__(self, name: str, d: int, eps: float, bias: bool = True) -> None:
+        self.gamma, self.beta = f"{name}.gamma", f"{name}.beta" if bias else None
         self.d, self.eps = d, eps
 
     def init(self, rng: np.random.Generator, std: float) -> dict[str, Array]:
         """Return initial values by name."""
-        return {self.gamma: np.ones(self.d), self.beta: np.zeros(self.d)}
+        values = {self.gamma: np.ones(self.d)}
+        if self.beta is not None:
+            values[self.beta] = np.zeros(self.d)
+        return values
 
     def forward(self, params: Params, x: Array, keep: bool = True) -> tuple[Array, LayerNormCache | None]:
         """Return y (..., d) and what the backward needs."""
-        y, cache = layer_norm(x, params[self.gamma], params[self.beta], self.eps)
+        gamma = params[self.gamma]
+        beta = np.zeros_like(gamma) if self.beta is None else params[self.beta]
+        y, cache = layer_norm(x, gamma, beta, self.eps)
         return y, cache if keep else None
 
     def backward(self, params: Params, dy: Array, cache: LayerNormCache, grads: Grads) -> Array:
         """Add the parameters' gradients to `grads`; return dx."""
         dx, dgamma, dbeta = layer_norm_backward(dy, cache)
         add_gradient(grads, self.gamma, dgamma)
-        add_gradient(grads, self.beta, dbeta)
+        if self.beta is not None:
+            add_gradient(grads, self.beta, dbeta)
         return dx
 
 

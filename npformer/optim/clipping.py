@@ -95,7 +95,7 @@ def _norm(grad: Array, executor: Executor | None = None) -> float:
     if grad.dtype == np.float64 and grad.size:
         largest = max(float(grad.max()), -float(grad.min()))
     if 0 < largest < math.inf and not 1e-100 < largest < 1e100:
-        scale = 2.0 ** math.frexp(largest)[1]
+        scale = 2.0 ** (math.frexp(largest)[1] - 1)  # at most 2¹⁰²³
 
     def squares(start: int, stop: int) -> list[float]:
         sums = []

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .cases import Case, KeepRandom
+from .cases import Case, KeepRandom, ReplayedRandom
 
 Array = npt.NDArray[Any]
 
-FILES = ("golden_ops", "golden_encoder", "golden_optimizers", "golden_training")
+FILES = ("golden_ops", "golden_encoder", "golden_optimizers", "golden_training", "golden_torch_nn")
 
 
 @cache
@@ -45,15 +45,18 @@ def part(stored: dict[str, Array], prefix: str) -> dict[str, Array]:
 def stored_case(case: Case, stored: dict[str, Array]) -> Case:
     """Return `case` at the stored point: its arrays and dropout masks as they were when PyTorch saw them.
 
+    Where masks follow from seeds, these are as they were drawn.
+
     So the comparison does not depend on whether a later NumPy still draws the same numbers.
     """
     kept = [stored[f"kept/{i}"] for i in range(sum(key.startswith("kept/") for key in stored))]
+    drawn = [stored[f"drawn/{i}"] for i in range(sum(key.startswith("drawn/") for key in stored))]
     return Case(
         case.op,
         case.variant,
         {name: stored[f"in/{name}"] for name in case.inputs},
         stored["dout"],
         {**case.arguments, **part(stored, "arg")},
-        (lambda: KeepRandom(kept)) if case.random is not None else None,
+        None if case.random is None else (lambda: ReplayedRandom(drawn) if drawn else KeepRandom(kept)),
         case.zero,
     )

@@ -209,9 +209,7 @@ def _by_case(path: str | Path, arrays: dict[str, Array]) -> list[Vectors]:
 
 
 def _of_case(case: Case) -> Vectors:
-    source = None if case.random is None else case.random()
-    if source is not None:
-        case = Case(case.op, case.variant, case.inputs, case.dout, case.arguments, lambda: source, case.zero)
+    _, kept = case.kept()
     out, cache = case.forward(**case.inputs)
     intermediates: dict[str, Array] = {}
     gradients = case.backward(case.dout, cache, intermediates if _has_intermediates(case.op) else None)
@@ -220,9 +218,8 @@ def _of_case(case: Case) -> Vectors:
         "inputs": case.inputs,
         "arguments": _arguments(case),
     }
-    if source is not None and source.drawn:
-        p = case.arguments.get("p", case.arguments.get("dropout_p"))
-        found["kept"] = source.drawn[0] >= p
+    if kept:
+        found["kept"] = kept[0]
     return found | {
         "dout": case.dout,
         "out": np.asarray(out),
@@ -236,7 +233,8 @@ def _arguments(case: Case) -> dict[str, Any]:
     parameters = inspect.signature(getattr(functional, case.op)).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     every = {**defaults, **case.arguments}
-    return {name: value for name, value in every.items() if value is not None and name not in case.inputs}
+    given = {name: value for name, value in every.items() if value is not None and name not in case.inputs}
+    return {name: np.array(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
 
 def _has_intermediates(op: str) -> bool:

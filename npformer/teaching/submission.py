@@ -51,6 +51,8 @@ SAME: tuple[frozenset[str], ...] = tuple(
         "eps epsilon e",
         "temperature temp tau",
         "base theta rotarybase ropebase",
+        "softcap cap logitcap",
+        "window windowsize slidingwindow",
         "axis dim",
         "training train istraining",
         "labelsmoothing smoothing",
@@ -71,7 +73,8 @@ SAME: tuple[frozenset[str], ...] = tuple(
 # settings of an op that its sample inputs go with
 SETTINGS: dict[str, dict[str, Any]] = {
     "multi_head_attention": {"n_heads": 2, "causal": False},
-    "scaled_dot_product_attention": {"causal": False},
+    "scaled_dot_product_attention": {"causal": False, "softcap": 1.5, "window": 3},
+    "softcapped_attention": {"causal": True, "softcap": 1.5, "window": 3},
     "dropout": {"p": 0.3, "keep_prob": 0.7, "training": True},
     "layer_norm": {"eps": 1e-5},
     "rms_norm": {"eps": 1e-6},
@@ -339,7 +342,7 @@ def plainer_points(op: str, seed: int = 0) -> list[dict[str, Any]]:
     points = [sample_inputs(op, seed)]
     if "targets" in points[0]:
         points.append({k: np.maximum(x, 0) if k == "targets" else x for k, x in points[0].items()})
-    if op == "scaled_dot_product_attention":
+    if op in ("scaled_dot_product_attention", "softcapped_attention"):
         points.append(sample_inputs(op, seed, equal=True))
         points += [
             {k: x[0] if isinstance(x, np.ndarray) else x for k, x in point.items()} for point in points[:2]

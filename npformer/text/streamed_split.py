@@ -111,7 +111,7 @@ def training_documents(
     Raises
     ------
     CorpusError
-        If the corpus is no longer the one of the first pass.
+        If the corpus is no longer as long as in the first pass.
     """
     for name, blocks in drawn_blocks(files, share, seed):
         length -= sum(len(block) for _, block in blocks)

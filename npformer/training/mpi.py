@@ -27,6 +27,7 @@ from .step import cut
 Array = npt.NDArray[Any]
 
 CHUNK = 1 << 20  # entries that a rank receives at once, from all ranks together: 4 MB in float32
+PASSED_ON = 0.2  # seconds in which a launcher passes on what was said; what it has not, an abort throws away
 
 
 class MpiRanks(Ranks):
@@ -120,12 +121,16 @@ class MpiRanks(Ranks):
 
     def stop(self, line: str, status: int) -> int:
         """Say why it ends here and end every rank, this one too."""
-        # Where all ranks fail alike, the first says so for all, and ends the others before their turn.
-        time.sleep(min(5.0, 0.5 * self.rank))
-        print(f"{line} (rank {self.rank} of {self.size})" if self.rank else line, file=sys.stderr, flush=True)
-        sys.stdout.flush()
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the line says it better than what MPI adds
-        self._world.Abort(status)
+        try:
+            # Where all ranks fail alike, the first says so for all, and ends the others before their turn.
+            time.sleep(min(5.0, 0.5 * self.rank))
+            said = f"{line} (rank {self.rank} of {self.size})" if self.rank else line
+            print(said, file=sys.stderr, flush=True)
+            sys.stdout.flush()
+            time.sleep(PASSED_ON)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the line says it better than what MPI adds
+        finally:  # the others wait, even if nobody can be told
+            self._world.Abort(status)
         return status
 
     def _parts(self, n: int) -> list[tuple[int, int]]:

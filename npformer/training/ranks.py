@@ -26,6 +26,7 @@ LAUNCHERS = (
     ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),  # Open MPI
     ("PMI_SIZE", "PMI_RANK"),  # MPICH and its kin
     ("MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"),  # MVAPICH
+    ("SLURM_STEP_NUM_TASKS", "PMIX_RANK"),  # srun --mpi=pmix; without it, its processes are on their own
 )
 MISSING = "mpiexec started {size} processes, and MPI is not installed in Python: pip install 'npformer[mpi]'"
 
@@ -60,6 +61,13 @@ class Ranks(contextlib.AbstractContextManager["Ranks"]):
         """Return (start, stop) of this rank's share of n things; empty where the ranks are more than they."""
         pieces = cut(n, self.size)
         return pieces[self.rank] if self.rank < len(pieces) else (n, n)
+
+    def require_sequences(self, n: int) -> None:
+        """Raise ValueError unless each rank has one of a step's `n` sequences."""
+        if n < self.size:
+            raise ValueError(
+                f"batch_size: expected a sequence for each of the {self.size} ranks, got {n} in a step"
+            )
 
     # Small things, as values of JSON
 
@@ -142,7 +150,7 @@ def start_ranks(*, debug: bool = False) -> Ranks:
 def _launched(environment: Any) -> tuple[int, int]:
     """Return how many processes a launcher has started and which this is; (1, 0) without a launcher."""
     for size, rank in LAUNCHERS:
-        if environment.get(size, "").isdecimal():
-            own = environment.get(rank, "")
-            return int(environment[size]), int(own) if own.isdecimal() else 0
+        values = [environment.get(name, "") for name in (size, rank)]
+        if all(value.isdecimal() for value in values):
+            return int(values[0]), int(values[1])
     return 1, 0

@@ -135,7 +135,12 @@ def create_run(folder: str | os.PathLike[str], prepared: Prepared, **about: Any)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    return Run(folder, config, prepared.tokenizer, *_open_packed(folder, prepared.tokenizer))
+    return Run(
+        folder,
+        config,
+        prepared.tokenizer,
+        *_open_packed(folder, prepared.tokenizer, config.task.width(config.seq_len)),
+    )
 
 
 def open_run(folder: str | os.PathLike[str]) -> Run:
@@ -161,7 +166,7 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not the configuration of a pre-training run ({error})") from None
     tokenizer = read_tokenizer(folder / "vocab.txt", config.tokenizer, lowercase=not config.cased)
-    train, held_out = _open_packed(folder, tokenizer)
+    train, held_out = _open_packed(folder, tokenizer, config.task.width(config.seq_len))
     looked_at = (train.evenly_spaced(LOOKED_AT), held_out)  # the model refuses what is wrong in the rest
     largest = max(int(part.ids.max(initial=0)) for part in looked_at)
     if largest >= tokenizer.vocab_size:
@@ -180,7 +185,7 @@ def _write_packed(path: Path, packed: Packed, vocab_size: int) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _open_packed(folder: Path, tokenizer: Tokenizer) -> tuple[Packed, Packed]:
+def _open_packed(folder: Path, tokenizer: Tokenizer, width: int) -> tuple[Packed, Packed]:
     """Return the training part, mapped from its file, and the held-out part, read."""
     path = folder / "data.npz"
     if path.is_file():
@@ -192,11 +197,13 @@ def _open_packed(folder: Path, tokenizer: Tokenizer) -> tuple[Packed, Packed]:
                 parts.append(map_rows(file, tokenizer.pad_id))
         except FileNotFoundError:
             raise FileNotFoundError(f"{path}: the run's data is missing") from None
-        except (ValueError, EOFError) as error:
+        except OSError:
+            raise
+        except Exception as error:  # a damaged header can fail in any way, in tokenize too
             raise ValueError(f"{path}: damaged ({error})") from None
+        if parts[-1].ids.shape[1] != width:
+            raise ValueError(f"{path}: expected rows of {width} tokens, got {parts[-1].ids.shape[1]}")
     train, held_out = parts
-    if train.ids.shape[1] != held_out.ids.shape[1]:
-        raise ValueError(f"{path}: expected rows of {train.ids.shape[1]} tokens, got {held_out.ids.shape[1]}")
     return train, held_out.rows(slice(None))
 
 

@@ -76,11 +76,7 @@ class Trainer:
     """
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, train: Packed, ranks: Ranks = ALONE) -> None:
-        if config.sequences_per_step < ranks.size:
-            raise ValueError(
-                f"batch_size: expected a sequence for each of the {ranks.size} ranks, "
-                f"got {config.sequences_per_step} in a step"
-            )
+        ranks.require_sequences(config.sequences_per_step)
         self.config, self.train, self.ranks = config, train, ranks
         self.model = build_model(config, tokenizer.vocab_size)
         self.objective = build_objective(config, tokenizer)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import time
 
 import pytest
 
 from npformer.cli import main
+from npformer.teaching.museum.ops import attention
 
 FORWARD = """
 import numpy as np
@@ -370,3 +372,25 @@ def test_a_number_is_no_matter_of_shapes(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "example_inputs()" in out
     assert "--shapes" not in out
+
+
+@pytest.mark.parametrize(
+    ("wanted", "op"), [(": Any = 1.5, window: Any = 3", []), (", sliding_window", ["--op", "sdpa"])]
+)
+def test_attention_with_a_softcap_and_a_window(wanted, op, tmp_path, capsys):
+    """Left to their defaults, or asked for by name; under the op's name or that of plain attention."""
+    functions = (
+        attention.masked_softmax,
+        attention.softcapped_attention_forward,
+        attention.softcapped_attention_backward,
+    )
+    source = "import math\nimport numpy as np\nfrom typing import Any\n"
+    source += "\n".join(inspect.getsource(function) for function in functions)
+    source = source.replace(": Any = 1.5, window: Any = 3", wanted)
+    source = source.replace(" window", " sliding_window") if op else source
+    path = tmp_path / "capped.py"
+    path.write_text(source)
+    assert main(["check", str(path), *op]) == 0, capsys.readouterr().out
+    path.write_text(source.replace("dS * slope", "dS"))
+    assert main(["check", str(path), *op]) == 1
+    assert "softcap-slope-missing" in capsys.readouterr().out

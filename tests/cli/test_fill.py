@@ -74,6 +74,7 @@ def test_no_model(tmp_path, capsys, folder, monkeypatch):
     assert capsys.readouterr().err.endswith("none: no such folder\n")
     assert main(["fill", str(tmp_path), "the [MASK]"]) == 2
     assert "config.json" in capsys.readouterr().err
-    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
-    assert main(["fill", folder]) == 2
-    assert capsys.readouterr().err.startswith("npformer fill: no text: expected it as an argument or on")
+    for nothing in (io.StringIO("\n"), None):  # None: closed
+        monkeypatch.setattr(sys, "stdin", nothing)
+        assert main(["fill", folder]) == 2
+        assert capsys.readouterr().err.startswith("npformer fill: no text: expected it as an argument or on")

@@ -49,6 +49,13 @@ def test_messages_are_one_line():
     assert one_line(ValueError()) == "ValueError"
 
 
+def test_without_a_standard_error_output_stays_clean(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["fill", "no such run", "A [MASK]."]) == 2
+    sys.stderr.close()
+    assert capsys.readouterr().out == ""
+
+
 def test_as_a_module():
     done = subprocess.run(
         [sys.executable, "-m", "npformer", "--version"], capture_output=True, text=True, check=True

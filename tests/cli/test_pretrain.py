@@ -19,7 +19,7 @@ import pytest
 
 from npformer.cli import main
 from npformer.cli.pretrain import FIELDS, SWITCHES
-from npformer.training import RunConfig
+from npformer.training import PRESETS, RunConfig, preset
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "npformer"]
@@ -269,6 +269,45 @@ def test_interrupted_resumed_without_the_text(corpus):
         assert Path("my run", name).read_bytes() == Path("calm", name).read_bytes()
 
 
+@pytest.mark.parametrize("name", FIELDS)
+def test_the_help_says_what_the_default_recipe_has(name):
+    value, shown = getattr(preset(), name), FIELDS[name][1].rpartition(" (")[2].removesuffix(")")
+    if value is not None:
+        assert shown == (f"{value:g}" if isinstance(value, float) else str(value))
+    elif name != "steps":  # which --minutes stands for
+        words = {
+            "d_ff": "4 times",
+            "neighbour_heads": "half",
+            "held_out_tail": "a tenth",
+            "eval_every": "a tenth",
+            "checkpoint_every": "500",
+        }
+        assert words[name] in shown
+
+
+def test_the_help_says_what_the_presets_are(capsys):
+    assert main(["pretrain", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert list(PRESETS) == ["tiny", "small", "base"]
+    assert [(preset(name).layers, preset(name).d_model, preset(name).minutes) for name in PRESETS] == [
+        (2, 64, 1),
+        (4, 128, 5),
+        (6, 256, 60),
+    ]
+    assert (
+        "tiny (2 layers, width 64, a minute), small (4, 128, five minutes; the default) "
+        "or base (6, 256, an hour)"
+    ) in shown
+
+
+def test_threads_without_a_lane_are_told_of(corpus, capsys):
+    few = [*SMALL, "--steps", "1", "--quiet"]
+    assert main(["pretrain", "text.txt", *few, "--threads", "3"]) == 0
+    assert "2 of the 3 threads have a lane to work on; --lanes 3 gives each one" in capsys.readouterr().err
+    assert main(["pretrain", "text.txt", *few, "--threads", "3", "--lanes", "3"]) == 0
+    assert "lane" not in capsys.readouterr().err
+
+
 def test_resume_takes_no_recipe(corpus, capsys):
     assert main(["pretrain", "text.txt", *SMALL, "--out", "run", "--quiet"]) == 0
     capsys.readouterr()
@@ -286,6 +325,15 @@ def test_a_loss_that_is_not_finite_is_status_1(corpus, capsys):
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("npformer pretrain: step ")
     assert "first not finite: " in last
+
+
+def test_a_timing_that_is_not_finite_is_status_1_and_leaves_nothing(corpus, capsys):
+    before = files(corpus.parent)
+    small = [*SMALL, "--init-std", "1e30"]
+    small[small.index("--steps")] = "--minutes"
+    assert main(["pretrain", "text.txt", *small]) == 1
+    assert "first not finite: " in capsys.readouterr().err.splitlines()[-1]
+    assert files(corpus.parent) == before
 
 
 def test_blas_gets_one_thread_before_numpy_loads(corpus):

@@ -37,7 +37,12 @@ def test_the_textbook_gives_the_ops_gradients(case, told):
     arguments = {k: v for k, v in case.arguments.items() if v is not None and k != "at"}
     inputs = {**case.inputs, **arguments}
     forward = getattr(functional, case.op)
-    found = recognise(case.op if told else None, inputs, np.asarray(out), case.dout, cache, forward)
+
+    def output_at(changed):
+        return case.forward(**{**case.inputs, **changed})[0]
+
+    op = case.op if told else None
+    found = recognise(op, inputs, np.asarray(out), case.dout, cache, forward, output_at)
     if not told and case.op == "dropout" and case.arguments["p"] == 0:  # the identity: nobody could tell
         assert found is None
         return

@@ -715,3 +715,12 @@ def test_a_python_float_without_a_gradient_is_a_blind_spot():
         assert [(spot.identifier, spot.input) for spot in report.blind_spots] == [("not-checked", "s")]
     setting = {"x": x, "eps": 1e-5}
     assert check(lambda x, eps: x + eps, lambda d, x, eps: d.copy(), setting, strict=True).passed
+
+
+def test_none_for_an_absent_input_does_not_give_its_place_to_a_number():
+    """Two gradients, as many as x and s: but the first is that of the absent bias, not of x."""
+    x = np.array([0.5, -1.0, 2.0])
+    inputs = {"bias": None, "x": x, "s": 2.0}
+    report = check(lambda bias, x, s: (s * x, s), lambda dout, s: (None, s * dout), inputs)
+    assert report.passed, str(report)
+    assert not check(lambda bias, x, s: (s * x, s), lambda dout, s: (None, dout * 1.0), inputs).passed

@@ -21,3 +21,13 @@ def test_blocks_of_classes_give_the_whole_product(monkeypatch, classes):
     head.backward(params, dlogits, cache, grads)
     added = grads["embeddings.token"] - before["embeddings.token"]
     np.testing.assert_allclose(added, dlogits.T @ cache.unembedding.t, rtol=0, atol=1e-13)
+
+
+def test_nothing_to_predict_has_no_gradient():
+    rng = np.random.default_rng(0)
+    head = heads.MaskedLMHead(6, 23, activation="gelu", eps=1e-5)
+    params = {**head.init(rng, 0.02), "embeddings.token": rng.standard_normal((23, 6))}
+    grads = {name: np.zeros_like(x) for name, x in params.items()}
+    logits, cache = head.forward(params, np.zeros((0, 6)))
+    assert head.backward(params, logits, cache, grads).shape == (0, 6)
+    assert not any(x.any() for x in grads.values())

@@ -94,6 +94,12 @@ def test_floats_are_no_ids(make_encoder):
         encode(make_encoder(), [[1.0]])
 
 
+@pytest.mark.parametrize("text", ["a text", ["a text"]])
+def test_text_is_no_ids(make_encoder, text):
+    with pytest.raises(TypeError, match=r"sequences\[0\]: expected token ids, got text; tokenizer\.encode"):
+        encode(make_encoder(), text)
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 33, 400])
 @pytest.mark.parametrize("micro_tokens", [1, 100, 1024])
 def test_every_sequence_is_in_one_micro_batch_and_little_is_padded(n, micro_tokens):

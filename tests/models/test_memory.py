@@ -113,3 +113,7 @@ def test_wrong_sizes_are_named():
         training_memory(config, 2, 16, 5, lanes=0)
     with pytest.raises(ValueError, match="training_memory: n_targets: expected at most 32 places, got 33"):
         training_memory(config, 2, 16, 33)
+    with pytest.raises(
+        ValueError, match="training_memory: seq_len: expected at most max_positions = 16, got 17"
+    ):
+        training_memory(config, 2, 17, 5)

@@ -53,7 +53,8 @@ def test_zero_and_empty():
 
 
 @pytest.mark.parametrize(
-    ("dtype", "size"), [(np.float32, 1e30), (np.float32, 1e-30), (np.float64, 1e200), (np.float64, 1e-200)]
+    ("dtype", "size"),
+    [(np.float32, 1e30), (np.float32, 1e-30), (np.float64, 1e200), (np.float64, 1e-200), (np.float64, 1e307)],
 )
 def test_squares_out_of_range_do_not_matter(dtype, size):
     grad = (np.array([3.0, -4.0, 12.0]) * size).astype(dtype)

@@ -85,6 +85,11 @@ MISTAKES: dict[str, tuple[str, Callable[..., Any], set[str]]] = {
         lambda dout, cache, g: (g[1], g[0], *g[2:]) if g[0].shape == g[1].shape else g,
         {"q", "k"},
     ),
+    "a tile whose key is forgotten": (
+        "flash_attention",
+        lambda dout, cache, g: (*g[:2], g[2] * (np.arange(g[2].shape[-2]) > 0)[:, None], g[3]),
+        {"v"},
+    ),
     "a key bias with a gradient": (
         "multi_head_attention",
         lambda dout, cache, g: (*g[:7], None if g[7] is None else g[7] + 1e-9, *g[8:]),

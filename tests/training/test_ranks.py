@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from npformer.training import Ranks, Run, Trainer, fit, load_newest, open_run, s
 from npformer.training import ranks as ranks_module
 from npformer.training.draws import of_sequences
 from npformer.training.metrics import read_metrics
+from npformer.training.mpi import PASSED_ON, MpiRanks
 
 HERE = Path(__file__).resolve().parent
 FLOAT64 = {"dtype": "float64", "dropout": 0.1, "batch_size": 7, "clip": 0.3, "embedding_init": "random"}
@@ -78,15 +80,48 @@ def test_more_ranks_than_sequences_are_refused(make_run):
         Trainer(run.config, run.tokenizer, run.train, OneOf(0, 6))
 
 
+def test_more_ranks_than_sequences_are_refused_before_anything_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("npformer.training.start_ranks", lambda debug: OneOf(0, 6))
+    with pytest.raises(ValueError, match="for each of the 6 ranks, got 5 in a step"):
+        main(["pretrain", "no such text", "--batch-size", "5", "--out", str(tmp_path / "run"), "--debug"])
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_last_line_is_passed_on_before_the_end_which_comes_in_any_case(monkeypatch, broken):
+    events = []
+
+    class Abort(BaseException):
+        """Nothing comes after it."""
+
+    def abort(status):
+        events.append(status)
+        raise Abort
+
+    def write(text):
+        events.append(text)
+        if broken:
+            raise BrokenPipeError
+
+    ranks = MpiRanks.__new__(MpiRanks)  # without MPI
+    ranks.rank, ranks.size, ranks._world = 0, 2, SimpleNamespace(Abort=abort)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", SimpleNamespace(write=write, flush=lambda: None))
+        patched.setattr(time, "sleep", events.append)
+        patched.setattr(os, "dup2", lambda old, new: os.close(old))
+        with pytest.raises(Abort):
+            ranks.stop("why", 130)
+    assert events == ([0, "why", 130] if broken else [0, "why", "\n", PASSED_ON, 130])
+
+
 @pytest.mark.parametrize("names", ranks_module.LAUNCHERS)
 def test_a_launcher_without_mpi4py_is_one_line(monkeypatch, capsys, names):
     for size, _ in ranks_module.LAUNCHERS:
         monkeypatch.delenv(size, raising=False)
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     monkeypatch.setenv(names[0], "1")
+    monkeypatch.setenv(names[1], "0")
     assert start_ranks().size == 1
     monkeypatch.setenv(names[0], "2")
-    monkeypatch.setenv(names[1], "0")
     assert main(["pretrain", "nothing"]) == 2
     line = "npformer pretrain: mpiexec started 2 processes, and MPI is not installed in Python"
     assert capsys.readouterr().err == f"{line}: pip install 'npformer[mpi]'\n"
@@ -95,6 +130,12 @@ def test_a_launcher_without_mpi4py_is_one_line(monkeypatch, capsys, names):
         main(["pretrain", "nothing"])
     assert stop.value.code == 2
     assert capsys.readouterr().err == ""
+
+
+def test_srun_starts_ranks_with_pmix_and_processes_without_it():
+    environment = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2"}
+    assert ranks_module._launched(environment) == (1, 0)
+    assert ranks_module._launched({**environment, "PMIX_RANK": "2"}) == (4, 2)
 
 
 def test_a_sharded_optimizer_alone_gives_the_same_bits(make_run):
@@ -282,4 +323,6 @@ def test_a_signal_to_one_rank_stops_all_after_the_same_step(make_run, mpiexec, s
     assert newest is not None
     assert message.startswith(f"stopped after step {newest.step:,} of 100,000; saved in ")
     assert message.count("stopped after") == 1
+    again = f"go on with: mpiexec -n 2 python -m npformer pretrain --resume {run.folder}"
+    assert message.splitlines()[-1] == again
     assert len(read_metrics(run.folder / "metrics.jsonl")) >= newest.step

@@ -80,11 +80,16 @@ def test_folders_that_are_no_run(tmp_path: Path, make_run):
     run = make_run()
     for name in ("train.npy", "held_out.npy"):
         data = run.folder / name
-        whole = data.read_bytes()
-        for damaged in (whole[:-1], whole[:20], whole.replace(b"<u2", b"<f8"), b"\x93NUMPY" + bytes(90), b""):
+        whole, narrow = data.read_bytes(), np.load(data)[:, :10]
+        magic, wrong = b"\x93NUMPY", [(b"<u2", b"<f8"), (b"(", b"{"), (b", ", b"0" * 40 + b", ")]
+        altered = (whole.replace(*change) for change in wrong)
+        for damaged in (whole[:-1], whole[:20], *altered, magic + bytes(90), b""):
             data.write_bytes(damaged)
             with pytest.raises(ValueError, match=f"{name}: damaged"):
                 open_run(run.folder)
+        np.save(data, narrow)
+        with pytest.raises(ValueError, match=f"{name}: expected rows of .* tokens, got 10"):
+            open_run(run.folder)
         data.unlink()
         with pytest.raises(FileNotFoundError, match=f"{name}: the run's data is missing"):
             open_run(run.folder)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import activations, attention, composed, gates, losses, normalisation, projections
+from . import activations, attention, composed, gates, losses, normalisation, projections, tiles
 
 TEXTBOOK: dict[str, Callable[..., Any]] = {
     "linear": projections.linear,
@@ -36,7 +36,9 @@ TEXTBOOK: dict[str, Callable[..., Any]] = {
     "rotary": projections.rotary,
     "scaled_dot_product_attention": attention.scaled_dot_product_attention,
     "softcapped_attention": attention.softcapped_attention,
+    "flash_attention": tiles.flash_attention,
     "multi_head_attention": attention.multi_head_attention,
+    "query_key_norm_attention": attention.query_key_norm_attention,
     "residual": composed.residual,
     "tied_embeddings": composed.tied_embeddings,
 }
@@ -46,4 +48,5 @@ FORMS: dict[str, Callable[..., Any]] = {
     "softmax, from the top": normalisation.softmax_from_the_top,
     "log_softmax, by the others": normalisation.log_softmax_by_the_others,
     "cross_entropy, by the others": losses.cross_entropy_by_the_others,
+    "scaled_dot_product_attention, in tiles": tiles.flash_attention,
 }

@@ -13,12 +13,15 @@ from .language import (
     group_sum,
     heads,
     largest,
+    mean_over,
     merge,
     neg_inf_where,
+    sqrt,
     sum_over,
     sum_rows,
     sum_to,
     tanh,
+    turn,
     where,
     within,
 )
@@ -172,3 +175,88 @@ def multi_head_attention(
     through_v = dv @ T(w_v)  # 1
     dx = through_q + through_k + through_v  # 1
     return out, dx, dw_q, dw_k, dw_v, dw_o, db_q, db_k, db_v, db_o
+
+
+def query_key_norm_attention(
+    x: Array,
+    w_q: Array,
+    w_k: Array,
+    w_v: Array,
+    w_o: Array,
+    gamma_q: Array,
+    gamma_k: Array,
+    b_q: Array,
+    b_k: Array,
+    b_v: Array,
+    b_o: Array,
+    dout: Array,
+    h: int,
+    base: float,
+    interleaved: bool,
+    keep: Array,
+    p: float,
+    allowed: Array,
+    scale: float,
+    eps: float,
+) -> Any:
+    """Self-attention with h heads, whose queries and keys are normalised, and rotated unless base is inf."""
+    Q_0 = heads(x @ w_q + b_q, h)
+    K_0 = heads(x @ w_k + b_k, h)
+    V = heads(x @ w_v + b_v, h)
+    rrms_q = 1 / sqrt(mean_over(Q_0 * Q_0, -1) + eps)
+    rrms_k = 1 / sqrt(mean_over(K_0 * K_0, -1) + eps)
+    q_hat = Q_0 * rrms_q
+    k_hat = K_0 * rrms_k
+    Q = turn(gamma_q * q_hat, base, interleaved)
+    K = turn(gamma_k * k_hat, base, interleaved)
+    Z = scale * (Q @ T(K)) + neg_inf_where(~allowed)
+    e = exp(Z - largest(Z, -1))
+    total = sum_over(e, -1)
+    P = e / where(total == 0, 1, total)
+    keep_scale = 1 / (1 - p)
+    P_kept = P * keep * keep_scale
+    O = P_kept @ V
+    joined = merge(O)
+    out = joined @ w_o + b_o
+    rows = x.reshape(-1, x.shape[-1])
+    dy = dout.reshape(-1, dout.shape[-1])  # 8
+    joined_rows = joined.reshape(-1, joined.shape[-1])
+    db_o = sum_rows(dout)  # 8
+    dw_o = T(joined_rows) @ dy  # 8
+    djoined = dout @ T(w_o)  # 8
+    dO = heads(djoined, h)  # 6
+    dV = T(P_kept) @ dO  # 5
+    dP_kept = dO @ T(V)  # 5
+    dP = dP_kept * keep * keep_scale  # 5
+    D = sum_over(P * dP, -1)  # 5
+    centred = dP - D  # 5
+    dS = P * centred  # 5
+    dZ = scale * dS  # 5
+    dQ_turned = dZ @ K  # 5
+    dK_turned = T(dZ) @ Q  # 5
+    dQ_n = turn(dQ_turned, base, interleaved, -1)  # 4
+    dK_n = turn(dK_turned, base, interleaved, -1)  # 4
+    dgamma_q = sum_rows(dQ_n * q_hat)  # 3
+    dgamma_k = sum_rows(dK_n * k_hat)  # 3
+    dq_hat = dQ_n * gamma_q  # 3
+    dk_hat = dK_n * gamma_k  # 3
+    through_ms_q = q_hat * mean_over(dq_hat * q_hat, -1)  # 3
+    through_ms_k = k_hat * mean_over(dk_hat * k_hat, -1)  # 3
+    across_q = dq_hat - through_ms_q  # 3
+    across_k = dk_hat - through_ms_k  # 3
+    dQ = rrms_q * across_q  # 3
+    dK = rrms_k * across_k  # 3
+    dq = merge(dQ)  # 2
+    dk = merge(dK)  # 2
+    dv = merge(dV)  # 2
+    db_q = sum_rows(dq)  # 1
+    db_k = sum_rows(dk)  # 1
+    db_v = sum_rows(dv)  # 1
+    dw_q = T(rows) @ dq.reshape(-1, dq.shape[-1])  # 1
+    dw_k = T(rows) @ dk.reshape(-1, dk.shape[-1])  # 1
+    dw_v = T(rows) @ dv.reshape(-1, dv.shape[-1])  # 1
+    through_q = dq @ T(w_q)  # 1
+    through_k = dk @ T(w_k)  # 1
+    through_v = dv @ T(w_v)  # 1
+    dx = through_q + through_k + through_v  # 1
+    return out, dx, dw_q, dw_k, dw_v, dw_o, dgamma_q, dgamma_k, db_q, db_k, db_v, db_o

@@ -17,6 +17,7 @@ __all__ = [
     "Array",
     "T",
     "at_largest",
+    "before_own_tile",
     "capped",
     "concatenate",
     "cos",
@@ -28,6 +29,7 @@ __all__ = [
     "heads",
     "is_largest",
     "largest",
+    "last_tile",
     "log",
     "maximum",
     "mean_over",
@@ -48,9 +50,11 @@ __all__ = [
     "sum_rows",
     "sum_to",
     "tanh",
+    "turn",
     "wave_numbers",
     "where",
     "within",
+    "without_last",
     "without_row",
     "zeros_like",
 ]
@@ -132,6 +136,30 @@ def merge(x: Array) -> Array:
     return x.reshape(*x.shape[:-2], -1)
 
 
+def before_own_tile(x: Array, size: int) -> Array:
+    """Return (..., T, S) with zeros on the diagonal tiles, and after them."""
+    t, s = (np.arange(n) // size for n in x.shape[-2:])
+    return np.where(s < t[:, None], x, 0)
+
+
+def last_tile(x: Array, size: int) -> Array:
+    """Return (..., T, S) with zeros but in the last tile, of each block of queries, that is not all zeros."""
+    last = np.zeros_like(x)
+    for t in range(0, x.shape[-2], size):
+        rows = x[..., t : t + size, :]
+        keys = np.flatnonzero(rows.any(axis=tuple(range(x.ndim - 1))))
+        if keys.size:
+            s = keys[-1] // size * size
+            last[..., t : t + size, s : s + size] = rows[..., s : s + size]
+    return last
+
+
+def without_last(x: Array, n: int, axis: int) -> Array:
+    """Return x with zeros at the last n places of an axis."""
+    kept = np.arange(x.shape[axis]) < x.shape[axis] - n
+    return np.where(kept[:, None] if axis == -2 else kept, x, 0)
+
+
 def neg_inf_where(forbidden: Array) -> Array:
     """Return -inf where it is forbidden to look, else 0."""
     return np.where(forbidden, -np.inf, 0.0)
@@ -186,6 +214,17 @@ def pairs(a: Array, b: Array, interleaved: bool = False) -> Array:
 def wave_numbers(x: Array, base: float) -> Array:
     """Return the angle per position of each pair of features."""
     return np.asarray(base ** (-np.arange(0, x.shape[-1], 2) / x.shape[-1]))
+
+
+def turn(x: Array, base: float, interleaved: bool, sign: int = 1) -> Array:
+    """Rotate the pairs of each row by its position, or back; not at all for base = inf."""
+    if not np.isfinite(base):
+        return x
+    angle = np.arange(x.shape[-2])[:, None] * wave_numbers(x, base)
+    sine = pairs(-sin(angle), sin(angle), interleaved)
+    return np.asarray(
+        x * pairs(cos(angle), cos(angle), interleaved) + sign * partner(x, interleaved) * sine
+    )
 
 
 def overwrite(rows: Array, ids: Array, like: Array) -> Array:

@@ -12,15 +12,15 @@ import zlib
 
 import numpy as np
 
-from . import activations, attention, losses, normalisation, projections
-from .case import Case, Draw, FixedRandom, KeepRandom
+from . import activations, attention, flash, losses, normalisation, projections
+from .case import Case, Draw, FixedRandom, KeepRandom, ReplayedRandom
 
-_TOPICS = (projections, activations, normalisation, losses, attention)
+_TOPICS = (projections, activations, normalisation, losses, attention, flash)
 _MAKERS = {op: maker for topic in _TOPICS for op, maker in topic.CASES.items()}
 
 OPS: tuple[str, ...] = tuple(_MAKERS)
 
-__all__ = ["OPS", "Case", "FixedRandom", "KeepRandom", "cases"]
+__all__ = ["OPS", "Case", "FixedRandom", "KeepRandom", "ReplayedRandom", "cases"]
 
 
 def cases(op: str, seed: int = 0) -> list[Case]:

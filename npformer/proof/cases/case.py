@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import functional
+from ...functional.flash_attention import whole_keep
 
 Array = npt.NDArray[Any]
 
@@ -33,6 +34,7 @@ GRADIENTS: dict[str, tuple[str, ...]] = {
     "embedding": ("table",),
     "dropout": ("x",),
     "scaled_dot_product_attention": ("q", "k", "v", "bias"),
+    "flash_attention": ("q", "k", "v", "bias"),
     "multi_head_attention": (
         *("x_q", "x_kv", "w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o"),
         *("bias", "gamma_q", "gamma_k"),
@@ -73,6 +75,22 @@ class KeepRandom:
         if np.empty(size).shape != keep.shape:
             raise ValueError(f"KeepRandom: size: expected {keep.shape}, the stored mask's shape, got {size}")
         u = np.where(keep, np.nextafter(dtype(1), dtype(0)), dtype(0)).astype(dtype)
+        self.drawn.append(u)
+        return u
+
+
+class ReplayedRandom:
+    """Stands for a Generator and gives stored uniform numbers, as they were drawn."""
+
+    def __init__(self, stored: list[Array]) -> None:
+        self.stored = list(stored)
+        self.drawn: list[Array] = []
+
+    def random(self, size: Any = None, dtype: Any = np.float64) -> Array:
+        """Return the next stored numbers."""
+        u = self.stored[len(self.drawn)]
+        if np.empty(size).shape != u.shape or u.dtype != dtype:
+            raise ValueError(f"ReplayedRandom: expected {u.dtype} {u.shape}, got {np.dtype(dtype)} {size}")
         self.drawn.append(u)
         return u
 
@@ -140,6 +158,18 @@ class Case:
         """Return the output and the gradients by name, at the case's own point."""
         out, cache = self.forward(**self.inputs)
         return out, dict(zip(self.inputs, self.backward(self.dout, cache), strict=True))
+
+    def kept(self) -> tuple[list[Array], list[Array]]:
+        """Return what the forward draws, in order, and what dropout keeps: a mask for each time it drops."""
+        if self.random is None:
+            return [], []
+        source = self.random()
+        _, cache = replace(self, random=lambda: source).forward(**self.inputs)
+        if self.op == "flash_attention":  # draws seeds
+            keep = whole_keep(cache)
+            return source.drawn, [] if keep is None else [keep]
+        p = self.arguments.get("p", self.arguments.get("dropout_p"))
+        return source.drawn, [u >= p for u in source.drawn]
 
     def astype(self, dtype: npt.DTypeLike) -> Case:
         """Return the same case with every real array in another dtype."""

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from ..cases import OPS, Case, cases
 from ..golden import Array
+from .flash import flash_attention
 
 Tensor = torch.Tensor
 
@@ -269,6 +270,7 @@ TORCH: dict[str, Callable[..., Tensor]] = {
     "embedding": embedding,
     "dropout": dropout,
     "scaled_dot_product_attention": attend,
+    "flash_attention": flash_attention,
     "multi_head_attention": multi_head_attention,
     "rotary": rotary,
     "sinusoidal_positions": sinusoidal_positions,
@@ -283,19 +285,9 @@ def tensor(x: Any) -> Any:
     return torch.tensor(x.astype(np.int64) if x.dtype.kind in "iu" else x)
 
 
-def kept_masks(case: Case) -> list[Array]:
-    """Return the masks that dropout draws in this case's forward, in order: True where an element is kept."""
-    if case.random is None:
-        return []
-    source = case.random()
-    p = case.arguments.get("p", case.arguments.get("dropout_p"))
-    Case(case.op, case.variant, case.inputs, case.dout, case.arguments, lambda: source).forward(**case.inputs)
-    return [u >= p for u in source.drawn]
-
-
 def stored_op(case: Case) -> dict[str, Array]:
     """Return inputs, cotangent, output and gradients of one case, by PyTorch."""
-    kept = kept_masks(case)
+    drawn, kept = case.kept()
     arrays = {name: x for name, x in case.arguments.items() if isinstance(x, np.ndarray)}
     arguments = {name: tensor(x) for name, x in case.arguments.items()}
     if case.random is not None:
@@ -309,6 +301,7 @@ def stored_op(case: Case) -> dict[str, Array]:
         **{f"in/{name}": x for name, x in case.inputs.items()},
         **{f"arg/{name}": x for name, x in arrays.items()},
         **{f"kept/{i}": keep for i, keep in enumerate(kept)},
+        **{f"drawn/{i}": u for i, u in enumerate(drawn) if case.op == "flash_attention"},
         "dout": case.dout,
         "out": out.detach().numpy(),
         **{f"grad/{name}": g.numpy() for name, g in zip(case.inputs, gradients, strict=True)},

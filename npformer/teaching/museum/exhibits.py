@@ -10,7 +10,7 @@ from typing import Any
 from ...diagnosis import sample_inputs
 from .index import INDEX
 from .lines import LINES
-from .ops import activations, attention, losses, normalisation, projections
+from .ops import activations, attention, losses, normalisation, projections, tiles
 
 Function = Callable[..., Any]
 
@@ -23,7 +23,7 @@ EQUAL = {  # mistakes that only equal sizes let through to a number
     ("scaled_dot_product_attention", "swapped-gradients"),
 }
 
-_ROOMS = (projections, activations, normalisation, losses, attention)
+_ROOMS = (projections, activations, normalisation, losses, attention, tiles)
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,18 @@ INDEX: dict[str, tuple[tuple[str, str], ...]] = {
         ("window-off-by-one", "the weights are computed again, with one key more in the window"),
         ("window-ignored", "the weights are computed again without the window"),
     ),
+    "flash_attention": (
+        ("dout-for-out-in-D", "D = Σ dO · dO in place of Σ dO · O"),
+        ("sum-term-missing", "dS = P · dP: D is missing"),
+        ("logarithm-missing", "L = m + l in place of m + log l"),
+        ("maximum-missing", "L = log l: the maximum under which l was summed is forgotten"),
+        ("last-tile-ignored", "the queries of the last tile, which is not full, get and give no gradient"),
+        ("diagonal-tile-skipped", "the tiles on the diagonal are taken for wholly in the future"),
+        ("tile-overwritten", "dq keeps what its last tile gave, in place of the sum"),
+        ("scale-missing-in-dk", "dk alone without 1/√d_k"),
+        ("pre-dropout-weights", "dv with the weights before dropout"),
+        ("dropout-missing-in-dp", "dP does not pass through the dropout"),
+    ),
     "multi_head_attention": (
         ("heads-merged-without-transpose", "the heads' gradients are reshaped, not transposed back"),
         ("key-path-missing", "dx does not get what flows through the keys"),
@@ -174,6 +186,12 @@ INDEX: dict[str, tuple[tuple[str, str], ...]] = {
         ("weight-not-transposed", "the output projection is not transposed on the way back"),
         ("input-for-joined-heads", "dW_o = xᵀ dout: the input in place of the joined heads"),
         ("key-bias-from-queries", "db_k is the sum of dQ"),
+    ),
+    "query_key_norm_attention": (
+        ("mean-square-term-missing", "the root mean squares of queries and keys are taken for constants"),
+        ("gamma-forgotten", "the gradients of queries and keys without gamma"),
+        ("rrms-missing", "not divided by the root mean squares"),
+        ("swapped-gradients", "dgamma_q and dgamma_k are returned in the wrong order"),
     ),
     "residual": (
         ("skip-missing", "y = x + x W: the gradient of the skip is forgotten"),

@@ -43,8 +43,9 @@ def hides_at(exhibit: Exhibit) -> tuple[str, ...]:
 def _customary(point: Mapping[str, Any], options: Set[str]) -> list[tuple[str, dict[str, Any], bool]]:
     """The points that tests are written at: what they are called, the inputs, and is dout all ones?"""
     places = [("a dout of ones", dict(point), True)]
-    if "gamma" in point:
-        places.append(("gamma of ones", {**point, "gamma": np.ones_like(point["gamma"])}, False))
+    gammas = {name: np.ones_like(x) for name, x in point.items() if name.startswith("gamma")}
+    if gammas:
+        places.append(("gamma of ones", {**point, **gammas}, False))
     if "ids" in point:
         ids = np.arange(point["ids"].size).reshape(point["ids"].shape) % len(point["table"])
         ids = ids.ravel()[: len(point["table"]) - 1][None] + 1

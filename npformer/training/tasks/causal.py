@@ -53,7 +53,7 @@ _FORM: dict[str, Any] = {
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {**_FORM, "layers": 2, "d_model": 64, "heads": 2, "vocab_size": 2000, "lr": 4e-3, "minutes": 1.0},
-    "small": {**_FORM, "d_model": 192, "heads": 6, "lr": 3e-3, "minutes": 5.0},
+    "small": {**_FORM, "d_model": 192, "heads": 6, "lr": 2e-3, "minutes": 5.0},
     "base": {**_FORM, "layers": 6, "d_model": 384, "heads": 6, "vocab_size": 8000, "seq_len": 256, "lr": 1e-3}
     | {"dropout": 0.1, "minutes": 60.0},
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from npformer import functional
-from npformer.proof.cases.case import GRADIENTS, Draw, FixedRandom, KeepRandom
+from npformer.proof.cases.case import GRADIENTS, Draw, FixedRandom, KeepRandom, ReplayedRandom
 
 
 @pytest.fixture
@@ -43,6 +43,29 @@ def test_a_stored_mask_makes_the_same_dropout_as_the_source_it_came_from(draw: D
     out, _ = functional.dropout(x, 0.4, source)
     again, _ = functional.dropout(x, 0.4, KeepRandom([source.drawn[0] >= 0.4]))
     np.testing.assert_array_equal(again, out)
+
+
+def test_stored_numbers_are_drawn_again_as_they_were() -> None:
+    u = np.random.default_rng(0).random((2, 3))
+    source = ReplayedRandom([u])
+    np.testing.assert_array_equal(source.random((2, 3), dtype=np.float64), u)
+    assert len(source.drawn) == 1
+    for size, dtype in (((3, 2), np.float64), ((2, 3), np.float32)):
+        with pytest.raises(ValueError, match=r"ReplayedRandom: expected float64 \(2, 3\), got float"):
+            ReplayedRandom([u]).random(size, dtype=dtype)
+
+
+def test_what_a_case_keeps_is_what_its_dropout_keeps(draw: Draw) -> None:
+    q, k, v = draw.normal(2, 3, 4, 2), draw.normal(2, 3, 5, 2), draw.normal(2, 3, 5, 5)
+    v[:] = np.eye(5)  # so that the output is the weights
+    inputs = {"q": q, "k": k, "v": v}
+    drawn = {"scaled_dot_product_attention": (2, 3, 4, 5), "flash_attention": (2, 3)}
+    for op, shape in drawn.items():
+        case = draw.case(op, "", inputs, dropout_p=0.4, dropout=True)
+        (u,), (keep,) = case.kept()
+        assert u.shape == shape
+        np.testing.assert_array_equal(case.forward(**inputs)[0] != 0, keep)
+    assert draw.case("flash_attention", "", inputs).kept() == ([], [])
 
 
 def test_a_missing_gradient_is_noticed(draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:

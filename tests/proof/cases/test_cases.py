@@ -90,6 +90,24 @@ def test_attention_meets_all_that_can_be_asked_of_it() -> None:
     assert any("bias" in case.inputs and "x_kv" in case.inputs for case in normed)
 
 
+def test_tiles_meet_all_that_can_be_asked_of_them() -> None:
+    every = cases("flash_attention", 0)
+    seen = [case.arguments for case in every]
+    assert any(a.get("causal") and a.get("window") and a.get("softcap") for a in seen)
+    assert any(a.get("window") and not a.get("causal") for a in seen)
+    assert any(
+        a.get("dropout_p") and "mask" in a and "bias" in c.inputs for a, c in zip(seen, every, strict=True)
+    )
+    assert any(c.inputs["q"].shape[1] > c.inputs["k"].shape[1] for c in every if c.inputs["q"].ndim == 4)
+    uneven = 0
+    for case in every:
+        size = case.arguments.get("block_size", 64)
+        rows, columns = size if isinstance(size, tuple) else (size, size)
+        T, S = case.inputs["q"].shape[-2], case.inputs["k"].shape[-2]
+        uneven += bool(T // rows and T % rows and S // columns and S % columns)
+    assert uneven >= 5
+
+
 def test_losses_meet_every_reduction() -> None:
     for op in ("cross_entropy", "binary_cross_entropy_with_logits", "mse_loss"):
         assert {case.arguments.get("reduction", "mean") for case in cases(op, 0)} == {"mean", "sum", "none"}

@@ -72,6 +72,13 @@ def test_a_gradient_of_zero_is_not_judged_by_its_rounding() -> None:
     assert script.differences({"grad/b_k": np.array([1e-17])}, {"grad/b_k": np.array([-2e-17])})
 
 
+def test_infinities_are_equal_to_themselves_alone() -> None:
+    mask = {"masks/a": np.array([-np.inf, 1.0]), "masks/b": np.array([2.0])}
+    assert script.differences(dict(mask), mask) == []
+    moved = {"masks/a": np.array([1.0, -np.inf]), "masks/b": np.array([2.0 + 1e-9])}
+    assert script.differences(moved, mask) == ["masks/a: off by inf", "masks/b: off by 5.0e-10"]
+
+
 def test_only_what_training_made_may_drift() -> None:
     assert script.tolerance_of("AdamW/losses") == 1e-12
     assert script.tolerance_of("AdamW/param/mlm.bias") == 1e-11

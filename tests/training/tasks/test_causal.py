@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from npformer.text import CharacterTokenizer, Document, packed_rows, token_rows
+from npformer.text import CharacterTokenizer, Document, open_corpus, packed_rows, streamed_split, token_rows
 from npformer.training import create_run, fit, load_model, open_run, prepare, preset, table
 from npformer.training.ngram import NGramWittenBell
 from npformer.training.tasks import causal
@@ -90,6 +90,20 @@ def test_a_run_and_what_it_leaves(tmp_path, text):
         held_out.objective.loss_and_grad(model, b, None, normalizer=1).loss_sum for b in held_out.batches
     )
     assert loss / (tokens.size - 1) == pytest.approx(decoder["nats"], rel=1e-5)
+
+
+def test_large_files_are_a_stream_too(tmp_path, text, monkeypatch):
+    monkeypatch.setattr(streamed_split, "LARGEST_BLOCK", 400)
+    (tmp_path / "a.txt").write_text(text)
+    files = open_corpus(tmp_path, in_memory=0)
+    p = prepare(files, config())
+    train, held_out = (
+        p.tokenizer.decode(causal.stream(part.rows(slice(None)))) for part in (p.train, p.held_out)
+    )
+    assert sorted((train + held_out).splitlines()) == sorted(text.splitlines())
+    assert held_out.splitlines()[0] in text
+    with pytest.raises(ValueError, match="held_out_tail: expected a text that fits the memory, got 0 MB"):
+        prepare(files, config(held_out_tail=0.1))
 
 
 def test_wordpieces_and_forms_of_the_decoder(tmp_path, text):

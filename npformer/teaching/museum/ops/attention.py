@@ -134,3 +134,47 @@ def multi_head_attention_backward(dout: Any, cache: Any) -> Any:
     dx = dx + dK @ w_k.T
     dx = dx + dV @ w_v.T
     return dx, dw_q, dw_k, dw_v, dw_o, db_q, db_k, db_v, db_o
+
+
+def unit_rows(x: Any) -> Any:
+    """Divide each row by its root mean square."""
+    rms = np.sqrt((x * x).mean(axis=-1, keepdims=True) + 1e-6)
+    return x / rms, rms
+
+
+def query_key_norm_attention_forward(
+    x: Any, w_q: Any, w_k: Any, w_v: Any, w_o: Any, gamma_q: Any, gamma_k: Any, mask: Any
+) -> Any:
+    """Self-attention whose queries and keys are normalised in each head, of the width of gamma."""
+    h = w_q.shape[1] // len(gamma_q)
+    v = split(x @ w_v, h)
+    q_unit, q_rms = unit_rows(split(x @ w_q, h))
+    k_unit, k_rms = unit_rows(split(x @ w_k, h))
+    q, k = gamma_q * q_unit, gamma_k * k_unit
+    P = masked_softmax(q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1]), mask)
+    joined = join(P @ v)
+    norms = (q_unit, q_rms, gamma_q), (k_unit, k_rms, gamma_k)
+    return joined @ w_o, (x, w_q, w_k, w_v, w_o, q, k, v, P, joined, norms, h)
+
+
+def query_key_norm_attention_backward(dout: Any, cache: Any) -> Any:
+    """Return dx, the gradients of the weights, dgamma_q, dgamma_k."""
+    x, w_q, w_k, w_v, w_o, q, k, v, P, joined, norms, h = cache
+    rows = x.reshape(-1, x.shape[-1])
+
+    def through_norm(dy: Any, unit: Any, rms: Any, gamma: Any) -> Any:
+        dn = dy * gamma
+        inner = dn - unit * (dn * unit).mean(axis=-1, keepdims=True)
+        return inner / rms, (dy * unit).sum(axis=(0, 1, 2))
+
+    dw_o = joined.reshape(-1, joined.shape[-1]).T @ dout.reshape(-1, dout.shape[-1])
+    dO = split(dout @ w_o.T, h)
+    dv = P.swapaxes(-1, -2) @ dO
+    dP = dO @ v.swapaxes(-1, -2)
+    dS = P * (dP - (P * dP).sum(axis=-1, keepdims=True)) / math.sqrt(q.shape[-1])
+    dq, dgamma_q = through_norm(dS @ k, *norms[0])
+    dk, dgamma_k = through_norm(dS.swapaxes(-1, -2) @ q, *norms[1])
+    dQ, dK, dV = join(dq), join(dk), join(dv)
+    dw_q, dw_k, dw_v = (rows.T @ g.reshape(-1, g.shape[-1]) for g in (dQ, dK, dV))
+    dx = dQ @ w_q.T + dK @ w_k.T + dV @ w_v.T
+    return dx, dw_q, dw_k, dw_v, dw_o, dgamma_q, dgamma_k

@@ -1,0 +1,143 @@
+"""The decoder of a run in PyTorch, trained with the run's recipe for as long, for language_model.py.
+
+    python benchmarks/peers/decoder_by_torch.py RUN SECONDS
+
+Eager PyTorch as somebody who knows it would write it: fused attention, one product for queries, keys and
+values, one for gate and up, fused AdamW. Initial weights, rows of every step and held-out windows are the
+run's. How many steps fit is timed first, as npformer does, so that the schedule ends with the time. Prints
+JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from npformer.optim import decays
+from npformer.training import Run, draws, open_run
+from npformer.training.config import build_model, build_schedule
+from npformer.training.tasks import causal
+
+
+class Decoder:
+    """Pre-norm, RMSNorm, rotary positions, SwiGLU, no biases, the embedding tied to the output."""
+
+    def __init__(self, run: Run) -> None:
+        c = run.config
+        form = (c.norm, c.norm_type, c.positions, c.activation, c.dropout)
+        if form != ("pre", "rms_norm", "rotary", "swiglu", 0.0):
+            raise SystemExit(f"decoder_by_torch: written for the default form, got {form}")
+        self.c = c
+        weights = build_model(c, run.tokenizer.vocab_size).params
+        self.p: dict[str, Any] = {}
+        for name, value in weights.items():
+            self.p[name] = torch.from_numpy(value.T.copy() if name.endswith(".weight") else value.copy())
+        for i in range(c.layers):
+            self._fuse(f"decoder.{i}.attention", ("query", "key", "value"), "qkv")
+            self._fuse(f"decoder.{i}.feed_forward", ("gate", "up"), "gate_up")
+        self.p = {name: torch.nn.Parameter(value) for name, value in self.p.items()}
+        half = c.d_model // c.heads // 2
+        angle = torch.outer(torch.arange(c.seq_len), c.rotary_base ** (-torch.arange(half) / half))
+        self.cos, self.sin = angle.cos().repeat(1, 2), torch.cat([-angle.sin(), angle.sin()], dim=1)
+
+    def _fuse(self, block: str, parts: tuple[str, ...], name: str) -> None:
+        rows = [self.p.pop(f"{block}.{part}.weight") for part in parts]
+        self.p[f"{block}.{name}.weight"] = torch.cat(rows)
+
+    def norm(self, name: str, x: torch.Tensor) -> torch.Tensor:
+        return F.rms_norm(x, (self.c.d_model,), self.p[f"{name}.gamma"], 1e-5)
+
+    def rotate(self, x: torch.Tensor) -> torch.Tensor:
+        T = x.shape[-2]
+        return x * self.cos[:T] + x.roll(x.shape[-1] // 2, -1) * self.sin[:T]
+
+    def logits(self, ids: torch.Tensor) -> torch.Tensor:
+        p, h = self.p, self.c.heads
+        x = F.embedding(ids, p["embeddings.token"])
+        B, T, d = x.shape
+        for i in range(self.c.layers):
+            name = f"decoder.{i}"
+            a = self.norm(f"{name}.attention_norm", x)
+            qkv = F.linear(a, p[f"{name}.attention.qkv.weight"]).view(B, T, 3, h, d // h)
+            q, k, v = qkv.permute(2, 0, 3, 1, 4)
+            a = F.scaled_dot_product_attention(self.rotate(q), self.rotate(k), v, is_causal=True)
+            x = x + F.linear(a.transpose(1, 2).reshape(B, T, d), p[f"{name}.attention.output.weight"])
+            f = self.norm(f"{name}.feed_forward_norm", x)
+            gate, up = F.linear(f, p[f"{name}.feed_forward.gate_up.weight"]).chunk(2, dim=-1)
+            x = x + F.linear(F.silu(gate) * up, p[f"{name}.feed_forward.down.weight"])
+        return F.linear(self.norm("decoder.norm", x), p["embeddings.token"])
+
+
+class Training:
+    """The recipe of a run around its decoder in PyTorch."""
+
+    def __init__(self, run: Run, steps: int) -> None:
+        self.run, self.c = run, run.config.with_steps(steps)
+        self.model = Decoder(run)
+        groups = [
+            {
+                "params": [x for n, x in self.model.p.items() if decays(n)],
+                "weight_decay": self.c.weight_decay,
+            },
+            {"params": [x for n, x in self.model.p.items() if not decays(n)], "weight_decay": 0.0},
+        ]
+        betas = (self.c.beta1, self.c.beta2)
+        self.optimizer = torch.optim.AdamW(groups, lr=self.c.lr, betas=betas, fused=True)
+        self.rate = build_schedule(self.c)
+
+    def step(self, step: int) -> None:
+        """One update, on the rows that npformer's step of this number has."""
+        c, train = self.c, self.run.train
+        chosen = draws.sequences_of_step(c.seed, step, c.sequences_per_step, len(train.ids))
+        rows, real = (torch.from_numpy(x) for x in train.rows(chosen))
+        targets = torch.where(real[:, 1:], rows[:, 1:].long(), -100)
+        logits = self.model.logits(rows[:, :-1])
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(list(self.model.p.values()), c.clip or math.inf)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(step)
+        self.optimizer.step()
+
+    @torch.no_grad()
+    def bits_per_character(self) -> float:
+        """Judge the model on the windows that npformer is judged on."""
+        held_out = causal.evaluation(self.c, self.run.tokenizer, self.run.held_out)
+        (batch,) = held_out.batches
+        total = 0.0
+        for start in range(0, len(batch.ids), 16):
+            part = batch.rows(start, start + 16)
+            logits = self.model.logits(torch.from_numpy(part.ids)).flatten(0, 1)[torch.from_numpy(part.at)]
+            total += float(F.cross_entropy(logits, torch.from_numpy(part.targets).long(), reduction="sum"))
+        return held_out.figures(total / batch.n_targets)["bits_per_character"]
+
+
+def main() -> None:
+    """Time a few steps, train, judge."""
+    run, seconds = open_run(sys.argv[1]), float(sys.argv[2])
+    trial, durations = Training(run, 1_000_000), []
+    began = time.perf_counter()
+    while len(durations) < 8 or time.perf_counter() - began < 4:
+        start = time.perf_counter()
+        trial.step(len(durations))
+        durations.append(time.perf_counter() - start)
+    steps = max(1, int(seconds / float(np.median(durations[2:]))))
+    training = Training(run, steps)
+    start = time.perf_counter()
+    for step in range(steps):
+        training.step(step)
+    took = time.perf_counter() - start
+    about = {"version": torch.__version__.partition("+")[0], "steps": steps, "seconds": took}
+    print(json.dumps({**about, "bits_per_character": training.bits_per_character()}))
+
+
+if __name__ == "__main__":
+    main()
