@@ -53,33 +53,6 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
-class _Shared:
-    """A context of the whole process: entered for the first of those in it at once, left after the last.
-
-    One for each would be gone with the first for all of them, and the last would put back what it had found.
-    """
-
-    def __init__(self) -> None:
-        self._lock, self._context, self._users = threading.Lock(), contextlib.ExitStack(), 0
-
-    @contextlib.contextmanager
-    def held(self, make: Callable[[], contextlib.AbstractContextManager[object]]) -> Iterator[None]:
-        with self._lock:
-            if not self._users:
-                self._context.enter_context(make())
-            self._users += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._users -= 1
-                if not self._users:
-                    self._context.close()
-
-
-_limit = _Shared()
-
-
 class Team:
     """The calling thread and helpers, for many short pieces of work one after the other.
 
@@ -140,6 +113,33 @@ class Team:
     def __exit__(self, *exception: object) -> None:
         for tasks in self._tasks:
             tasks.put(None)
+
+
+class _Shared:
+    """A context of the whole process: entered for the first of those in it at once, left after the last.
+
+    One for each would be gone with the first for all of them, and the last would put back what it had found.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._context, self._users = threading.Lock(), contextlib.ExitStack(), 0
+
+    @contextlib.contextmanager
+    def held(self, make: Callable[[], contextlib.AbstractContextManager[object]]) -> Iterator[None]:
+        with self._lock:
+            if not self._users:
+                self._context.enter_context(make())
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self._context.close()
+
+
+_limit = _Shared()
 
 
 def in_pieces(

@@ -51,7 +51,7 @@ class NGramWittenBell:
     --------
     >>> model = NGramWittenBell(np.array([1, 2, 3, 1, 2, 4, 1, 2, 3]), vocab_size=5, order=3, never=[0])
     >>> model.probabilities(np.array([1, 2, 4]), [2]).round(3)  # what comes after 1 2
-    array([[0.   , 0.058, 0.061, 0.6  , 0.281]])
+    array([[0.   , 0.049, 0.049, 0.597, 0.305]])
     """
 
     def __init__(self, ids: Array, vocab_size: int, order: int, never: Collection[int] = ()) -> None:
