@@ -4,8 +4,8 @@
     y[J_i] = x @ W[:, J_i] + b[J_i]  where W is a transposed matrix: some columns
 
 A product of one row with a matrix takes as long as reading the matrix from memory, and one core alone cannot
-read as fast as the memory can give. Each thread reads one part of it from end to end; halves of all rows took
-a quarter longer.
+read as fast as the memory can give. Each thread reads one part of it from end to end, which is faster than
+half of every row.
 """
 
 from __future__ import annotations
