@@ -1,4 +1,4 @@
-"""What several rooms' tests share: the --thorough option, the shared data, a generic point for models."""
+"""What several rooms' tests share: the --thorough and --exhaustive options, the shared data, a generic point for models."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--thorough",
         action="store_true",
-        help="all twenty seeds of the expensive proofs, ten kills, long runs",
+        help="more seeds of the expensive proofs, ten kills, long runs",
+    )
+    parser.addoption(
+        "--exhaustive", action="store_true", help="twenty seeds of the whole models' proof"
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--thorough"):
-        return
-    thorough = [item for item in items if item.get_closest_marker("thorough")]
-    if thorough:
-        config.hook.pytest_deselected(items=thorough)  # the last line of pytest's output counts them
-        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+    left_out = [name for name in ("thorough", "exhaustive") if not config.getoption(f"--{name}")]
+    waiting = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
+    if waiting:
+        config.hook.pytest_deselected(items=waiting)  # the last line of pytest's output counts them
+        items[:] = [item for item in items if item not in set(waiting)]
 
 
 @pytest.fixture(scope="session")
