@@ -1,4 +1,4 @@
-"""What several rooms' tests share: the --thorough and --exhaustive options, the shared data, a generic point for models."""
+"""What several rooms' tests share: --thorough, --exhaustive, the shared data, a generic point for models."""
 
 from __future__ import annotations
 
