@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="more seeds of the expensive proofs, ten kills, long runs",
     )
     parser.addoption(
-        "--exhaustive", action="store_true", help="twenty seeds of the whole models' proof"
+        "--exhaustive", action="store_true", help="twenty seeds of everything that has seeds"
     )
 
 

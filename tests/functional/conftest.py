@@ -122,9 +122,15 @@ def proof() -> type[Proof]:
     return Proof
 
 
-@pytest.fixture(params=[*range(3), *(pytest.param(s, marks=pytest.mark.thorough) for s in range(3, 20))])
+@pytest.fixture(
+    params=[
+        *range(3),
+        *(pytest.param(s, marks=pytest.mark.thorough) for s in range(3, 6)),
+        *(pytest.param(s, marks=pytest.mark.exhaustive) for s in range(6, 20)),
+    ]
+)
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
-    """Twenty seeds: every proof holds at all of them (tests/proof has twenty of its own)."""
+    """Twenty seeds: every proof holds at all of them (tests/proof has twenty of its own, run by CI)."""
     return np.random.default_rng(request.param)
 
 

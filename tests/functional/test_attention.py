@@ -13,6 +13,12 @@ from npformer.functional import scaled_dot_product_attention, scaled_dot_product
 B, H, T, S, D_K, D_V = 2, 4, 3, 5, 6, 7
 
 
+@pytest.fixture(params=[0, *(pytest.param(s, marks=pytest.mark.exhaustive) for s in range(1, 20))])
+def rng(request):
+    """One seed by default: a proof of it takes a second."""
+    return np.random.default_rng(request.param)
+
+
 def inputs(rng, h_kv=H, lead=(B,), bias=(H, T, S)):
     """A generic point; `bias` is its shape, or None for none."""
     given = {

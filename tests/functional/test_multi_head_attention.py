@@ -21,6 +21,12 @@ LINEAR = ("x_q", "x_kv", "w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o")
 NAMES = (*LINEAR, "bias", "gamma_q", "gamma_k")
 
 
+@pytest.fixture(params=[0, *(pytest.param(s, marks=pytest.mark.exhaustive) for s in range(1, 20))])
+def rng(request):
+    """One seed by default: a proof of it takes a second."""
+    return np.random.default_rng(request.param)
+
+
 def inputs(rng, d_model=6, d_kv=7, d_k=2, d_v=3, d_out=5, h_kv=H, lead=(B,), is_self=False, normed=False):
     """A generic point by name, of pairwise different sizes; `normed` has bias and query-key norm too."""
     d_kv = d_model if is_self else d_kv
