@@ -4,7 +4,7 @@
 
 stores the weights (under npformer's names), the prompts, and the token ids and scores of greedy decoding and
 of beam search in golden.npz beside this file; with --check it compares with what is stored. Needs torch and
-transformers, of the extra 'peers'.
+transformers, of the extra 'parity'.
 """
 
 from __future__ import annotations

@@ -114,8 +114,8 @@ def test_a_setting_out_of_range_is_named(settings: dict[str, Any], message: str)
 
 @pytest.mark.extra
 def test_the_filters_are_those_of_transformers() -> None:
-    torch = pytest.importorskip("torch", reason="needs torch, of the extra 'peers'")
-    theirs = pytest.importorskip("transformers", reason="needs transformers, of the extra 'peers'")
+    torch = pytest.importorskip("torch", reason="needs torch, of the extra 'parity'")
+    theirs = pytest.importorskip("transformers", reason="needs transformers, of the extra 'parity'")
     rng = np.random.default_rng(4)
     for _ in range(50):
         z = rng.standard_normal((3, 20)) * rng.uniform(0.5, 4)
