@@ -5,7 +5,8 @@ from .decoder import Decoder, DecoderCache
 from .decoder_config import DecoderConfig
 from .decoding import DecodingState
 from .encoder import Encoder, EncoderCache
-from .encoder_decoder import EncoderDecoder, EncoderDecoderCache, EncoderDecoderConfig
+from .encoder_decoder import EncoderDecoder, EncoderDecoderCache
+from .encoder_decoder_config import EncoderDecoderConfig
 from .heads import MaskedLMHead, Pooler, Unembedding
 from .inference import encode
 from .memory import TrainingMemory, training_memory

@@ -16,7 +16,8 @@ from .config import EncoderConfig
 from .decoder import Decoder
 from .decoder_config import DecoderConfig
 from .encoder import Encoder
-from .encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from .encoder_decoder import EncoderDecoder
+from .encoder_decoder_config import EncoderDecoderConfig
 
 Model = Encoder | Decoder | EncoderDecoder
 ARCHITECTURES: dict[str, tuple[Any, Any]] = {
