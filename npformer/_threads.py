@@ -1,8 +1,10 @@
 """Threads: Python's for the lanes of a step and the micro-batches of an inference, one for each BLAS call.
 
 Two Python threads that each call a BLAS of two threads make four on two cores, and nearly halve the speed.
-So Python's threads get the cores, and BLAS one thread. The commands say so in the environment before NumPy
-loads, which is why nothing here imports it; a program that has NumPy already needs threadpoolctl for it.
+So Python's threads get the cores, and BLAS one thread; but where one token is written after another there is
+nothing to share but the products, and BLAS gets the cores. The commands say so in the environment before
+NumPy loads, which is why nothing here imports it; a program that has NumPy already needs threadpoolctl for
+that.
 SciPy may carry a BLAS of its own, which nothing here calls.
 """
 
@@ -10,11 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:  # a command's --help does not wait for it
     from concurrent.futures import Executor
@@ -53,66 +54,19 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
-class Team:
-    """The calling thread and helpers, for many short pieces of work one after the other.
-
-    Queues hand the work over in about 8 us, where an executor takes 20.
-
-    Parameters
-    ----------
-    threads : int
-        The calling one among them.
-
-    Examples
-    --------
-    >>> with Team(2) as team:
-    ...     found = [0, 0]
-    ...     team.run(lambda i, n: found.__setitem__(i, 10 * i + n))
-    >>> found
-    [2, 12]
-    """
-
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-        self._tasks = [queue.SimpleQueue[Any]() for _ in range(1, threads)]
-        self._answers = queue.SimpleQueue[BaseException | None]()
-        for i, tasks in enumerate(self._tasks, 1):
-            threading.Thread(target=self._help, args=(i, tasks), daemon=True, name=f"team-{i}").start()
-
-    def run(self, work: Callable[[int, int], None]) -> None:
-        """Call work(i, n) for each of n = `threads` pieces i, the first in the calling thread.
-
-        Raises
-        ------
-        Exception
-            What a piece has raised, when all have ended.
-        """
-        for tasks in self._tasks:
-            tasks.put(work)
-        try:
-            work(0, self.threads)
-        finally:
-            errors = [self._answers.get() for _ in self._tasks]
-        for error in errors:
-            if error is not None:
-                raise error
-
-    def _help(self, i: int, tasks: queue.SimpleQueue[Any]) -> None:
-        while (work := tasks.get()) is not None:
-            error: BaseException | None = None
-            try:
-                work(i, self.threads)
-            except BaseException as raised:  # of whatever kind: it is raised where the work came from
-                error = raised
-            del work  # which may hold large arrays
-            self._answers.put(error)
-
-    def __enter__(self) -> Team:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for tasks in self._tasks:
-            tasks.put(None)
+@contextlib.contextmanager
+def blas_threads(n: int | None) -> Iterator[None]:
+    """Give every BLAS `n` threads, as far as threadpoolctl is installed; None leaves them as they are."""
+    if n is None:
+        yield
+        return
+    try:
+        import threadpoolctl
+    except ImportError:
+        yield
+        return
+    with _limit.held(lambda: threadpoolctl.threadpool_limits(n, user_api="blas")):
+        yield
 
 
 class _Shared:

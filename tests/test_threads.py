@@ -7,8 +7,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import threading
-import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -122,30 +120,19 @@ def test_an_error_in_a_piece_is_raised(executor):
         threads.in_pieces(fails, 100, executor, unit=1)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3])
-def test_a_team_does_every_piece_once_and_the_first_in_the_calling_thread(n: int) -> None:
-    for _ in range(20):
-        done = []
-        with threads.Team(n) as team:
-            team.run(lambda i, n: done.append((i, n, threading.get_ident())))  # noqa: B023
-        assert sorted((i, of) for i, of, _ in done) == [(i, n) for i in range(n)]
-        assert {ident for i, _, ident in done if i == 0} == {threading.get_ident()}
-        assert all(ident != threading.get_ident() for i, _, ident in done if i > 0)
+@pytest.mark.extra
+def test_blas_gets_as_many_as_asked_for_and_then_what_it_had():
+    threadpoolctl = pytest.importorskip("threadpoolctl", reason="threadpoolctl: not installed")
+    import numpy  # noqa: F401 - whose BLAS it is
 
+    def counts():
+        return {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
 
-@pytest.mark.parametrize("bad", [0, 1])
-def test_a_team_raises_what_a_piece_raises_when_all_have_ended(bad: int) -> None:
-    ended = []
-
-    def work(i: int, n: int) -> None:
-        if i == bad:
-            raise RuntimeError(f"piece {i}")
-        time.sleep(0.01)
-        ended.append(i)
-
-    with threads.Team(2) as team:
-        with pytest.raises(RuntimeError, match=f"piece {bad}"):
-            team.run(work)
-        assert ended == [1 - bad]
-        team.run(lambda i, n: ended.append(i))  # and goes on
-    assert sorted(ended[1:]) == [0, 1]
+    before = counts()
+    with threads.blas_threads(2):
+        assert counts() == {2}
+        with threads.blas_threads(1):  # the first of those in it at once decides
+            assert counts() == {2}
+    with threads.blas_threads(None):
+        assert counts() == before
+    assert counts() == before

@@ -48,8 +48,13 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
             module = importlib.import_module(f".{name}", __name__)
             module.add_arguments(command)
             command.add_argument("--debug", action="store_true", help="show the traceback of an error")
-            command.set_defaults(run=module.run)
+            command.set_defaults(run=module.run, blas_threads=getattr(module, "blas_threads", _one))
     return parser
+
+
+def _one(args: argparse.Namespace) -> int:
+    """BLAS's threads, where the cores go to Python's."""
+    return 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,8 +70,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0; 1 where a check or a training failed; 2 for bad usage or bad input; 130 where it was interrupted.
     """
-    if "numpy" not in sys.modules:
-        os.environ.update(dict.fromkeys(BLAS_VARIABLES, "1"))  # the cores go to Python's threads
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started the program
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the interpreter ends
@@ -76,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser(chosen).parse_args(argv)
     except SystemExit as stop:  # --help, --version, bad usage
         return stop.code if isinstance(stop.code, int) else 2
+    if "numpy" not in sys.modules:
+        os.environ.update(dict.fromkeys(BLAS_VARIABLES, str(args.blas_threads(args))))
     try:
         return int(args.run(args))
     except BrokenPipeError:  # `npformer fill ... | head`

@@ -7,6 +7,8 @@ import json
 import sys
 from typing import Any
 
+from .._threads import available_cores
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
@@ -61,6 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, metavar="S", help="of the draws (0)")
     add("--stream", action="store_true", help="print text as it comes")
     add("--json", action="store_true", help="print one JSON object a text, or with --stream a token")
+
+
+def blas_threads(args: argparse.Namespace) -> int:
+    """Return all cores for one text, whose tokens are written one after another; several share them."""
+    one = len(args.prompt or args.source or []) == 1 or args.whole or args.stream
+    return available_cores() if one else 1
 
 
 def run(args: argparse.Namespace) -> int:

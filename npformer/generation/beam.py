@@ -24,7 +24,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._threads import Team
+from .._threads import blas_threads
 from ..functional import log_softmax
 from ..models import Decoder, DecodingState, EncoderDecoder
 from . import prompts as reading
@@ -32,7 +32,6 @@ from .results import Finished, Generation
 from .sampling import Sampling
 from .sampling import repetition_penalty as penalised
 from .stopping import Stopping
-from .team import team_of
 from .text import Tokenizer, continuation, cut_at
 
 Array = Any
@@ -120,13 +119,14 @@ def beam_search(
     Sampling(repetition_penalty=repetition_penalty, op=op)
     stopping = Stopping.checked(op, max_new_tokens, stop_tokens, stop_strings, tokenizer, vocab_size)
     inputs = reading.checked(model, prompts, begin, max_new_tokens, op)
-    with team_of(threads, op) as team:
-        state, logits, before, room = reading.start(model, inputs, max_new_tokens, team)
+    reading.require_threads(op, threads)
+    with blas_threads(threads):
+        state, logits, before, room = reading.start(model, inputs, max_new_tokens)
         searches = [
             Search(int(beams), float(length_penalty), early_stopping, stopping, ids, r)
             for ids, r in zip(before, room, strict=True)
         ]
-        _search(model, state, logits, searches, repetition_penalty, team)
+        _search(model, state, logits, searches, repetition_penalty)
     return [search.results(n) for search in searches]
 
 
@@ -136,7 +136,6 @@ def _search(
     logits: Array,
     searches: list[Search],
     repetition_penalty: float,
-    team: Team | None,
 ) -> None:
     """Go on with all searches, whose beams together are the batch, until each has ended."""
     while True:
@@ -156,7 +155,7 @@ def _search(
         if parents != list(range(start)):
             state = state.select(parents)
         tokens = np.array([beam.ids[-1] for search in searches for beam in search.running])
-        logits = reading.advance(model, state, tokens, team)
+        logits = reading.advance(model, state, tokens)
 
 
 class Search:

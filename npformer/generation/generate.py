@@ -10,19 +10,17 @@ drawn for it does not depend on what else is in the batch. A sequence that has e
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .._threads import Team
+from .._threads import blas_threads
 from ..models import Decoder, EncoderDecoder
 from . import prompts as reading
 from .results import Generation, Piece
 from .sampling import Sampling, log_probabilities
 from .stopping import Stopping
-from .team import team_of
 from .text import GrowingText, Tokenizer
 
 Seed = int | Sequence[int] | np.random.Generator
@@ -81,7 +79,7 @@ def generate(
         The stream of sequence i comes from (seed, i), from the i-th of several seeds, or is spawned from the
         generator.
     threads : int, optional
-        Default: as many as there are cores; with 1, BLAS may have threads of its own.
+        Of BLAS, where threadpoolctl is installed; default: as many as it has, usually one a core.
 
     Returns
     -------
@@ -190,8 +188,8 @@ def stream(
         raise ValueError(f"{op}: slide: expected False for an encoder-decoder, got True")
     draws = None if sampling.greedy else _streams(seed, len(prompts))
     inputs = reading.checked(model, prompts, begin, max_new_tokens, op)
-    team = team_of(threads, op)
-    return _pieces(model, inputs, sampling, stopping, slide, draws, team)
+    reading.require_threads(op, threads)
+    return _pieces(model, inputs, sampling, stopping, slide, draws, threads)
 
 
 def _pieces(
@@ -201,10 +199,10 @@ def _pieces(
     stopping: Stopping,
     slide: bool,
     draws: list[np.random.Generator] | None,
-    threads: AbstractContextManager[Team | None],
+    threads: int | None,
 ) -> Iterator[Piece]:
-    with threads as team:
-        state, logits, before, room = reading.start(model, inputs, stopping.max_new_tokens, team)
+    with blas_threads(threads):
+        state, logits, before, room = reading.start(model, inputs, stopping.max_new_tokens)
         texts = [
             None if stopping.tokenizer is None else GrowingText(stopping.tokenizer, ids, stopping.strings)
             for ids in before
@@ -249,11 +247,11 @@ def _pieces(
             if any(full):
                 assert isinstance(model, Decoder)
                 state, logits, context, room = reading.slide(
-                    model, context, full, stopping.max_new_tokens - length, team
+                    model, context, full, stopping.max_new_tokens - length
                 )
                 read_at = length
             else:
-                logits = reading.advance(model, state, tokens, team)
+                logits = reading.advance(model, state, tokens)
 
 
 def _streams(seed: Seed, n: int) -> list[np.random.Generator]:

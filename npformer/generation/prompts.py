@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._threads import Team
 from ..models import Decoder, DecodingState, EncoderDecoder
 
 Array = Any
@@ -82,8 +81,14 @@ def checked(
     return Inputs(len(read) * [_ids(op, "begin", np.atleast_1d(begin), c.vocab_size, c.max_positions)], read)
 
 
-def start(model: Decoder | EncoderDecoder, inputs: Inputs, max_new_tokens: int, team: Team | None) -> Started:
-    """Read prompts or sources, with the threads of `team`."""
+def require_threads(op: str, threads: int | None) -> None:
+    """Raise ValueError if `threads` is below 1."""
+    if threads is not None and threads < 1:
+        raise ValueError(f"{op}: threads: expected at least 1, got {threads}")
+
+
+def start(model: Decoder | EncoderDecoder, inputs: Inputs, max_new_tokens: int) -> Started:
+    """Read prompts or sources."""
     before = inputs.before
     # The last new token is not read: it needs no room.
     room = [model.config.max_positions + 1 - ids.size for ids in before]
@@ -95,12 +100,12 @@ def start(model: Decoder | EncoderDecoder, inputs: Inputs, max_new_tokens: int, 
         assert inputs.sources is not None
         sources, source_mask = _padded(inputs.sources, left=False)
         state = model.start(sources, capacity, source_mask)
-    hidden = model.step(ids, state, mask, team)
-    return Started(state, next_logits(model, hidden, team), [row.tolist() for row in before], room)
+    hidden = model.step(ids, state, mask)
+    return Started(state, next_logits(model, hidden), [row.tolist() for row in before], room)
 
 
 def slide(
-    model: Decoder, tokens: list[list[int]], full: list[bool], max_new_tokens: int, team: Team | None
+    model: Decoder, tokens: list[list[int]], full: list[bool], max_new_tokens: int
 ) -> Started:
     """Read sequences again, of those that are full the last half of the model's positions only.
 
@@ -112,19 +117,18 @@ def slide(
     full : list of bool
     max_new_tokens : int
         How many are still to come.
-    team : Team, optional
     """
     half = max(model.config.max_positions // 2, 1)
     rows = [ids[-half:] if is_full else ids for ids, is_full in zip(tokens, full, strict=True)]
-    return start(model, Inputs([np.array(row) for row in rows], None), max_new_tokens, team)
+    return start(model, Inputs([np.array(row) for row in rows], None), max_new_tokens)
 
 
-def advance(model: Decoder | EncoderDecoder, state: DecodingState, tokens: Array, team: Team | None) -> Array:
+def advance(model: Decoder | EncoderDecoder, state: DecodingState, tokens: Array) -> Array:
     """Take one more token of each sequence (B,) in, and return the logits (B, V) of the next."""
-    return next_logits(model, model.step(tokens[:, None], state, None, team), team)
+    return next_logits(model, model.step(tokens[:, None], state))
 
 
-def next_logits(model: Decoder | EncoderDecoder, hidden: Array, team: Team | None) -> Array:
+def next_logits(model: Decoder | EncoderDecoder, hidden: Array) -> Array:
     """Return the logits (B, V) after the last position of `hidden` (B, T, d_model).
 
     Raises
@@ -132,7 +136,7 @@ def next_logits(model: Decoder | EncoderDecoder, hidden: Array, team: Team | Non
     ValueError
         If the model's weights make something that is not a number.
     """
-    logits, _ = model.lm_head.forward(model.params, hidden[:, -1], False, team)
+    logits, _ = model.lm_head.forward(model.params, hidden[:, -1], False)
     if np.isnan(logits.max()):
         raise ValueError(
             "the model's logits are not numbers: its weights are damaged, or its training diverged"

@@ -86,7 +86,7 @@ def generate_texts(
     }
     results: list[list[Generation]] = [[] for _ in prompts]
 
-    def work(places: list[int], threads: int = 1) -> None:
+    def work(places: list[int], threads: int | None = None) -> None:
         some = [prompts[i] for i in places]
         if beams != 1:
             search: dict[str, Any] = {
@@ -107,13 +107,13 @@ def generate_texts(
             results[i] = drawn[row * n : (row + 1) * n]
 
     order = np.argsort([-len(ids) for ids in prompts], kind="stable").tolist()
-    threads = available_cores() if threads is None else threads
-    size = max(1, min(BATCH, -(-len(order) // threads)))
+    workers = available_cores() if threads is None else threads
+    size = max(1, min(BATCH, -(-len(order) // max(workers, 1))))
     batches = [order[start : start + size] for start in range(0, len(order), size)]
     if len(batches) == 1:
         work(batches[0], threads)
         return results
-    with one_blas_thread(), ThreadPoolExecutor(threads, thread_name_prefix="generate") as executor:
+    with one_blas_thread(), ThreadPoolExecutor(workers, thread_name_prefix="generate") as executor:
         list(executor.map(work, batches))  # raises here what a thread has raised
     return results
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._threads import Team
 from ..nn import NORMS, DecoderLayer, Embeddings
 from . import _arguments
 from .decoder_config import DecoderConfig
@@ -260,13 +259,7 @@ class Decoder:
         shape = (batch, c.n_kv_heads or c.n_heads, capacity, c.d_head or c.d_model // c.n_heads)
         return DecodingState.empty(c.n_layers, shape, self.params.flat.dtype)
 
-    def step(
-        self,
-        ids: npt.ArrayLike,
-        state: DecodingState,
-        mask: npt.ArrayLike | None = None,
-        team: Team | None = None,
-    ) -> Array:
+    def step(self, ids: npt.ArrayLike, state: DecodingState, mask: npt.ArrayLike | None = None) -> Array:
         """Go on by some tokens: the outputs of these alone, with the keys and values of those before.
 
         Parameters
@@ -277,8 +270,6 @@ class Decoder:
             From `start`; changed.
         mask : array_like of bool, shape (B, T), optional
             False = padding; prompts of different lengths are padded on the left.
-        team : Team, optional
-            Threads that share the products, which take as long as their matrices are read.
 
         Returns
         -------
@@ -296,7 +287,7 @@ class Decoder:
         positions, allowed = state.admit("Decoder", ids.shape, real, c.max_positions)
         x, _ = self.embeddings.forward(params, ids, None, False, None, positions)
         for layer, store in zip(self.stack.layers, state.layers, strict=True):
-            x = layer.step(params, x, store, start, allowed, positions, team=team)
+            x = layer.step(params, x, store, start, allowed, positions)
         if self.stack.final_norm is not None:
             x, _ = self.stack.final_norm.forward(params, x, False)
         return x

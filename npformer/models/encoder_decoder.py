@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._threads import Team
 from ..nn import DecoderLayer, Embeddings, EncoderLayer, LayerNorm
 from . import _arguments
 from .decoding import DecodingState
@@ -235,13 +234,7 @@ class EncoderDecoder:
         state.memory = [layer.cross_attention.branch.project(params, memory) for layer in self.decoder.layers]
         return state
 
-    def step(
-        self,
-        ids: npt.ArrayLike,
-        state: DecodingState,
-        mask: npt.ArrayLike | None = None,
-        team: Team | None = None,
-    ) -> Array:
+    def step(self, ids: npt.ArrayLike, state: DecodingState, mask: npt.ArrayLike | None = None) -> Array:
         """Go on by some target tokens; see `Decoder.step`."""
         c, params = self.config, self.params
         ids = _arguments.token_ids("EncoderDecoder.step", "ids", ids, c.vocab_size, c.max_positions)
@@ -250,9 +243,7 @@ class EncoderDecoder:
         positions, allowed = state.admit("EncoderDecoder", ids.shape, real, c.max_positions)
         x, _ = self.embeddings.forward(params, ids, None, False, None, positions)
         for layer, store, memory in zip(self.decoder.layers, state.layers, state.memory, strict=True):
-            x = layer.step(
-                params, x, store, start, allowed, positions, memory, state.memory_mask, team
-            )
+            x = layer.step(params, x, store, start, allowed, positions, memory, state.memory_mask)
         if self.decoder.final_norm is not None:
             x, _ = self.decoder.final_norm.forward(params, x, False)
         return x

@@ -6,10 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._threads import Team
 from ..functional import tanh, tanh_backward
 from ..nn._blocks import normal
-from ..nn._products import linears
 from ..nn.feed_forward import ACTIVATIONS
 from ..nn.layers import LayerNorm, Linear
 
@@ -68,15 +66,9 @@ class Unembedding:
             values[self.bias] = np.zeros(self.vocab_size)
         return values
 
-    def forward(
-        self, params: Any, t: Array, keep: bool = True, team: Team | None = None
-    ) -> tuple[Array, UnembeddingCache | None]:
-        """Return logits (..., V) for t (..., d_model), and what the backward needs.
-
-        In decoding, the threads of `team` share the vocabulary.
-        """
-        weight = params[self.weight].T if self.tied else params[self.weight]
-        (logits,) = linears(t, [(weight, None)], team)  # 1
+    def forward(self, params: Any, t: Array, keep: bool = True) -> tuple[Array, UnembeddingCache | None]:
+        """Return logits (..., V) for t (..., d_model), and what the backward needs."""
+        logits = t @ (params[self.weight].T if self.tied else params[self.weight])  # 1
         if self.bias is not None:
             logits += params[self.bias]  # 2
         capped = None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._threads import Team
+from ..functional import linear
 from ..functional.multi_head_attention import join_heads, split_heads
 from ._blocks import Array, Grads, Params, add_gradient, normal
-from ._products import Map, linears
 
 PARTS = ("query", "key", "value", "output")
 
@@ -58,19 +57,14 @@ class Projections:
         for name, gradient in zip(self.weights + self.biases, gradients, strict=False):
             add_gradient(grads, name, gradient)
 
-    def heads(
-        self, params: Params, x: Array, heads: Mapping[int, int], team: Team | None = None
-    ) -> list[Array]:
-        """Project x (B, T, d_model) by some of `PARTS`, and split each into its heads (B, h, T, d_head).
+    def heads(self, params: Params, part: int, x: Array, h: int) -> Array:
+        """Project x (B, T, d_model) by one of `PARTS` and split it into h heads (B, h, T, d_head)."""
+        return split_heads(self._project(params, part, x), h)
 
-        `heads` says h for each part.
-        """
-        projected = linears(x, [self._map(params, part) for part in heads], team)
-        return [split_heads(z, h) for z, h in zip(projected, heads.values(), strict=True)]
-
-    def output(self, params: Params, out: Array, team: Team | None = None) -> Array:
+    def output(self, params: Params, out: Array) -> Array:
         """Join the heads of `out` (B, h, T, d_head) and project them: (B, T, d_model)."""
-        return linears(join_heads(out), [self._map(params, 3)], team)[0]
+        return self._project(params, 3, join_heads(out))
 
-    def _map(self, params: Params, part: int) -> Map:
-        return params[self.weights[part]], params[self.biases[part]] if self.biases else None
+    def _project(self, params: Params, part: int, x: Array) -> Array:
+        bias = params[self.biases[part]] if self.biases else None
+        return linear(x, params[self.weights[part]], bias)[0]

@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 
-from .._threads import Team
 from ..functional import (
     MultiHeadAttentionCache,
     alibi,
@@ -203,7 +202,6 @@ class SelfAttention:
         start: int,
         mask: Array | None = None,
         positions: Array | None = None,
-        team: Team | None = None,
     ) -> Array:
         """Attend from new tokens to all tokens so far, themselves among them.
 
@@ -218,16 +216,14 @@ class SelfAttention:
         mask : ndarray of bool, broadcastable to (B, h, T, start + T), optional
         positions : ndarray, shape (T,) or (B, T), optional
             To rotate by; default start, start + 1, ...
-        team : Team, optional
-            Threads that share the projections.
 
         Returns
         -------
         y : ndarray, shape (B, T, d_model)
         """
         stop = start + x.shape[1]
-        heads = {0: self.n_heads, 1: self.n_kv_heads, 2: self.n_kv_heads}
-        q, k, v = self.projections.heads(params, x, heads, team)
+        heads = (self.n_heads, self.n_kv_heads, self.n_kv_heads)
+        q, k, v = (self.projections.heads(params, part, x, h) for part, h in enumerate(heads))
         if self.gammas:
             q, k = (rms_norm(z, params[g], self.eps)[0] for z, g in zip((q, k), self.gammas, strict=True))
         if self.rotary_base is not None:
@@ -249,4 +245,4 @@ class SelfAttention:
             window=self.window,
             softcap=self.softcap,
         )
-        return self.projections.output(params, out, team)
+        return self.projections.output(params, out)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._threads import Team
 from ..functional import (
     MultiHeadAttentionCache,
     multi_head_attention,
@@ -98,20 +97,13 @@ class CrossAttention:
         dmemory += dkv
         return dx
 
-    def project(self, params: Params, memory: Array, team: Team | None = None) -> KeyValues:
+    def project(self, params: Params, memory: Array) -> KeyValues:
         """Return the keys and values of `memory` (B, S, d_model), for any number of steps."""
-        k, v = self.projections.heads(params, memory, {1: self.n_heads, 2: self.n_heads}, team)
+        k, v = (self.projections.heads(params, part, memory, self.n_heads) for part in (1, 2))
         return KeyValues(k, v)
 
-    def step(
-        self,
-        params: Params,
-        x: Array,
-        store: KeyValues,
-        mask: Array | None = None,
-        team: Team | None = None,
-    ) -> Array:
+    def step(self, params: Params, x: Array, store: KeyValues, mask: Array | None = None) -> Array:
         """Attend from new tokens (B, T, d_model) to the memory whose keys and values are in `store`."""
-        (q,) = self.projections.heads(params, x, {0: self.n_heads}, team)
+        q = self.projections.heads(params, 0, x, self.n_heads)
         out, _ = scaled_dot_product_attention(q, store.k, store.v, mask=mask)
-        return self.projections.output(params, out, team)
+        return self.projections.output(params, out)

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._threads import Team
 from ._blocks import Array, Grads, Params, Random
 from ._projections import KeyValues
 from .attention import SelfAttention
@@ -208,7 +207,6 @@ class DecoderLayer:
         positions: Array | None = None,
         memory: KeyValues | None = None,
         memory_mask: Array | None = None,
-        team: Team | None = None,
     ) -> Array:
         """Run the layer on new tokens alone; the arguments are those of the attentions' `step`.
 
@@ -218,12 +216,12 @@ class DecoderLayer:
         """
         attention, feed_forward = self.attention.branch, self.feed_forward.branch
         steps: list[tuple[Residual, Any]] = [
-            (self.attention, lambda u: attention.step(params, u, store, start, mask, positions, team))
+            (self.attention, lambda u: attention.step(params, u, store, start, mask, positions))
         ]
         if self.cross_attention is not None:
             cross = self.cross_attention.branch
-            steps.append((self.cross_attention, lambda u: cross.step(params, u, memory, memory_mask, team)))
-        steps.append((self.feed_forward, lambda u: feed_forward.step(params, u, team)))
+            steps.append((self.cross_attention, lambda u: cross.step(params, u, memory, memory_mask)))
+        steps.append((self.feed_forward, lambda u: feed_forward.forward(params, u, False)[0]))
         for residual, run in steps:
             x = residual.step(params, x, run)
         return x

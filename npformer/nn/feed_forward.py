@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._threads import Team
 from ..functional import (
     DropoutCache,
     LinearCache,
@@ -26,7 +25,6 @@ from ..functional import (
     swiglu_backward,
 )
 from ._blocks import Array, Grads, Params, Random
-from ._products import linears
 from .layers import Dropout, Linear
 
 # name -> (forward, backward) of the activations a feed-forward block can have
@@ -96,12 +94,6 @@ class FeedForward:
             collected[self.name] = y
         return y, FeedForwardCache(up, activation, dropped, down) if up and down else None
 
-    def step(self, params: Params, x: Array, team: Team | None = None) -> Array:
-        """Return y for new tokens, whose products the threads of `team` share; nothing is kept."""
-        (u,) = linears(x, [self.up.arguments(params)], team)
-        a, _ = self.activate(u)
-        return linears(a, [self.down.arguments(params)], team)[0]
-
     def backward(self, params: Params, dy: Array, cache: FeedForwardCache, grads: Grads) -> Array:
         """Add the parameters' gradients to `grads`; return dx."""
         da = self.dropout.backward(self.down.backward(params, dy, cache.down, grads), cache.dropout)
@@ -163,12 +155,6 @@ class GatedFeedForward:
         if collected is not None:
             collected[self.name] = y
         return y, GatedFeedForwardCache(gate, up, gated, dropped, down) if gate and up and down else None
-
-    def step(self, params: Params, x: Array, team: Team | None = None) -> Array:
-        """Return y for new tokens, whose products the threads of `team` share; nothing is kept."""
-        g, u = linears(x, [self.gate.arguments(params), self.up.arguments(params)], team)
-        a, _ = swiglu(g, u)
-        return linears(a, [self.down.arguments(params)], team)[0]
 
     def backward(self, params: Params, dy: Array, cache: GatedFeedForwardCache, grads: Grads) -> Array:
         """Add the parameters' gradients to `grads`; return dx, which collects from gate and up."""

@@ -19,7 +19,6 @@ from ..functional import (
     rms_norm_backward,
 )
 from ._blocks import Array, Grads, Params, Random, add_gradient, normal
-from ._products import Map
 
 
 class Linear:
@@ -43,13 +42,9 @@ class Linear:
             values[self.bias] = np.zeros(self.d_out)
         return values
 
-    def arguments(self, params: Params) -> Map:
-        """Return weight and bias, as `functional.linear` takes them."""
-        return params[self.weight], None if self.bias is None else params[self.bias]
-
     def forward(self, params: Params, x: Array, keep: bool = True) -> tuple[Array, LinearCache | None]:
         """Return y (..., d_out) and what the backward needs."""
-        y, cache = linear(x, *self.arguments(params))
+        y, cache = linear(x, params[self.weight], None if self.bias is None else params[self.bias])
         return y, cache if keep else None
 
     def backward(self, params: Params, dy: Array, cache: LinearCache, grads: Grads) -> Array:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from npformer._threads import available_cores
 from npformer.cli import main
 from npformer.cli.pretrain import FIELDS, SWITCHES
 from npformer.training import PRESETS, RunConfig, preset
@@ -336,12 +337,21 @@ def test_a_timing_that_is_not_finite_is_status_1_and_leaves_nothing(corpus, caps
     assert files(corpus.parent) == before
 
 
-def test_blas_gets_one_thread_before_numpy_loads(corpus):
+@pytest.mark.parametrize(
+    ("arguments", "one"),
+    [
+        (["pretrain", "none.txt"], True),
+        (["generate", "none", "--prompt", "a", "--prompt", "b"], True),  # on a thread each
+        (["generate", "none", "--prompt", "a"], False),
+        (["generate", "none", "--stream"], False),
+    ],
+)
+def test_blas_gets_its_threads_before_numpy_loads(corpus, arguments, one):
     program = (
         "import os, sys\n"
         "import npformer.cli\n"
         "assert 'numpy' not in sys.modules\n"
-        "npformer.cli.main(['pretrain', 'none.txt'])\n"
+        f"npformer.cli.main({arguments})\n"
         "assert 'numpy' in sys.modules\n"
         "print(*(os.environ.get(name) for name in npformer.cli.BLAS_VARIABLES))\n"
     )
@@ -349,7 +359,7 @@ def test_blas_gets_one_thread_before_numpy_loads(corpus):
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "1 1 1\n"
+    assert done.stdout.split() == 3 * ["1" if one else str(available_cores())]
 
 
 def test_what_does_not_fit_the_memory_is_one_line_and_leaves_nothing(corpus, capsys):

@@ -9,13 +9,11 @@ import pytest
 
 from npformer.generation import beam_search, generate, stream
 from npformer.models import Decoder, EncoderDecoder
-from npformer.nn import _products
 
 PROMPTS = [[3, 9, 9, 1, 20], [7], [2, 5, 11]]
 
 
-def test_the_results_are_those_of_one_thread(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_products, "SHARED", 0)
+def test_the_results_are_those_of_one_thread(decoder: Decoder) -> None:
     options: dict[str, Any] = {"max_new_tokens": 8, "temperature": 1.0}
     one, two = (generate(decoder, PROMPTS, threads=threads, **options) for threads in (1, 2))
     assert [r.ids for r in one] == [r.ids for r in two]
@@ -23,8 +21,7 @@ def test_the_results_are_those_of_one_thread(decoder: Decoder, monkeypatch: pyte
         np.testing.assert_allclose(a.logprobs, b.logprobs, atol=1e-12)
 
 
-def test_beams_and_translations_too(translator: EncoderDecoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_products, "SHARED", 0)
+def test_beams_and_translations_too(translator: EncoderDecoder) -> None:
     one, three = (
         beam_search(translator, PROMPTS, begin=1, max_new_tokens=5, threads=threads) for threads in (1, 3)
     )
