@@ -276,9 +276,9 @@ def test_kill_and_resume():
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize(("seed", "objective"), [(0, "mlm"), (1, "mlm"), (2, "clm"), (3, "seq2seq")])
-def test_ten_kills(seed, objective):
-    kills("--kills", "10", "--in-writes", "2", "--seed", str(seed), "--objective", objective)
+@pytest.mark.parametrize(("objective", "times"), [("mlm", 10), ("clm", 3), ("seq2seq", 3)])
+def test_many_kills(objective, times):
+    kills("--kills", str(times), "--in-writes", "2", "--objective", objective)
 
 
 def test_a_second_signal_ends_the_process_at_once(make_run):
