@@ -24,7 +24,8 @@ class Peer:
 
     def about(self) -> dict[str, str]:
         """Versions and kernels."""
-        return {"library": f"NumPy {np.__version__}, {self.threads} BLAS threads while it writes", **blas_in_use()}
+        library = f"NumPy {np.__version__}, {self.threads} BLAS threads while it writes"
+        return {"library": library, **blas_in_use()}
 
     def prepare(self, prompt: np.ndarray) -> np.ndarray:
         """Nothing is to be done."""
