@@ -57,7 +57,8 @@ def generate_texts(
     seed : int
         Draw j for text i has the stream (seed, i, j).
     threads : int, optional
-        Default: as many as there are cores. The result does not depend on it.
+        Default: as many as there are cores. Of BLAS for one batch; of Python, with one BLAS thread each, for
+        several. What is computed is the same up to the last bits, which depend on it.
     **sampling
         temperature, top_k, top_p, min_p of `generate`.
 

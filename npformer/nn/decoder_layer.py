@@ -215,13 +215,10 @@ class DecoderLayer:
         y : ndarray, shape (B, T, d_model)
         """
         attention, feed_forward = self.attention.branch, self.feed_forward.branch
-        steps: list[tuple[Residual, Any]] = [
-            (self.attention, lambda u: attention.step(params, u, store, start, mask, positions))
-        ]
+        x = self.attention.step(
+            params, x, lambda u: attention.step(params, u, store, start, mask, positions)
+        )
         if self.cross_attention is not None:
             cross = self.cross_attention.branch
-            steps.append((self.cross_attention, lambda u: cross.step(params, u, memory, memory_mask)))
-        steps.append((self.feed_forward, lambda u: feed_forward.forward(params, u, False)[0]))
-        for residual, run in steps:
-            x = residual.step(params, x, run)
-        return x
+            x = self.cross_attention.step(params, x, lambda u: cross.step(params, u, memory, memory_mask))
+        return self.feed_forward.step(params, x, lambda u: feed_forward.forward(params, u, False)[0])
