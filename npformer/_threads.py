@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # a command's --help does not wait for it
 Result = TypeVar("Result")
 
 PIECES = 4  # a thread that is late takes one fewer; more pieces are more hand-overs
+WORTH = 1 << 20  # numbers: less than that is done before another thread has woken
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -97,7 +98,7 @@ _limit = _Shared()
 
 
 def in_pieces(
-    work: Callable[[int, int], Result], size: int, executor: Executor | None, unit: int
+    work: Callable[[int, int], Result], size: int, executor: Executor | None, unit: int = WORTH
 ) -> list[Result]:
     """Return work(start, stop) of neighbouring pieces of range(size), in order.
 
@@ -111,7 +112,7 @@ def in_pieces(
     executor : Executor or None
         None: the calling thread does it in one piece.
     unit : int
-        Pieces begin at multiples of it.
+        Pieces begin at multiples of it; a vector of no more than that is one piece.
 
     Examples
     --------

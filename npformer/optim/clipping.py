@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 import numpy as np
 
 from .._threads import in_pieces
-from ._arguments import CHUNK, Array, chunks, require_number, require_vector
+from ._arguments import Array, chunks, require_number, require_vector
 
 
 def global_norm(grad: Array, executor: Executor | None = None) -> float:
@@ -85,7 +85,7 @@ def clip_by_global_norm(
             grad[piece] *= factor
 
     if math.isfinite(norm) and factor < 1:
-        in_pieces(shrink, grad.size, executor, CHUNK)
+        in_pieces(shrink, grad.size, executor)
     return norm
 
 
@@ -105,5 +105,5 @@ def _norm(grad: Array, executor: Executor | None = None) -> float:
         return sums
 
     # the sums of the chunks are added in their order, whichever thread they are from
-    total = sum(sum(in_pieces(squares, grad.size, executor, CHUNK), []), 0.0)
+    total = sum(sum(in_pieces(squares, grad.size, executor), []), 0.0)
     return scale * math.sqrt(total)

@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from typing import NamedTuple
 
 from .._threads import in_pieces
-from ._arguments import CHUNK, bad_type, bad_value, require_count, require_number
+from ._arguments import bad_type, bad_value, require_count, require_number
 
 
 class Segment(NamedTuple):
@@ -154,4 +154,4 @@ def by_segments(
             if first < last:
                 update(slice(first, last), lr_scale, weight_decay)
 
-    in_pieces(piece, segments[-1][0].stop if segments else 0, executor, CHUNK)
+    in_pieces(piece, segments[-1][0].stop if segments else 0, executor)

@@ -22,7 +22,6 @@ from .._threads import in_pieces
 from ..nn import SequenceRandom
 from ..objectives import Metrics
 
-CHUNK = 65536  # numbers; what a thread adds up at least
 MICRO_NUMBERS = 1024 * 256  # of a hidden state (tokens, d_model)
 
 
@@ -145,4 +144,4 @@ def add_up(vectors: Sequence[Any], executor: Executor | None = None) -> None:
         for vector in others:
             total[start:stop] += vector[start:stop]
 
-    in_pieces(add, total.size, executor, CHUNK)
+    in_pieces(add, total.size, executor)

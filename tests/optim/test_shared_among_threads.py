@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from npformer._threads import WORTH
 from npformer.optim import SGD, Adam, AdamW, Segment, clip_by_global_norm
 from npformer.optim._arguments import CHUNK
 
@@ -15,7 +16,7 @@ def executor():
         yield threads
 
 
-N = 5 * CHUNK + 3
+N = WORTH + CHUNK + 3  # more than one thread takes
 SEGMENTS = [Segment(0, 10), Segment(10, 3 * CHUNK + 1, 0.5, 0.3), Segment(3 * CHUNK + 1, N, 2.0)]
 
 

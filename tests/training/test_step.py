@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from npformer._threads import WORTH
 from npformer.functional import cross_entropy, cross_entropy_backward
 from npformer.nn import SequenceRandom
 from npformer.objectives import MaskedLM
-from npformer.training.step import CHUNK, add_up, cut, gradient, micro_batches
+from npformer.training.step import add_up, cut, gradient, micro_batches
 
 B, T, V = 7, 6, 13
 SPECIAL = (0, 1, 2, 3, 4)
@@ -123,7 +124,7 @@ def test_micro_batches_hold_at_least_one_sequence():
 
 
 def test_lanes_are_added_up_once_each_whoever_does_it():
-    lanes = np.random.default_rng(0).standard_normal((3, 5 * CHUNK + 3))
+    lanes = np.random.default_rng(0).standard_normal((3, WORTH + 3))
     expected = lanes[0] + lanes[1] + lanes[2]
     with ThreadPoolExecutor(2) as executor:
         for threads in (None, executor):
