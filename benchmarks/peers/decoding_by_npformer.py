@@ -21,6 +21,7 @@ class Peer:
         self.model, self.threads = Decoder(config), threads
         for name, value in workload.decoder_weights(s).items():
             self.model.params[name][...] = value
+        self.model.params = self.model.params.for_decoding()
 
     def about(self) -> dict[str, str]:
         """Versions and kernels."""

@@ -87,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
         )
     decoder = isinstance(model, Decoder)
     texts = texts_of(args, decoder)
+    if blas_threads(args) > 1:  # one token after another, shared by threads
+        model.params = model.params.for_decoding()
     options: dict[str, Any] = {
         name: getattr(args, name)
         for name in ("max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")

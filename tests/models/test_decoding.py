@@ -37,6 +37,17 @@ def test_each_step_of_a_ragged_batch_equals_the_full_pass(make_decoder, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_parameters_laid_out_for_decoding_give_the_same(make_decoder, form):
+    model = make_decoder(**FORMS[form])
+    whole, _ = model.forward(TARGET)
+    model.params = model.params.for_decoding()
+    assert model.params.transposed
+    state = model.start(*TARGET.shape)
+    steps = [model.step(TARGET[:, t : t + 1], state) for t in range(TARGET.shape[1])]
+    np.testing.assert_allclose(np.concatenate(steps, axis=1), whole, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_selected_rows_go_on_by_themselves(make_decoder, form):
     model = make_decoder(**FORMS[form])
     state = model.start(3, 7)

@@ -50,3 +50,30 @@ def test_a_value_of_the_wrong_shape_is_refused():
         Parameters(ARRAYS)["b"] = np.zeros(3)
     with pytest.raises(ValueError, match="frozen: expected names of parameters, got 'nobody'"):
         Parameters(ARRAYS, frozen=["nobody"])
+    with pytest.raises(ValueError, match="transposed: expected names of parameters, got 'nobody'"):
+        Parameters(ARRAYS, transposed=["nobody"])
+
+
+def test_for_decoding_changes_the_order_in_memory_alone():
+    arrays = {**ARRAYS, "narrow.weight": np.arange(6.0).reshape(3, 2), "square.weight": np.eye(2) + [0, 5]}
+    params = Parameters(arrays, np.float32, frozen=["square.weight"])
+    laid_out = params.for_decoding()
+    assert list(laid_out) == list(params)
+    assert laid_out.layout == params.layout
+    for name, value in arrays.items():
+        np.testing.assert_array_equal(laid_out[name], value)
+        assert not np.shares_memory(laid_out[name], params[name])
+    # more outputs than inputs, and what is no weight, stay as they are
+    assert laid_out.transposed == {"narrow.weight", "square.weight"}
+    np.testing.assert_array_equal(laid_out.flat, [0, 1, 2, 3, 4, 5, 10, 20, 7, 0, 2, 4, 1, 3, 5])
+    np.testing.assert_array_equal(laid_out.frozen_flat, [1, 0, 5, 6])
+    assert laid_out.flat.dtype == np.float32
+    assert laid_out.frozen == params.frozen
+    # what is made of it lies as it does, so that vectors fit
+    assert laid_out.copy().transposed == laid_out.transposed
+    np.testing.assert_array_equal(laid_out.copy().flat, laid_out.flat)
+    zeros = laid_out.zeros_like()
+    assert zeros.transposed == {"narrow.weight"}
+    assert zeros.layout == laid_out.layout
+    zeros["narrow.weight"] += arrays["narrow.weight"]
+    np.testing.assert_array_equal(zeros.flat[-6:], [0, 2, 4, 1, 3, 5])
