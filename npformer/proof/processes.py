@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 Piece = TypeVar("Piece")
@@ -29,8 +30,7 @@ def in_processes(
         A function of a module, or `functools.partial` of one.
     pieces : sequence
     order : sequence of int
-        The numbers of the pieces in the order in which they are begun: the longest first, so that all
-        processes end at about the same time.
+        The numbers of the pieces in the order in which they are begun.
     processes : int
 
     Raises
@@ -65,8 +65,9 @@ def _depend_on_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
 
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
-    threading.Thread(target=wait, daemon=True).start()
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
