@@ -18,14 +18,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the proof; 0 if everything passed, else 1."""
+    from .._threads import available_cores
     from ..proof import table
     from ..proof.verify import verify
 
+    processes = 1 if args.ops else available_cores()
     if args.json:
-        report = verify(args.ops, args.seed)
+        report = verify(args.ops, args.seed, processes=processes)
         print(json.dumps(report.to_dict(), indent=1, allow_nan=False))
         return 0 if report.passed else 1
     printed = table.Printer(args.verbose)
-    report = verify(args.ops, args.seed, printed)
+    report = verify(args.ops, args.seed, printed, processes)
     print(table.conclusion(report))
     return 0 if report.passed else 1

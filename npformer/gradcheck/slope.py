@@ -29,6 +29,7 @@ import numpy as np
 
 ODD = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
 EVEN = (14 / 5, -7 / 5, 2 / 5, -1 / 20)
+STENCIL = (-4, -3, -2, -1, 1, 2, 3, 4)  # the k whose s(k·h) it reads
 
 FIRST_STEP = 9 / 256  # 3.5e-2 with four significant bits, so that k·h and (almost always) x + k·h are exact
 OTHER_STEP = 13 / 512  # 2.5e-2, as exact: none of its halves is one of the first's

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..gradcheck import complex_step_gradient, error_of
-from ..gradcheck.derivative import directional_slope
-from ..gradcheck.slope import wide_slope
+from ..gradcheck import error_of
+from ..gradcheck.slope import EPS, FIRST_STEP, HALVINGS, STENCIL, slope, wide_slope
 from ..models.parameters import Parameters
 from . import golden
 from .cases import KeepRandom
@@ -27,6 +26,7 @@ from .tolerances import COMPLEX_STEP_OF_A_MODEL
 
 Array = npt.NDArray[Any]
 
+COMPLEX_STEP = 1e-30  # its square is far below the rounding of 1
 DIRECTIONS = 8  # random directions per parameter for the finite differences
 SHARPNESS = 0.7  # queries a little smaller than keys, so that attention is not nearly one-hot
 
@@ -147,11 +147,11 @@ def check_derivatives(
 
 
 def entry_by_entry(resumed: Resumed, name: str) -> Array:
-    """Return the loss's gradient by the complex step."""
-    start = resumed.params[name].real.copy()
-    return complex_step_gradient(
-        lambda value: np.asarray(resumed.loss(name, value)), {"value": start}, "value", 1.0
-    )
+    """Return the loss's gradient by the complex step: each of its values has moved in one entry."""
+    start = resumed.params[name]
+    values = np.repeat(start[None], start.size, axis=0)
+    values.reshape(start.size, start.size).flat[:: start.size + 1] += 1j * COMPLEX_STEP
+    return resumed.losses(name, values).imag.reshape(start.shape) / COMPLEX_STEP
 
 
 def directional_derivatives(
@@ -162,25 +162,34 @@ def directional_derivatives(
     The step is chosen along the first two of them. The others take half of the narrower one, since the loss
     may bend more there: half the step leaves 1/256 of the truncation and doubles the rounding.
     """
-    start, step = resumed.params[name].copy(), np.inf
-    numeric, along = np.empty(DIRECTIONS), np.empty(DIRECTIONS)
+    start = resumed.params[name].copy()
+    directions = rng.standard_normal((DIRECTIONS, start.size))
+    directions /= np.sqrt((directions * directions).sum(axis=1, keepdims=True))
+    middle = float(resumed.losses(name, start[None])[0])
 
-    def loss(value: Array) -> float:
-        return float(resumed.loss(name, value))
+    def changes(directions: Array, steps: list[float]) -> list[Callable[[float], float]]:
+        """Return t -> loss(start + t · direction) - loss(start) for each direction; all `steps` at once."""
+        moves = np.multiply.outer(directions, steps).swapaxes(1, 2)  # (directions, steps, entries)
+        losses = resumed.losses(name, start + moves.reshape(-1, *start.shape))
+        known = losses.reshape(len(directions), len(steps)) - middle
 
-    def loss_along(direction: Array) -> Callable[[float], float]:
-        return lambda t: loss(start + t * direction)
+        def change(direction: Array, at: dict[float, float]) -> Callable[[float], float]:
+            def of(t: float) -> float:
+                if t not in at:  # the search goes on beyond those steps
+                    value = start + t * direction.reshape(start.shape)
+                    at[t] = float(resumed.losses(name, value[None])[0]) - middle
+                return at[t]
 
-    for i in range(DIRECTIONS):
-        direction = rng.standard_normal(start.shape)
-        direction /= np.sqrt((direction * direction).sum())
-        if i < 2:
-            found = directional_slope(loss, start, direction)
-            numeric[i], step = found.value, min(step, found.step / 2)
-        else:
-            numeric[i] = wide_slope(loss_along(direction), step)
-        along[i] = (gradient * direction).sum()
-    return numeric, along
+            return of
+
+        at_steps = (dict(zip(steps, row, strict=True)) for row in known.tolist())
+        return [change(*each) for each in zip(directions, at_steps, strict=True)]
+
+    steps = {k * FIRST_STEP / 2**i for i in range(HALVINGS) for k in STENCIL}
+    found = [slope(s, EPS * abs(middle)) for s in changes(directions[:2], sorted(steps))]
+    step = min(each.step for each in found) / 2
+    others = [wide_slope(s, step) for s in changes(directions[2:], [k * step for k in STENCIL])]
+    return np.array([*(each.value for each in found), *others]), directions @ gradient.reshape(-1)
 
 
 def check_float32(point: Point, rows: dict[str, Row]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from .encoder import prove_encoder
 from .encoder_decoder import prove_encoder_decoder
 from .ops import prove_op
 from .optimizers import prove_optimizers
+from .processes import in_processes
 from .rows import Row
 from .training import prove_training
 
@@ -26,6 +28,13 @@ _WHOLES: dict[str, Callable[[int], list[Row]]] = {
 }
 
 TARGETS: tuple[str, ...] = (*OPS, *_WHOLES)
+
+# Processes begin with the others, a second each at most, so that the table is seen to grow; then with these,
+# the longest first, so that all end at about the same time.
+LONGEST = (
+    *("encoder_decoder", "multi_head_attention", "flash_attention", "encoder", "decoder"),
+    *("training", "scaled_dot_product_attention"),
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,10 @@ class Report:
 
 
 def verify(
-    targets: Iterable[str] = (), seed: int = 0, on_rows: Callable[[list[Row]], None] | None = None
+    targets: Iterable[str] = (),
+    seed: int = 0,
+    on_rows: Callable[[list[Row]], None] | None = None,
+    processes: int = 1,
 ) -> Report:
     """Prove the ops, the models, the optimizers and training.
 
@@ -63,7 +75,9 @@ def verify(
     seed : int
         Draws the points of ops and models, at least 0.
     on_rows : callable, optional
-        Called with the rows of each target as soon as they are there.
+        Called with the rows of each target as soon as they are there, in the order of the targets.
+    processes : int
+        By how many processes of their own the targets are shared; 1 = none beside this one.
 
     Returns
     -------
@@ -72,7 +86,7 @@ def verify(
     Raises
     ------
     ValueError
-        If a target is unknown or the seed negative.
+        If a target is unknown, the seed negative or `processes` not positive.
 
     Examples
     --------
@@ -86,10 +100,26 @@ def verify(
             raise ValueError(f"unknown op {target!r}: expected some of {', '.join(TARGETS)}")
     if seed < 0:
         raise ValueError(f"seed: expected at least 0, got {seed}")
+    if processes < 1:
+        raise ValueError(f"processes: expected at least 1, got {processes}")
     start, rows = time.perf_counter(), []
-    for target in wanted:
-        found = _WHOLES[target](seed) if target in _WHOLES else prove_op(target, seed)
+    one = functools.partial(prove, seed=seed)
+    if processes == 1:
+        results = map(one, wanted)
+    else:
+        order = sorted(range(len(wanted)), key=lambda i: _rank(wanted[i]))
+        results = in_processes(one, wanted, order, min(processes, len(wanted)))
+    for found in results:
         rows += found
         if on_rows is not None:
             on_rows(found)
     return Report(seed, rows, time.perf_counter() - start)
+
+
+def prove(target: str, seed: int) -> list[Row]:
+    """Return the rows of one of `TARGETS`."""
+    return _WHOLES[target](seed) if target in _WHOLES else prove_op(target, seed)
+
+
+def _rank(target: str) -> int:
+    return LONGEST.index(target) if target in LONGEST else -1

@@ -12,6 +12,7 @@ import pytest
 from npformer import functional
 from npformer.cli import main
 from npformer.proof import OPS
+from npformer.proof.verify import Report
 
 
 def test_what_passes_exits_0_with_a_line_for_each_op(capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,3 +96,19 @@ def test_it_runs_from_any_folder_and_never_imports_torch(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("all passed\n")
+
+
+def test_the_whole_proof_is_shared_over_the_cores_and_what_is_named_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def verify(ops: list[str], seed: int, on_rows: object = None, processes: int = 1) -> Report:
+        asked.append((ops, processes))
+        return Report(seed, [], 0.0)
+
+    monkeypatch.setattr(sys.modules["npformer.proof.verify"], "verify", verify)
+    monkeypatch.setattr("npformer._threads.available_cores", lambda: 3)
+    for options in ([], ["--json"], ["relu"], ["relu", "--json"]):
+        main(["verify", *options])
+    assert asked == [([], 3), ([], 3), (["relu"], 1), (["relu"], 1)]
