@@ -189,4 +189,5 @@ def test_bad_usage_is_one_line(
     assert out == ""
     assert len(err.splitlines()) == 1
     assert err.startswith("npformer generate: ")
+    assert err.count("generate: ") == 1  # the library's errors name the op, which is the command
     assert message in err
