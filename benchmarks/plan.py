@@ -29,7 +29,6 @@ from workload import Sizes  # noqa: E402
 BERT = Sizes(L=12, d=768, h=12, d_ff=3072, V=30522, T=512, B=256)
 STEPS, SHORT_SHARE, SHORT_T = 1_000_000, 0.9, 128
 DAY = 86400.0
-MICRO = 1024  # tokens of a micro-batch: assumed, since npformer.training.step cuts smaller ones at this width
 
 # Measured by --measure: two cores of an AMD EPYC without AVX-512, OpenBLAS's kernel Haswell.
 RATE = 106e9  # FLOP a second of the products of a training step at BERT-base's widths, two threads
@@ -164,9 +163,20 @@ def buckets(s: Sizes) -> list[float]:
     return [FLOAT32 * layer] * s.L + [FLOAT32 * parameters(s._replace(L=0))]
 
 
+def micro_tokens(s: Sizes) -> int:
+    """Tokens of a micro-batch, as npformer cuts them: whole sequences, fewer in a wider model, one at least.
+
+    >>> micro_tokens(BERT), micro_tokens(BERT._replace(T=SHORT_T))
+    (512, 256)
+    """
+    from npformer.training.step import tokens_at_once  # loads NumPy, whose threads `measure` sets before
+
+    return max(tokens_at_once(s.d) // s.T, 1) * s.T
+
+
 def micro_batches(s: Sizes, R: int, lanes: int) -> float:
     """How many a lane works through, one after the other."""
-    return max(s.B * s.T / R / lanes / MICRO, 1.0)
+    return max(s.B * s.T / R / lanes / micro_tokens(s), 1.0)
 
 
 def data_parallel(
@@ -218,10 +228,11 @@ def pipelined(s: Sizes, node: Node, link: Link, R: int, stages: int, noise: floa
     gradients back. The update is sharded among the nodes that have the same stage.
     """
     pipelines = R // stages
-    M = s.B * s.T / pipelines / MICRO
+    M = s.B * s.T / pipelines / micro_tokens(s)
     turns = (M + stages - 1) / M
     compute = flops(s) / R / node.rate * turns
-    exposed = 2 * (M + stages - 1) * (link.latency + FLOAT32 * MICRO * s.d / link.bandwidth) * (stages > 1)
+    message = link.latency + FLOAT32 * micro_tokens(s) * s.d / link.bandwidth
+    exposed = 2 * (M + stages - 1) * message * (stages > 1)
     exposed += ring_all_reduce(FLOAT32 * parameters(s) / stages, pipelines, link)
     return Step(compute, compute * noise * expected_max(R), exposed, parameters(s) * node.update / R)
 
@@ -319,7 +330,8 @@ def table_of_sums(s: Sizes, R: int) -> str:
         f"| all-reduce over {R} nodes | network | ring, s | doubling, s | halving and doubling, s |",
         "|---|---|--:|--:|--:|",
     ]
-    sizes = (("the gradient", FLOAT32 * parameters(s)), ("three numbers a token", 3 * FLOAT32 * MICRO))
+    small = 3 * FLOAT32 * micro_tokens(s)
+    sizes = (("the gradient", FLOAT32 * parameters(s)), ("three numbers a token", small))
     for name, n in sizes:
         for link in (ETHERNET, INFINIBAND):
             seconds = [f(n, R, link) for f in (ring_all_reduce, doubling_all_reduce, halving_all_reduce)]
@@ -343,7 +355,7 @@ def checkpoints(s: Sizes, R: int) -> str:
 def plan(rate: float = RATE, update: float = UPDATE) -> str:
     """All that is printed."""
     s, small, large, R = BERT, small_node(rate, update), large_node(rate, update), 64
-    memory = kept_bytes(s, small.lanes, MICRO) / 1e9
+    memory = kept_bytes(s, small.lanes, micro_tokens(s)) / 1e9
     return "\n".join(
         [
             f"BERT-base: {parameters(s) / 1e6:.1f} million parameters, {flops(s) / 1e12:.1f} TFLOP a step of "

@@ -1,6 +1,7 @@
 """The roofline of a training step: what each op does a second, and what this machine lets it do.
 
-    python benchmarks/roofline.py            prints the table and draws docs/roofline.svg
+    python benchmarks/roofline.py                            prints the table
+    python benchmarks/roofline.py --plot docs/roofline.svg   and draws the picture of docs/performance.md
 
 An op that does F FLOP and has to move M bytes can run at no more than min(peak, F / M x bandwidth) FLOP a
 second (Williams, Waterman, Patterson: Roofline, Communications of the ACM 52(4), 2009). The peak is the best
@@ -46,7 +47,6 @@ BYTES = 4  # of a float32
 TOKENS = 1024  # of a micro-batch
 SIDES = (768, 1024, 1536)  # of the square products
 FAR = 24 * 2**20  # numbers in an array of the triad: 100 MB, far larger than a cache
-FIGURE = HERE.parent / "docs" / "roofline.svg"
 
 
 class Op(NamedTuple):
@@ -325,10 +325,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Each op's rate below the roofs of this machine.")
     parser.add_argument("--sizes", choices=SIZES, default="base", help="of the model (default base)")
     parser.add_argument("--threads", type=int, default=2, help="for the second roof (default 2)")
-    parser.add_argument("--short", action="store_true", help="a few seconds in all, no picture")
+    parser.add_argument("--short", action="store_true", help="a few seconds in all")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--from-json", type=Path, metavar="FILE", help="draw what --json printed before")
-    parser.add_argument("--plot", type=Path, default=FIGURE, metavar="FILE", help="default docs/roofline.svg")
+    parser.add_argument("--from-json", type=Path, metavar="FILE", help="what --json printed before")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it, too (needs matplotlib)")
     arguments = parser.parse_args(argv)
     if arguments.threads < 1:
         parser.error("--threads takes a number from 1 on")
@@ -339,12 +339,14 @@ def main(argv: list[str] | None = None) -> int:
         result = measure(SIZES[arguments.sizes], arguments.threads, 0.02 if arguments.short else 0.4)
     if arguments.json:
         print(json.dumps(result, indent=1))
+        if arguments.plot:
+            print(draw(result, arguments.plot), file=sys.stderr)
         return 0
     print(
         f"{processor()}, {os.cpu_count()} cores visible, NumPy {np.__version__}; float32, {TOKENS} tokens.\n"
     )
     print(table(result, arguments.threads))
-    if not arguments.short:
+    if arguments.plot:
         print(f"\n{draw(result, arguments.plot)}")
     return 0
 

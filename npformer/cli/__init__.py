@@ -89,7 +89,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         if args.debug:
             raise
-        print(f"npformer {args.command}: {one_line(error)}", file=sys.stderr)
+        line = one_line(error)
+        if type(error) is ValueError:  # of the op that the command is named after: "generate: top_p: ..."
+            line = line.removeprefix(f"{args.command}: ")
+        print(f"npformer {args.command}: {line}", file=sys.stderr)
         return 2
     except MemoryError as error:  # NumPy's says how much was asked for
         if args.debug:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,17 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the predictions of each text."""
+    from ..text.corpus import read_stdin
     from ..training import fill, load_model
 
     if args.k < 1:
         raise ValueError(f"-k: expected at least 1, got {args.k}")
     texts = list(args.text)
     if not texts or texts == ["-"]:
-        try:
-            lines = sys.stdin.read().splitlines() if sys.stdin else []  # closed by whoever started it
-        except UnicodeDecodeError as error:
-            raise ValueError(f"standard input: not UTF-8 at byte {error.start}") from None
-        texts = [line for line in lines if line.strip()]
+        texts = [line for line in read_stdin().splitlines() if line.strip()]
         if not texts:
             raise ValueError("no text: expected it as an argument or on standard input")
     model, tokenizer = load_model(args.run_folder)

@@ -73,7 +73,7 @@ def blas_threads(args: argparse.Namespace) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Print what is generated for each text."""
-    from ..generation.texts import generate_texts, stream_text
+    from ..generation.texts import generate_texts, stream_text, unknown_tokens
     from ..models import Decoder, EncoderDecoder
     from ..training import load_model
 
@@ -89,6 +89,9 @@ def run(args: argparse.Namespace) -> int:
     texts = texts_of(args, decoder)
     if blas_threads(args) > 1:  # one token after another, shared by threads
         model.params = model.params.for_decoding()
+    unknown = unknown_tokens(tokenizer, texts)
+    if unknown:
+        print(f"npformer generate: {unknown}", file=sys.stderr)
     options: dict[str, Any] = {
         name: getattr(args, name)
         for name in ("max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
@@ -122,6 +125,8 @@ def run(args: argparse.Namespace) -> int:
 
 def texts_of(args: argparse.Namespace, decoder: bool) -> list[str]:
     """Return the prompts or sources, of the command line or of standard input."""
+    from ..text.corpus import read_stdin
+
     given, other = ("prompt", "source") if decoder else ("source", "prompt")
     if getattr(args, other):
         kind = "a decoder" if decoder else "an encoder-decoder"
@@ -129,10 +134,7 @@ def texts_of(args: argparse.Namespace, decoder: bool) -> list[str]:
     texts: list[str] = getattr(args, given) or []
     if texts:
         return texts
-    try:
-        text = sys.stdin.read()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"standard input: not UTF-8 at byte {error.start}") from None
+    text = read_stdin()
     texts = [text.removesuffix("\n")] if args.whole else [line for line in text.splitlines() if line.strip()]
     if not texts or not texts[0]:
         raise ValueError(f"no text: expected it as --{given} or on standard input")

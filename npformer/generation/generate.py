@@ -263,6 +263,7 @@ def _streams(seed: Seed, n: int) -> list[np.random.Generator]:
         seeds = list(seed)
     if len(seeds) != n:
         raise ValueError(f"generate: seed: expected {n} seeds, one a prompt, got {len(seeds)}")
-    if min(s if isinstance(s, int | np.integer) else s[0] for s in seeds) < 0:
-        raise ValueError(f"generate: seed: expected a number of at least 0, got {seed}")
+    lowest = min((s if isinstance(s, int | np.integer) else min(s) for s in seeds), default=0)
+    if lowest < 0:
+        raise ValueError(f"generate: seed: expected numbers of at least 0, got {lowest}")
     return [np.random.default_rng(s) for s in seeds]

@@ -1,9 +1,10 @@
 """Generation from texts to texts, with a tokenizer: what the command does.
 
-    decoder            reads the text as it is; an empty one is the [SEP] that stands between documents
+    decoder            reads the text as it is
     encoder-decoder    reads [CLS] text [SEP], and begins its own with [CLS]
 
-Both end with [SEP]. Texts of about the same length share a batch, batches are shared over the cores.
+Both end with [SEP]. What the vocabulary lacks is read as [UNK] (`unknown_tokens` tells). Texts of about the
+same length share a batch, batches are shared over the cores.
 """
 
 from __future__ import annotations
@@ -70,14 +71,19 @@ def generate_texts(
     Raises
     ------
     ValueError, TypeError
-        As `generate` and `beam_search`; and if `n` results are wanted of greedy decoding, which has one, or
-        a temperature together with beams.
+        As `generate` and `beam_search`; and if a text is empty or too long, `n` results are wanted of greedy
+        decoding, which has one, or a temperature or another setting of draws together with beams.
     """
     drawing = bool(sampling.get("temperature"))
+    if n < 1:
+        raise ValueError(f"n: expected at least 1, got {n}")
     if n > 1 and beams == 1 and not drawing:
         raise ValueError(f"n: expected 1, as greedy decoding has one result, got {n} (temperature, or beams)")
     if beams > 1 and drawing:
         raise ValueError(f"beams: expected 1 with a temperature, got {beams}")
+    for name, value in sampling.items():
+        if beams > 1 and name != "temperature" and value is not None:
+            raise ValueError(f"beams: expected 1 with {name}, which is of draws, got {beams}")
     prompts, options = encoded(model, tokenizer, texts)
     options |= {
         "max_new_tokens": max_new_tokens,
@@ -155,15 +161,57 @@ def encoded(
     Raises
     ------
     ValueError
-        If a source is empty, or there is no text at all.
+        If a text is empty or longer than what the model reads, or there is none at all.
     """
     if not texts:
         raise ValueError("texts: expected at least one, got none")
+    options = {"stop_tokens": tokenizer.sep_id}
     if isinstance(model, Decoder):
-        prompts = [tokenizer.encode_plain(text, specials=False) or [tokenizer.sep_id] for text in texts]
-        return prompts, {"stop_tokens": tokenizer.sep_id}
-    for i, text in enumerate(texts):
-        if not text.strip():
-            raise ValueError(f"source {i + 1}: expected a text, got an empty one")
-    sources = [tokenizer.encode(text, specials=False).ids for text in texts]
-    return sources, {"begin": tokenizer.cls_id, "stop_tokens": tokenizer.sep_id}
+        what, ids = "prompt", [tokenizer.encode_plain(text, specials=False) for text in texts]
+    else:
+        what, ids = "source", [tokenizer.encode(text, specials=False).ids for text in texts]
+        options["begin"] = tokenizer.cls_id
+    longest = model.config.max_positions
+    for number, (text, of_text) in enumerate(zip(texts, ids, strict=True), 1):
+        if not of_text or (what == "source" and not text.strip()):
+            raise ValueError(f"{what} {number}: expected a text, got an empty one")
+        if len(of_text) > longest:
+            raise ValueError(
+                f"{what} {number}: expected at most max_positions = {longest} tokens, got {len(of_text)}"
+            )
+    return ids, options
+
+
+def unknown_tokens(tokenizer: Any, texts: Sequence[str]) -> str | None:
+    """Return a line on what of the texts the vocabulary lacks, and is read as [UNK]; None for nothing.
+
+    Parameters
+    ----------
+    tokenizer : WordPieceTokenizer or CharacterTokenizer
+    texts : sequence of str
+
+    Examples
+    --------
+    >>> from npformer.text import CharacterTokenizer
+    >>> unknown_tokens(CharacterTokenizer.train(["ab "]), ["ab", "a bc", "d"])
+    'text 2: of 4 tokens 1 is not in the vocabulary and read as [UNK], in bc; so in 1 more text'
+    """
+    found = [
+        (number, ids)
+        for number, text in enumerate(texts, 1)
+        if tokenizer.unk_id in (ids := tokenizer.encode_plain(text, specials=False))
+    ]
+    if not found:
+        return None
+    number, ids = found[0]
+    words = [
+        word
+        for word in dict.fromkeys(texts[number - 1].split())
+        if tokenizer.unk_id in tokenizer.encode_plain(word, specials=False)
+    ]
+    count, others = ids.count(tokenizer.unk_id), len(found) - 1
+    verb = "is" if count == 1 else "are"
+    line = f"text {number}: of {len(ids)} tokens {count} {verb} not in the vocabulary and read as [UNK]"
+    if words:
+        line += f", in {' '.join(words[:5])}{' ...' if len(words) > 5 else ''}"
+    return line + (f"; so in {others} more text{'s' if others > 1 else ''}" if others else "")

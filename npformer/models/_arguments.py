@@ -63,3 +63,11 @@ def decoding_sizes(model: str, batch: int, capacity: int) -> None:
     for argument, value in (("batch", batch), ("capacity", capacity)):
         if value < 1:
             raise ValueError(f"{model}.start: {argument}: expected at least 1, got {value}")
+
+
+def kept(model: str, cache: Any) -> None:
+    """Raise ValueError if a backward is given the empty `cache` of a forward that kept nothing."""
+    if cache is None:
+        raise ValueError(
+            f"{model}.backward: cache: expected one of a forward with keep=True, got keep=False"
+        )

@@ -151,19 +151,8 @@ class Decoder:
             True = a real token, False = padding, on whichever side: positions count the real tokens.
         prefix : array_like of int, shape (B,), optional
             The first so many tokens of each sequence see one another, later ones among them too (prefix LM).
-        at : array_like of int, shape (n,), optional
-            Flat positions ``b * T + t`` whose output is wanted; the last layer's position-wise part is
-            done for them alone.
-        collect : collection of str
-            Names from `collectable`; the arrays come back in ``cache.collected``.
-        keep : bool
-            False keeps nothing for a backward (inference).
-        recompute : bool
-            Keep only the input of each layer but the last, and let the backward run its forward again.
-        rng : numpy.random.Generator or SequenceRandom, optional
-            Source of dropout; None = no dropout.
-        params : Parameters, optional
-            Use these in place of the model's own.
+        at, collect, keep, recompute, rng, params
+            As in `Encoder.forward`.
 
         Returns
         -------
@@ -231,10 +220,7 @@ class Decoder:
         ValueError
             If the forward kept nothing.
         """
-        if cache.embeddings is None:
-            raise ValueError(
-                "Decoder.backward: cache: expected one of a forward with keep=True, got keep=False"
-            )
+        _arguments.kept("Decoder", cache.embeddings)
         dx = self.stack.backward(cache.params, dhidden, cache.stack, grads)
         self.embeddings.backward(cache.params, dx, cache.embeddings, grads)
 

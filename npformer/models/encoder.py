@@ -201,10 +201,7 @@ class Encoder:
         ValueError
             If the forward kept nothing.
         """
-        if cache.embeddings is None:
-            raise ValueError(
-                "Encoder.backward: cache: expected one of a forward with keep=True, got keep=False"
-            )
+        _arguments.kept("Encoder", cache.embeddings)
         dx = self.stack.backward(cache.params, dhidden, cache.stack, grads)
         self.embeddings.backward(cache.params, dx, cache.embeddings, grads)
 

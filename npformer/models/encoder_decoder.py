@@ -141,7 +141,7 @@ class EncoderDecoder:
         at : array_like of int, shape (n,), optional
             Flat positions ``b * T + t`` of the target whose output is wanted.
         collect, keep, recompute, rng, params
-            As in `Decoder.forward`.
+            As in `Encoder.forward`.
 
         Returns
         -------
@@ -198,10 +198,7 @@ class EncoderDecoder:
         ValueError
             If the forward kept nothing.
         """
-        if cache.target_embeddings is None:
-            raise ValueError(
-                "EncoderDecoder.backward: cache: expected one of a forward with keep=True, got keep=False"
-            )
+        _arguments.kept("EncoderDecoder", cache.target_embeddings)
         params, dmemory = cache.params, np.zeros_like(cache.memory)
         dx = self.decoder.backward(params, dhidden, cache.decoder, grads, {"dmemory": dmemory})
         self.embeddings.backward(params, dx, cache.target_embeddings, grads)

@@ -86,15 +86,12 @@ def from_pretrained(folder: str | os.PathLike[str], dtype: npt.DTypeLike | None 
         values = json.loads(path.read_text(encoding="utf-8"))
         architecture = values.pop("architecture")
         build, configure = ARCHITECTURES[architecture]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError) as error:
+        config = configure.from_dict(values)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path}: expected the configuration of a model, got {error}") from None
     weights_path = folder / "model.npz"
-    try:
-        with np.load(weights_path, allow_pickle=False) as stored:
-            weights = {name: stored[name] for name in stored.files}
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"{weights_path}: expected an .npz file of arrays, got {error}") from None
-    model = build(configure.from_dict(values), dtype=dtype or next(iter(weights.values())).dtype)
+    weights = _read_arrays(weights_path)
+    model = build(config, dtype=dtype or next(iter(weights.values())).dtype)
     for name in sorted(set(weights) ^ set(model.params)):
         trouble = "is missing" if name in model.params else "is not known to this model"
         raise ValueError(f"{weights_path}: weight {name!r} {trouble}")
@@ -105,6 +102,23 @@ def from_pretrained(folder: str | os.PathLike[str], dtype: npt.DTypeLike | None 
             )
         model.params[name] = value
     return model
+
+
+def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with open(path, "rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise ValueError("another kind of file, or a part of one")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+        if not arrays:
+            raise ValueError("none")
+        return arrays
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file can fail in any way: zipfile, struct, tokenize
+        raise ValueError(f"{path}: expected an .npz file of arrays, got {error}") from None
 
 
 def _write_json(file: Any, values: dict[str, Any]) -> None:

@@ -60,7 +60,7 @@ def read_corpus(sources: str | Path | Sequence[str | Path]) -> list[Document]:
     for source in map(str, sources):
         if source == STDIN:
             if STDIN not in seen:
-                text = require_text(_read_stdin(), "<stdin>", "standard input")
+                text = require_text(read_stdin(), "<stdin>", "standard input")
                 documents.append(Document("<stdin>", text))
             seen.add(STDIN)
             continue
@@ -127,7 +127,14 @@ def _read(path: str) -> bytes:
         raise CorpusError(f"{path}: {error.strerror or error}") from error
 
 
-def _read_stdin() -> str:
+def read_stdin() -> str:
+    """Return the text of standard input.
+
+    Raises
+    ------
+    CorpusError
+        If it is closed, or not what `decode_text` takes.
+    """
     if sys.stdin is None:  # closed by whoever started the program
         raise CorpusError("<stdin>: standard input is closed")
     return decode_text(sys.stdin.buffer.read(), "<stdin>")

@@ -29,11 +29,17 @@ class TextFiles:
     ----------
     size : int
         Bytes of all files.
+
+    Raises
+    ------
+    CorpusError
+        While it is gone through, if a file is no longer what it was: its size, or when it was changed last.
     """
 
     def __init__(self, files: Sequence[tuple[str, bool]]) -> None:
         self.files = list(files)
-        self.size = sum(os.stat(path).st_size for path, _ in files)
+        self._states = {path: _state(path) for path, _ in files}
+        self.size = sum(size for size, _ in self._states.values())
 
     @property
     def names(self) -> list[str]:
@@ -41,6 +47,8 @@ class TextFiles:
         return [path for path, _ in self.files]
 
     def __iter__(self) -> Iterator[Document]:
+        for path, _ in self.files:
+            self._require_unchanged(path)
         for path, named in self.files:
             blank = True
             for text in pieces(path):
@@ -49,6 +57,19 @@ class TextFiles:
                     yield Document(path, text)
             if named and blank:
                 require_text("\n" if os.stat(path).st_size else "", path, "the file")
+            self._require_unchanged(path)
+
+    def _require_unchanged(self, path: str) -> None:
+        if _state(path) != self._states[path]:
+            raise CorpusError(f"{path}: changed while it was read")
+
+
+def _state(path: str) -> tuple[int, int]:
+    try:
+        about = os.stat(path)
+    except OSError as error:
+        raise CorpusError(f"{path}: {error.strerror or error}") from error
+    return about.st_size, about.st_mtime_ns
 
 
 def open_corpus(

@@ -73,7 +73,7 @@ def fill(model: Any, tokenizer: Tokenizer, text: str, k: int = 5) -> list[list[P
         raise ValueError(f"k: expected at least 1, got {k}")
     if not hasattr(model, "mlm_head"):
         kind = type(model).__name__
-        raise ValueError(f"expected a model trained on masked tokens (--objective mlm), got a {kind}")
+        raise ValueError(f"expected a model trained on masked tokens (--objective mlm), got {kind}")
     if MASK not in text:
         raise ValueError(f"no {MASK} in the text: {shorten(text)!r}")
     ids = np.array([tokenizer.encode(text).ids])

@@ -10,7 +10,7 @@ from pathlib import Path
 from .config import RunConfig
 from .prepare import Prepared
 from .ranks import ALONE, Ranks
-from .run import create_run, open_run
+from .run import claimed, create_run, open_run
 from .trainer import Trainer, workers
 
 SHARE = 0.96  # of the minutes go to steps; the rest to looks at the held-out loss and to checkpoints
@@ -52,8 +52,9 @@ def _timed_together(prepared: Prepared, threads: int, ranks: Ranks, folder: Path
     trial = folder.with_name(f".{folder.name}.timing.{os.getpid()}.tmp")
     try:
         create_run(trial, prepared._replace(config=prepared.config.with_steps(1_000_000)))
-        ranks.tell(str(trial))
-        return seconds_per_step(prepared, threads, ranks=ranks)
+        with claimed(trial):
+            ranks.tell(str(trial))
+            return seconds_per_step(prepared, threads, ranks=ranks)
     finally:
         shutil.rmtree(trial, ignore_errors=True)
 

@@ -11,6 +11,8 @@
     model/, result.json, loss.png    when the run has finished
 
 The folder is filled under a temporary name and then given its own: a run folder is there whole or not at all.
+While it is filled, a lock in it says that its process lives; what a killed one has left, the next run that is
+created beside it removes.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from .config import RunConfig
 from .prepare import Prepared
 
 LOOKED_AT = 1 << 22  # tokens of the training part, when a run is opened
+CLAIM = ".claim.tmp"  # in a temporary folder: locked as long as the process that fills it lives
 
 
 @dataclass(frozen=True)
@@ -118,20 +121,23 @@ def create_run(folder: str | os.PathLike[str], prepared: Prepared, **about: Any)
         raise ValueError("create_run: prepared.config.steps: expected a number of steps, got None")
     config = prepared.config.with_steps(prepared.config.steps)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(folder.parent)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
         temporary.mkdir()
-        prepared.tokenizer.save(temporary / "vocab.txt")
-        for name, part in (("train", prepared.train), ("held_out", prepared.held_out)):
-            _write_packed(temporary / f"{name}.npy", part, prepared.tokenizer.vocab_size)
-        values = {"run": "pretrain", "config": config.to_dict(), "numpy": np.__version__, **about}
-        (temporary / "config.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        (temporary / "metrics.jsonl").touch()
-        (temporary / "timing.jsonl").touch()
-        (temporary / "checkpoints").mkdir()
-        if folder.is_dir():
-            folder.rmdir()  # empty, as `require_free` made sure
-        os.rename(temporary, folder)
+        with claimed(temporary):
+            prepared.tokenizer.save(temporary / "vocab.txt")
+            for name, part in (("train", prepared.train), ("held_out", prepared.held_out)):
+                _write_packed(temporary / f"{name}.npy", part, prepared.tokenizer.vocab_size)
+            values = {"run": "pretrain", "config": config.to_dict(), "numpy": np.__version__, **about}
+            (temporary / "config.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+            (temporary / "metrics.jsonl").touch()
+            (temporary / "timing.jsonl").touch()
+            (temporary / "checkpoints").mkdir()
+            if folder.is_dir():
+                folder.rmdir()  # empty, as `require_free` made sure
+            os.rename(temporary, folder)
+            (folder / CLAIM).unlink(missing_ok=True)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -231,3 +237,33 @@ def sole_use(folder: str | os.PathLike[str]) -> Iterator[None]:
         except OSError:
             raise BlockingIOError(f"{folder}: another process is training this run") from None
         yield
+
+
+@contextlib.contextmanager
+def claimed(temporary: Path) -> Iterator[None]:
+    """Mark the folder `temporary` as one that a process fills, until this one ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows: nothing is marked, and nothing removed
+        yield
+        return
+    unlocked = temporary / f"{CLAIM}.new"
+    with open(unlocked, "wb") as file:
+        with contextlib.suppress(OSError):  # a file system without locks: as on Windows
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.rename(unlocked, temporary / CLAIM)  # has this name only when it is locked
+        unlocked.unlink(missing_ok=True)
+        yield
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Delete the folders in `parent` that killed processes left half-made: claimed, the claim not locked."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    for claim in parent.glob(f".*.tmp/{CLAIM}"):
+        with contextlib.suppress(OSError), open(claim, "rb") as file:  # somebody else's, or gone meanwhile
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises if its process lives
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(claim)):  # was not renamed in between
+                shutil.rmtree(claim.parent)

@@ -9,6 +9,8 @@ import numpy as np
 import plan
 import pytest
 
+from npformer.training.step import micro_batches, tokens_at_once
+
 RANKS = [1, 2, 3, 4, 8, 13]
 SLOW = plan.Link("slow", bandwidth=10.0, latency=0.7)
 IDEAL = plan.Link("ideal", bandwidth=math.inf, latency=0.0)
@@ -120,7 +122,7 @@ def test_a_pipeline_is_idle_for_its_share():
     """(S - 1) / (M + S - 1), as docs/scaling.md works it out by the schedule."""
     R, stages = 16, 4
     step = plan.pipelined(S, NODE, IDEAL, R, stages, noise=0.0)
-    M = S.B * S.T / (R / stages) / plan.MICRO
+    M = S.B * S.T / (R / stages) / plan.micro_tokens(S)
     busy = plan.flops(S) / R / NODE.rate
     assert 1 - busy / step.compute == pytest.approx((stages - 1) / (M + stages - 1), rel=1e-12)
 
@@ -154,6 +156,13 @@ def test_the_interval_between_checkpoints_is_the_best():
     assert min(lost, key=lost.__getitem__) == 1.0
     assert plan.daly(write, between) == pytest.approx(plan.young(write, between), rel=0.01)
     assert plan.daly(100.0, 1000.0) < plan.young(100.0, 1000.0)  # failures are frequent: it matters
+
+
+@pytest.mark.parametrize(("T", "d"), [(128, 768), (512, 768), (128, 256), (512, 256), (64, 1024)])
+def test_micro_batches_are_those_of_a_training_step(T, d):
+    pieces = micro_batches(0, 16, T, tokens_at_once(d))
+    assert {(stop - start) * T for start, stop in pieces} == {plan.micro_tokens(S._replace(T=T, d=d))}
+    assert plan.micro_batches(S._replace(T=T, d=d, B=16 * 3 * 2), 3, 2) == len(pieces)
 
 
 def test_bert_base_is_what_the_paper_says():

@@ -39,7 +39,7 @@ def test_one_mask_and_several(folder, capsys):
 
 
 def test_json_and_standard_input(folder, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.StringIO("the [MASK].\n\n天 [MASK] 天\n"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("the [MASK].\n\n天 [MASK] 天\n".encode())))
     assert main(["fill", folder, "--json", "-k", "20"]) == 0
     out = capsys.readouterr().out
     answers = [json.loads(line) for line in out.splitlines()]
@@ -74,7 +74,12 @@ def test_no_model(tmp_path, capsys, folder, monkeypatch):
     assert capsys.readouterr().err.endswith("none: no such folder\n")
     assert main(["fill", str(tmp_path), "the [MASK]"]) == 2
     assert "config.json" in capsys.readouterr().err
-    for nothing in (io.StringIO("\n"), None):  # None: closed
-        monkeypatch.setattr(sys, "stdin", nothing)
+    for data, message in (
+        (b"\n", "no text: expected it as an argument or on"),
+        (b"the \xff [MASK]", "<stdin>: not UTF-8: byte 0xff at offset 4"),
+        (None, "<stdin>: standard input is closed"),
+    ):
+        stdin = data if data is None else io.TextIOWrapper(io.BytesIO(data), errors="surrogateescape")
+        monkeypatch.setattr(sys, "stdin", stdin)
         assert main(["fill", folder]) == 2
-        assert capsys.readouterr().err.startswith("npformer fill: no text: expected it as an argument or on")
+        assert capsys.readouterr().err.startswith(f"npformer fill: {message}")

@@ -25,6 +25,11 @@ VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "the", "cat", "sat",
 SIZES = {"vocab_size": len(VOCAB), "d_model": 8, "n_heads": 2, "max_positions": 8}
 
 
+def stdin(data: bytes) -> io.TextIOWrapper:
+    """As of a shell whose locale is C: what is not UTF-8 passes Python's decoder."""
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="surrogateescape")
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models")
@@ -80,7 +85,7 @@ def test_standard_input_and_json(
     folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = ["generate", str(folders / "decoder"), "--json", "--max-new-tokens", "5"]
-    monkeypatch.setattr(sys, "stdin", io.StringIO("the cat\n\n天 sat\n"))
+    monkeypatch.setattr(sys, "stdin", stdin("the cat\n\n天 sat\n".encode()))
     assert main([*arguments, "-n", "2", "--temperature", "2"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["prompt"] for answer in answers] == ["the cat", "天 sat"]
@@ -89,7 +94,7 @@ def test_standard_input_and_json(
         for result in answer["results"]:
             assert set(result) == {"ids", "logprobs", "score", "finished", "text"}
             assert len(result["ids"]) == len(result["logprobs"]) <= 5
-    monkeypatch.setattr(sys, "stdin", io.StringIO("the cat\n\n天 sat\n"))
+    monkeypatch.setattr(sys, "stdin", stdin("the cat\n\n天 sat\n".encode()))
     assert main([*arguments, "--whole"]) == 0
     (answer,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert answer["prompt"] == "the cat\n\n天 sat"
@@ -142,6 +147,34 @@ def test_a_stop_string_ends_the_text(folders: Path, capsys: pytest.CaptureFixtur
     assert result["finished"] == "stop_string"
 
 
+def test_standard_input_that_is_no_text(
+    folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for data, message in (
+        (b"ab\xffcd", "<stdin>: not UTF-8: byte 0xff at offset 2"),
+        (b"ab\0cd", "<stdin>: a binary file"),
+        (None, "<stdin>: standard input is closed"),
+    ):
+        monkeypatch.setattr(sys, "stdin", None if data is None else stdin(data))
+        assert main(["generate", str(folders / "decoder")]) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert err.startswith(f"npformer generate: {message}")
+
+
+def test_unknown_tokens_are_told_and_read(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["generate", str(folders / "decoder"), "--max-new-tokens", "1", "--prompt", "the cat"]
+    assert main(arguments) == 0
+    assert capsys.readouterr().err == ""
+    assert main([*arguments, "--prompt", "the zebra", "--prompt", "?"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 3
+    assert err == (
+        "npformer generate: text 2: of 2 tokens 1 is not in the vocabulary and read as [UNK], in zebra; "
+        "so in 1 more text\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("model", "arguments", "message"),
     [
@@ -152,6 +185,7 @@ def test_a_stop_string_ends_the_text(folders: Path, capsys: pytest.CaptureFixtur
             "--prompt: the model is an encoder-decoder, which takes --source",
         ),
         ("translator", ["--source", ""], "source 1: expected a text, got an empty one"),
+        ("decoder", ["--prompt", "the", "--prompt", ""], "prompt 2: expected a text, got an empty one"),
         ("decoder", [], "no text: expected it as --prompt or on standard input"),
         ("decoder", ["--prompt", "the", "--top-p", "0"], "top_p: expected a number in (0, 1], got 0.0"),
         ("decoder", ["--prompt", "the", "--top-k", "0"], "top_k: expected an integer of at least 1, got 0"),
@@ -162,6 +196,11 @@ def test_a_stop_string_ends_the_text(folders: Path, capsys: pytest.CaptureFixtur
         ),
         ("decoder", ["--prompt", "the", "--beams", "12"], "beams: expected 1 to 11 (the vocabulary), got 12"),
         ("decoder", ["--prompt", "the", "--beams", "0"], "beams: expected 1 to 11 (the vocabulary), got 0"),
+        ("decoder", ["--prompt", "the", "--beams", "2", "--temperature", "1"], "beams: expected 1 with"),
+        ("decoder", ["--prompt", "the", "--beams", "2", "--top-p", "0"], "beams: expected 1 with top_p"),
+        ("decoder", ["--prompt", "the", "--temperature", "nan"], "temperature: expected a number"),
+        ("decoder", ["--prompt", "the", "--n", "0"], "n: expected at least 1, got 0"),
+        ("decoder", ["--prompt", "the", "--seed=-1", "--temperature", "1"], "numbers of at least 0, got -1"),
         ("decoder", ["--prompt", "the", "--n", "2"], "n: expected 1, as greedy decoding has one result"),
         (
             "decoder",
@@ -183,10 +222,11 @@ def test_bad_usage_is_one_line(
     arguments: list[str],
     message: str,
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    monkeypatch.setattr(sys, "stdin", stdin(b""))
     assert main(["generate", str(folders / model), *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert len(err.splitlines()) == 1
     assert err.startswith("npformer generate: ")
+    assert err.count("generate: ") == 1  # the library's errors name the op, which is the command
     assert message in err

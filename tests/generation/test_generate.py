@@ -214,7 +214,7 @@ def test_without_a_tokenizer_there_is_no_text(gpt2: Decoder) -> None:
             [[1]],
             {"seed": -1, "temperature": 1.0},
             ValueError,
-            "seed: expected a number of at least 0, got -1",
+            "seed: expected numbers of at least 0, got -1",
         ),
     ],
 )

@@ -89,11 +89,6 @@ def test_batches_are_small(gpt2: Decoder, tokenizer: Any, monkeypatch: pytest.Mo
     assert sorted(sizes) == [1, 2, 2]
 
 
-def test_an_empty_prompt_begins_a_document(gpt2: Decoder, tokenizer: Any) -> None:
-    [[result]] = generate_texts(gpt2, tokenizer, [""], max_new_tokens=4)
-    assert result.ids == generate(gpt2, [[tokenizer.sep_id]], max_new_tokens=4)[0].ids
-
-
 def test_special_tokens_in_a_prompt_are_text(tokenizer: Any) -> None:
     config = DecoderConfig.gpt2(vocab_size=23, d_model=4, n_heads=1, n_layers=1, max_positions=9)
     prompts, options = module.encoded(Decoder(config), tokenizer, ["the [SEP]"])
@@ -106,6 +101,14 @@ def test_bad_input(gpt2: Decoder, translator: EncoderDecoder, tokenizer: Any) ->
         generate_texts(gpt2, tokenizer, ["a"], n=2)
     with pytest.raises(ValueError, match="beams: expected 1 with a temperature, got 2"):
         generate_texts(gpt2, tokenizer, ["a"], beams=2, temperature=1.0)
+    with pytest.raises(ValueError, match="beams: expected 1 with top_k, which is of draws, got 2"):
+        generate_texts(gpt2, tokenizer, ["a"], beams=2, top_k=3)
+    for n in (0, -1):
+        with pytest.raises(ValueError, match=f"^n: expected at least 1, got {n}"):
+            generate_texts(gpt2, tokenizer, ["a"], n=n, temperature=1.0)
+    for empty in ("", " \n"):
+        with pytest.raises(ValueError, match="prompt 2: expected a text, got an empty one"):
+            generate_texts(gpt2, tokenizer, ["a", empty])
     with pytest.raises(ValueError, match="beams: expected 1 to 23"):
         generate_texts(gpt2, tokenizer, ["a"], beams=24)
     with pytest.raises(ValueError, match="texts: expected at least one, got none"):
@@ -114,6 +117,8 @@ def test_bad_input(gpt2: Decoder, translator: EncoderDecoder, tokenizer: Any) ->
         generate_texts(translator, tokenizer, ["a", " "])
     with pytest.raises(ValueError, match="at most max_positions = 14 tokens, got 20"):
         generate_texts(gpt2, tokenizer, [20 * "a "])
-    with pytest.raises(ValueError, match="at most max_positions = 14 tokens, got 20"):
+    with pytest.raises(ValueError, match="prompt 3: expected at most max_positions = 14 tokens, got 20"):
         generate_texts(gpt2, tokenizer, ["a", "a", 20 * "a "], threads=2)
+    with pytest.raises(ValueError, match=r"source 2: expected at most max_positions = \d+ tokens, got 22"):
+        generate_texts(translator, tokenizer, ["a", 20 * "a "])
     assert np.isfinite(gpt2.params.flat).all()

@@ -66,6 +66,13 @@ def test_a_file_that_changes_in_between(files):
         list(training_documents(files, SHARE, 0, length, lines_of(held_out)))
 
 
+def test_a_corpus_that_has_another_length_with_the_same_files(files):
+    """Where a file system's clock is too coarse to show a change."""
+    held_out, _, length = draw_held_out(files, SHARE, 0, 10)
+    with pytest.raises(CorpusError, match="changed while it was read"):
+        list(training_documents(files, SHARE, 0, length + 1, lines_of(held_out)))
+
+
 def test_text_that_repeats_itself_or_is_too_little(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "LARGEST_BLOCK", 500)
     (tmp_path / "same").write_text("the same line\n" * 5000)

@@ -61,6 +61,32 @@ def test_small_text_is_read_and_large_text_is_not(tmp_path):
             list(open_corpus([tmp_path, tmp_path / "blank"], in_memory=0))
 
 
+def test_a_file_edited_to_the_same_length_between_two_passes(tmp_path):
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("one two\n")
+        os.utime(tmp_path / name, ns=(10**18, 10**18))
+    corpus = open_corpus(tmp_path, in_memory=0)
+    assert len(list(corpus)) == 2
+    (tmp_path / "b.txt").write_text("two one\n")
+    documents = iter(corpus)
+    with pytest.raises(CorpusError, match=r"b\.txt: changed while it was read$"):
+        next(documents)  # before the first file is read again
+    (tmp_path / "b.txt").unlink()
+    with pytest.raises(CorpusError, match=r"b\.txt: No such file"):
+        next(iter(corpus))
+
+
+def test_a_file_edited_while_it_is_read(tmp_path):
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("one two\n")
+        os.utime(tmp_path / name, ns=(10**18, 10**18))
+    documents = iter(open_corpus(tmp_path, in_memory=0))
+    next(documents)
+    (tmp_path / "a.txt").write_text("two one\n")
+    with pytest.raises(CorpusError, match=r"a\.txt: changed while it was read$"):
+        next(documents)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on this system")
 def test_a_pipe_is_read_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")

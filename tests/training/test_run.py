@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,43 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, make_run, monkeypatch):
         make_run("nested/run")
     assert error.value.filename.endswith("train.npy")
     assert not list((tmp_path / "nested").iterdir())
+
+
+MAKE_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from npformer.training.run import claimed
+temporary = Path(sys.argv[1])
+temporary.mkdir()
+with claimed(temporary):
+    (temporary / "vocab.txt").write_text("half")
+    print("claimed", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks of this kind on Windows")
+def test_what_a_killed_process_leaves_is_removed_and_nothing_else(tmp_path: Path, make_run):
+    others = [tmp_path / ".notes.tmp", tmp_path / ".run.1.tmp"]  # not claimed: whoever's they are
+    for folder in others:
+        folder.mkdir()
+        (folder / "file").touch()
+    temporary = tmp_path / ".run.123.tmp"
+    command = [sys.executable, "-c", MAKE_AND_WAIT, str(temporary)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"claimed\n"
+            make_run("one")
+            assert (temporary / "vocab.txt").is_file()  # its process lives
+        finally:
+            process.kill()
+    assert temporary.is_dir()
+    run = make_run("two")
+    assert not temporary.exists()
+    assert all((folder / "file").is_file() for folder in others)
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "two", ".notes.tmp", ".run.1.tmp"}
+    assert module.CLAIM not in os.listdir(run.folder)
 
 
 def test_an_empty_folder_is_used_and_others_are_refused(tmp_path: Path, make_run):
