@@ -70,9 +70,11 @@ def generate_texts(
     Raises
     ------
     ValueError, TypeError
-        As `generate` and `beam_search`; and if `n` results are wanted of greedy decoding, which has one, or
-        a temperature together with beams.
+        As `generate` and `beam_search`; and if `n` is below 1, or several results are wanted of greedy
+        decoding, which has one, or a temperature together with beams.
     """
+    if n < 1:
+        raise ValueError(f"n: expected at least 1, got {n}")
     drawing = bool(sampling.get("temperature"))
     if n > 1 and beams == 1 and not drawing:
         raise ValueError(f"n: expected 1, as greedy decoding has one result, got {n} (temperature, or beams)")
