@@ -39,7 +39,7 @@ EarlyStopping = bool | Literal["never"]
 
 
 class Beam(NamedTuple):
-    """New tokens of one sequence, the log-probability of each, and why it ended."""
+    """New tokens of one sequence, the log-probability of each, the sum to compare by, and why it ended."""
 
     ids: list[int]
     logprobs: list[float]
@@ -72,9 +72,9 @@ def beam_search(
     Parameters
     ----------
     model, prompts, max_new_tokens, begin, repetition_penalty, stop_tokens, stop_strings, tokenizer, threads
-        As in `generate`. The penalty is on log-probabilities, and counts in the scores.
+        As in `generate`. The penalty is on log-probabilities, not on logits, and counts in the scores.
     beams : int
-        K, how many sequences are kept; 1 is greedy decoding.
+        K, how many sequences are kept; 1 is greedy decoding, where there is no penalty.
     n : int
         How many of the best are returned, at most `beams`.
     length_penalty : float
@@ -116,6 +116,7 @@ def beam_search(
         raise ValueError(f"{op}: length_penalty: expected a finite number, got {length_penalty}")
     if early_stopping not in (False, True, "never"):
         raise ValueError(f"{op}: early_stopping: expected False, True or 'never', got {early_stopping!r}")
+    early: EarlyStopping = "never" if early_stopping == "never" else bool(early_stopping)  # NumPy's, too
     Sampling(repetition_penalty=repetition_penalty, op=op)
     stopping = Stopping.checked(op, max_new_tokens, stop_tokens, stop_strings, tokenizer, vocab_size)
     inputs = reading.checked(model, prompts, begin, max_new_tokens, op)
@@ -123,7 +124,7 @@ def beam_search(
     with blas_threads(threads):
         state, logits, before, room = reading.start(model, inputs, max_new_tokens)
         searches = [
-            Search(int(beams), float(length_penalty), early_stopping, stopping, ids, r)
+            Search(int(beams), float(length_penalty), early, stopping, ids, r)
             for ids, r in zip(before, room, strict=True)
         ]
         _search(model, state, logits, searches, repetition_penalty)
@@ -145,10 +146,10 @@ def _search(
         for search in searches:
             if search.running:
                 stop = start + len(search.running)
-                own = logprobs[start:stop]
+                own = scores = logprobs[start:stop]
                 if repetition_penalty != 1.0:
-                    own = penalised(own, search.seen(logits.shape[1]), repetition_penalty)
-                parents += [start + parent for parent in search.step(own)]
+                    scores = penalised(own, search.seen(logits.shape[1]), repetition_penalty)
+                parents += [start + parent for parent in search.step(own, scores)]
                 start = stop
         if not parents:
             return
@@ -187,21 +188,25 @@ class Search:
         self.running = [Beam([], [])]
         self.finished: list[Beam] = []  # the best first, at most `beams`
 
-    def step(self, logprobs: Array) -> list[int]:
+    def step(self, logprobs: Array, scores: Array) -> list[int]:
         """Extend the beams by a token each; return which of them the new ones come from.
 
         Parameters
         ----------
         logprobs : ndarray, shape (beams that run, V)
+            The model's own.
+        scores : ndarray, shape (beams that run, V)
+            What is summed up to compare by: `logprobs`, after the repetition penalty.
         """
         ended: list[Beam] = []
         going_on: list[Beam] = []
         parents: list[int] = []
-        for rank, (parent, token) in enumerate(self._candidates(logprobs)):  # 2
+        for rank, (parent, token) in enumerate(self._candidates(scores)):  # 2
             old, logprob = self.running[parent], float(logprobs[parent, token])
             ids = [*old.ids, token]
             reason = self.stopping.reason(token, len(ids), self.room, self._text(ids, token)[1])
-            beam = Beam(ids, [*old.logprobs, logprob], old.total + logprob, reason)
+            total = old.total + float(scores[parent, token])
+            beam = Beam(ids, [*old.logprobs, logprob], total, reason)
             if reason is None and len(going_on) < self.beams:
                 going_on.append(beam)  # 4
                 parents.append(parent)
@@ -215,13 +220,13 @@ class Search:
             self.running, parents = [], []
         return parents
 
-    def _candidates(self, logprobs: Array) -> list[tuple[int, int]]:
+    def _candidates(self, scores: Array) -> list[tuple[int, int]]:
         """Return (beam, token) of the best candidates, in order."""
-        totals = (logprobs + np.array([[beam.total] for beam in self.running])).reshape(-1)  # 1
+        totals = (scores + np.array([[beam.total] for beam in self.running])).reshape(-1)  # 1
         count = min(max(2, 1 + len(self.stopping.tokens)) * self.beams, totals.size)
         best = np.argpartition(-totals, count - 1)[:count]
         best = best[np.lexsort((best, -totals[best]))]
-        return [divmod(int(index), logprobs.shape[1]) for index in best]
+        return [divmod(int(index), scores.shape[1]) for index in best]
 
     def _may_improve(self) -> bool:
         if not self.running or len(self.finished) < self.beams:

@@ -18,7 +18,8 @@ class Generation(NamedTuple):
     logprobs : list of float
         Natural logarithm of the probability of each by the model itself, before temperature and filters.
     score : float
-        Their sum; after beam search the sum over length ** length_penalty.
+        Their sum; after beam search the sum over length ** length_penalty, of what the repetition penalty
+        has made of them.
     finished : {"stop_token", "stop_string", "length", "context"}
         Why it ended.
     text : str or None

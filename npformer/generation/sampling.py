@@ -80,11 +80,12 @@ def top_p(logits: Array, p: float) -> Array:
     >>> top_p(np.log([0.1, 0.6, 0.3]), 0.7).round(2)
     array([ -inf, -0.51, -1.2 ])
     """
-    order = np.argsort(-logits, axis=-1, kind="stable")  # the most probable first
+    order = np.argsort(-logits, axis=-1, kind="stable")[..., ::-1]  # the least probable first
     probabilities, _ = softmax(np.take_along_axis(logits, order, axis=-1))
-    before = np.cumsum(probabilities, axis=-1) - probabilities  # what is more probable, in sum
-    enough = before >= p
-    enough[..., 0] = False
+    # The rest of a sum that has reached p has no more than 1 - p: as small numbers these are exact, where a
+    # sum near 1 rounds away what is less probable than 1e-16.
+    enough = np.cumsum(probabilities, axis=-1) <= 1 - p
+    enough[..., -1] = False
     forbidden = np.empty_like(enough)
     np.put_along_axis(forbidden, order, enough, axis=-1)
     return np.where(forbidden, -math.inf, logits)
@@ -202,7 +203,7 @@ class Sampling:
         return self.temperature == 0
 
     def filtered(self, logits: Array, seen: Array | None) -> Array:
-        """Return the logits (B, V) that are drawn from, in float64.
+        """Return the logits (B, V) that are drawn from, in float64; with a temperature the highest is 0.
 
         Parameters
         ----------
@@ -214,7 +215,9 @@ class Sampling:
             z = repetition_penalty(z, seen, self.repetition_penalty)
         if self.greedy:
             return z
-        z = temperature(z, self.temperature)
+        z = z - z.max(axis=-1, keepdims=True)
+        with np.errstate(over="ignore"):  # by next to nothing: -inf is what the others then are
+            z = temperature(z, self.temperature)
         if self.top_k is not None:
             z = top_k(z, self.top_k)
         if self.top_p is not None:

@@ -71,12 +71,12 @@ def generate_texts(
     Raises
     ------
     ValueError, TypeError
-        As `generate` and `beam_search`; and if a text is empty or too long, `n` results are wanted of greedy
-        decoding, which has one, or a temperature or another setting of draws together with beams.
+        As `generate` and `beam_search`; and if a text is empty or too long, `n` is below 1, several results are
+        wanted of greedy decoding, which has one, or a temperature or another setting of draws comes with beams.
     """
-    drawing = bool(sampling.get("temperature"))
     if n < 1:
         raise ValueError(f"n: expected at least 1, got {n}")
+    drawing = bool(sampling.get("temperature"))
     if n > 1 and beams == 1 and not drawing:
         raise ValueError(f"n: expected 1, as greedy decoding has one result, got {n} (temperature, or beams)")
     if beams > 1 and drawing:

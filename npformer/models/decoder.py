@@ -150,7 +150,8 @@ class Decoder:
         mask : array_like of bool, shape (B, T), optional
             True = a real token, False = padding, on whichever side: positions count the real tokens.
         prefix : array_like of int, shape (B,), optional
-            The first so many tokens of each sequence see one another, later ones among them too (prefix LM).
+            The first so many real tokens of each sequence see one another, later ones among them too (prefix
+            LM).
         at, collect, keep, recompute, rng, params
             As in `Encoder.forward`.
 
@@ -175,15 +176,15 @@ class Decoder:
         at = None if at is None else _arguments.integers(name, "at", at, 1, ids.size)
         _arguments.names(name, collect, self.collectable)
         weights = self.params if params is None else params
-        T = ids.shape[1]
+        T, positions = ids.shape[1], _positions(mask)
         allowed = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, T): broadcasts over h, T
         if prefix is not None:
             lengths = _arguments.integers(name, "prefix", prefix, 1, T + 1)
             if lengths.shape != ids.shape[:1]:
                 raise ValueError(f"{name}: prefix: expected shape {ids.shape[:1]}, got {lengths.shape}")
-            seen = np.tri(T, dtype=bool) | (np.arange(T) < lengths[:, None, None])  # (B, T, T)
+            place = np.arange(T) if positions is None else positions[:, None, :]  # of a key: (B, 1, T)
+            seen = np.tri(T, dtype=bool) | (place < lengths[:, None, None])  # (B, T, T)
             allowed = seen[:, None] if allowed is None else seen[:, None] & allowed
-        positions = _positions(mask)
         everything: dict[str, Array] = {}
         into = everything if collect else None
 

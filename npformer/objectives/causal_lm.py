@@ -28,7 +28,7 @@ class CausalLMBatch(NamedTuple):
 
     ids: Array  # (B, T)
     mask: Array  # (B, T) bool, True = a real token
-    prefix: Array | None  # (B,) tokens that see one another and are no targets
+    prefix: Array | None  # (B,) real tokens that see one another and are no targets
     at: Array  # (n,) flat positions in (B, T) where there is a next token, ascending
     targets: Array  # (n,) the next tokens
 
@@ -86,7 +86,7 @@ class CausalLM:
         rngs, segment_ids
             Not used: nothing is random here, and a decoder has no segments.
         prefix : ndarray of int, shape (B,), optional
-            The first so many tokens of each sequence see one another and are no targets.
+            The first so many real tokens of each sequence see one another and are no targets.
 
         Returns
         -------
@@ -94,7 +94,8 @@ class CausalLM:
         """
         real = mask[:, :-1] & mask[:, 1:]
         if prefix is not None:
-            real &= np.arange(1, ids.shape[1]) >= np.asarray(prefix)[:, None]
+            place = np.cumsum(mask, axis=1) - 1  # of a token among the real ones
+            real &= place[:, 1:] >= np.asarray(prefix)[:, None]
         at = np.flatnonzero(real)
         return CausalLMBatch(
             np.ascontiguousarray(ids[:, :-1]), mask[:, :-1], prefix, at, ids[:, 1:].reshape(-1)[at]

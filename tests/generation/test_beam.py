@@ -83,17 +83,27 @@ def test_translations(translator: EncoderDecoder) -> None:
             np.testing.assert_allclose(result.logprobs, own, atol=1e-12)
 
 
+def test_a_penalty_counts_in_the_score_and_leaves_the_log_probabilities_the_models_own(gpt2: Decoder) -> None:
+    c, prompt = 1.6, [3, 9, 9]
+    for result in beam_search(gpt2, [prompt], beams=4, n=4, max_new_tokens=6, repetition_penalty=c)[0]:
+        assert sum(result.logprobs) == pytest.approx(total(gpt2, prompt, result.ids), abs=1e-12)
+        seen = [token in [*prompt, *result.ids[:t]] for t, token in enumerate(result.ids)]
+        penalised = [c * p if again else p for p, again in zip(result.logprobs, seen, strict=True)]
+        assert result.score == pytest.approx(sum(penalised) / len(result.ids), abs=1e-12)
+
+
 def test_early_stopping_ends_with_as_many_as_there_are_beams(gpt2: Decoder, monkeypatch: Any) -> None:
     steps: list[int] = []
     step = gpt2.step
     monkeypatch.setattr(gpt2, "step", lambda *args: steps.append(1) or step(*args))
     counts = []
-    stoppings: tuple[Any, ...] = (True, False, "never")
+    stoppings: tuple[Any, ...] = (True, False, "never", np.True_)
     for early in stoppings:
         steps.clear()
         beam_search(gpt2, [[3]], beams=3, max_new_tokens=13, stop_tokens=9, early_stopping=early)
         counts.append(len(steps))
     assert counts[0] < counts[1] < counts[2]
+    assert counts[3] == counts[0]
 
 
 def test_text_and_stop_strings(gpt2: Decoder, letters: Any) -> None:

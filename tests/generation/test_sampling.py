@@ -56,14 +56,17 @@ def test_top_p_is_the_smallest_set_that_reaches_p(z: Any, p: float) -> None:
 
 def test_filters_that_are_off_change_nothing() -> None:
     z = np.random.default_rng(0).standard_normal((3, 7))
-    np.testing.assert_array_equal(Sampling(1.0, 7, 1.0, 0.0).filtered(z, None), z)
+    np.testing.assert_array_equal(
+        Sampling(1.0, 7, 1.0, 0.0).filtered(z, None), z - z.max(axis=-1, keepdims=True)
+    )
     np.testing.assert_array_equal(sampling.repetition_penalty(z, np.ones((3, 7), bool), 1.0), z)
 
 
 def test_the_order_is_penalty_temperature_top_k_top_p_min_p() -> None:
     z = np.random.default_rng(1).standard_normal((2, 9))
     seen = np.random.default_rng(2).random((2, 9)) < 0.4
-    expected = sampling.temperature(sampling.repetition_penalty(z, seen, 1.7), 0.6)
+    expected = sampling.repetition_penalty(z, seen, 1.7)
+    expected = sampling.temperature(expected - expected.max(axis=-1, keepdims=True), 0.6)
     expected = sampling.min_p(sampling.top_p(sampling.top_k(expected, 6), 0.8), 0.2)
     np.testing.assert_array_equal(Sampling(0.6, 6, 0.8, 0.2, 1.7).filtered(z, seen), expected)
 
@@ -79,6 +82,11 @@ def test_frequencies_are_the_probabilities() -> None:
     frequencies = np.bincount(tokens, minlength=5) / n
     error = np.sqrt(expected * (1 - expected) / n)
     assert (np.abs(frequencies - expected) <= 4 * error).all()
+
+
+def test_a_top_p_of_one_forbids_nothing_however_improbable() -> None:
+    z = np.array([[-60.0, 0.0, -40.0], [0.0, -50.0, 1.0]])  # exp(-40) is less than the last digit of 1
+    np.testing.assert_array_equal(sampling.top_p(z, 1.0), z)
 
 
 def test_a_draw_never_takes_what_is_forbidden() -> None:

@@ -99,6 +99,8 @@ def test_special_tokens_in_a_prompt_are_text(tokenizer: Any) -> None:
 def test_bad_input(gpt2: Decoder, translator: EncoderDecoder, tokenizer: Any) -> None:
     with pytest.raises(ValueError, match="n: expected 1, as greedy decoding has one result, got 2"):
         generate_texts(gpt2, tokenizer, ["a"], n=2)
+    with pytest.raises(ValueError, match="^n: expected at least 1, got 0"):
+        generate_texts(gpt2, tokenizer, ["a"], n=0)
     with pytest.raises(ValueError, match="beams: expected 1 with a temperature, got 2"):
         generate_texts(gpt2, tokenizer, ["a"], beams=2, temperature=1.0)
     with pytest.raises(ValueError, match="beams: expected 1 with top_k, which is of draws, got 2"):

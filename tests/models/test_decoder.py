@@ -68,6 +68,14 @@ def test_padding_is_no_part_of_a_prefix(model):
     assert np.abs(wide[:, 1] - alone[:, 1]).max() > 1e-6
 
 
+def test_padding_on_the_left_is_no_part_of_a_prefix_either(model):
+    alone, _ = model.forward(IDS[:1, :4], prefix=[3])
+    ids, mask = np.zeros((1, 6), int), np.zeros((1, 6), dtype=bool)
+    ids[:, 2:], mask[:, 2:] = IDS[:1, :4], True
+    padded, _ = model.forward(ids, mask=mask, prefix=[3])
+    np.testing.assert_allclose(padded[:, 2:], alone, rtol=0, atol=1e-12)
+
+
 def test_padding_on_either_side_changes_nothing(model):
     n = 4
     alone, _ = model.forward(IDS[:1, :n])

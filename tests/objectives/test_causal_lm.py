@@ -61,6 +61,8 @@ def test_the_tokens_of_a_prefix_are_no_targets():
     assert batch.at.tolist() == [1, 2, 3, 4]
     assert batch.rows(0, 1).prefix.tolist() == [2]
     assert batch.rows(1, 2).at.tolist() == [0, 1]
+    left = np.array([[0, 0, 5, 6, 7, 8]])  # padding is no part of it
+    assert CausalLM().make_batch(left, left != 0, prefix=np.array([2])).targets.tolist() == [7, 8]
 
 
 @pytest.mark.parametrize("dropout", [False, True])
