@@ -67,7 +67,7 @@ def test_the_tokens_of_a_prefix_are_no_targets():
 @pytest.mark.parametrize(("lanes", "threads", "tokens"), [(1, 1, 10**6), (2, 1, T), (3, 3, 2 * T)])
 def test_the_training_steps_gradient_is_that_of_the_plain_path(problem, dropout, lanes, threads, tokens):
     model, objective, batch = problem
-    loss, expected = plain(model, batch, SequenceRandom(rngs()) if dropout else None)
+    loss, expected = plain(model, batch, SequenceRandom(rngs(), batch.extents) if dropout else None)
     places = [model.params.zeros_like() for _ in range(lanes)]
     with ThreadPoolExecutor(threads) as executor:
         metrics = gradient(

@@ -35,7 +35,7 @@ def make(make_encoder, norm, positions, dropout, seed=0):
 
 def plain(model, batch, dropout):
     """The whole batch at once; the last layer and the head at every position; the loss picks its own."""
-    rng = SequenceRandom(rngs(2)) if dropout else None
+    rng = SequenceRandom(rngs(2), batch.extents) if dropout else None
     hidden, c_model = model.forward(batch.ids, mask=batch.mask, rng=rng)
     logits, c_head = model.mlm_head.forward(model.params, hidden)
     targets = np.full(B * T, -100)
