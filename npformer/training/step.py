@@ -32,7 +32,7 @@ Array = npt.NDArray[Any]
 
 CHUNK = 65536  # numbers; what a thread adds up at least
 MICRO_NUMBERS = 1024 * 256  # of a hidden state (tokens, d_model)
-OVERHEAD = 64  # what a micro-batch costs besides, in tokens: each adds to the gradient of every parameter
+OVERHEAD = 8  # a micro-batch costs besides what an eighth of its most tokens cost (docs/performance.md)
 
 
 def cut(n: int, parts: int) -> list[tuple[int, int]]:
@@ -110,7 +110,7 @@ def cut_batch(lengths: Array, lanes: int, tokens: int) -> list[list[Array]]:
     turn, place = np.divmod(np.arange(B), lanes)
     lane_of = np.where(turn % 2, lanes - 1 - place, place)
     dealt = [order[lane_of == lane] for lane in range(lanes)]
-    return [[own[a:b] for a, b in least_padding(lengths[own], tokens, OVERHEAD)] for own in dealt]
+    return [[own[a:b] for a, b in least_padding(lengths[own], tokens, tokens // OVERHEAD)] for own in dealt]
 
 
 def gradient(
