@@ -64,8 +64,8 @@ class Seq2SeqBatch(NamedTuple):
     def take(self, places: Array) -> Seq2SeqBatch:
         """Return the pairs at `places` (b,), in that order, as a batch of their own."""
         which, at = take_targets(self.at, self.ids.shape[1], places)
-        sides = (self.source_ids, self.source_mask, self.ids, self.mask)
-        return Seq2SeqBatch(*(side[places] for side in sides), at, self.targets[which])
+        source = (self.source_ids[places], self.source_mask[places])
+        return Seq2SeqBatch(*source, self.ids[places], self.mask[places], at, self.targets[which])
 
     def trimmed(self) -> Seq2SeqBatch:
         """Return the batch without the columns on the right of either side that are padding in every pair."""

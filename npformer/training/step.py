@@ -32,7 +32,7 @@ Array = npt.NDArray[Any]
 
 CHUNK = 65536  # numbers; what a thread adds up at least
 MICRO_NUMBERS = 1024 * 256  # of a hidden state (tokens, d_model)
-OVERHEAD = 8  # a micro-batch costs besides what an eighth of its most tokens cost (docs/performance.md)
+OVERHEAD = 16  # a micro-batch costs besides what a sixteenth of its most tokens costs
 
 
 def cut(n: int, parts: int) -> list[tuple[int, int]]:
@@ -95,7 +95,7 @@ def cut_batch(lengths: Array, lanes: int, tokens: int) -> list[list[Array]]:
 
     Examples
     --------
-    >>> cut_batch(np.array([3, 8, 2, 9, 3, 2]), lanes=2, tokens=12)
+    >>> cut_batch(np.array([3, 8, 2, 9, 3, 3]), lanes=2, tokens=16)
     [[array([3]), array([4, 2])], [array([1]), array([0, 5])]]
     >>> cut_batch(np.full(6, 4), lanes=2, tokens=8)
     [[array([0, 1]), array([2])], [array([3, 4]), array([5])]]

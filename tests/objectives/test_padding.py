@@ -37,7 +37,8 @@ def pairs(rng, sides):
     return Seq2Seq().make_batch(source, source != 0, target, target != 0)
 
 
-MASKED, CAUSAL = ((masked, "right"), (masked, "left")), ((causal, "right"), (causal, "left"), (causal, "both"))
+MASKED = ((masked, "right"), (masked, "left"))
+CAUSAL = ((causal, "right"), (causal, "left"), (causal, "both"))
 KINDS = [*MASKED, *CAUSAL, (pairs, "right")]
 
 
