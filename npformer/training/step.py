@@ -96,7 +96,7 @@ def cut_batch(lengths: Array, lanes: int, tokens: int) -> list[list[Array]]:
     Examples
     --------
     >>> cut_batch(np.array([3, 8, 2, 9, 3, 3]), lanes=2, tokens=16)
-    [[array([3]), array([4, 2])], [array([1]), array([0, 5])]]
+    [[array([3]), array([4, 5])], [array([1]), array([0, 2])]]
     >>> cut_batch(np.full(6, 4), lanes=2, tokens=8)
     [[array([0, 1]), array([2])], [array([3, 4]), array([5])]]
     """
