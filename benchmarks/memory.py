@@ -47,7 +47,7 @@ def measure(name: str, dropout: float, recompute: bool) -> dict[str, Any]:
     """Return the predicted parts and the measured peak of one step, in bytes."""
     s = SIZES[name]
     config = config_of(s, dropout)
-    ids, segment_ids, at, targets = make_batch(s, 0)
+    ids, segment_ids, at, targets, _ = make_batch(s, 0)
     batch = MaskedLMBatch(ids, np.ones(ids.shape, dtype=bool), segment_ids, at, targets)
     pieces = [piece for a, b in cut(s.B, LANES) for piece in micro_batches(a, b, s.T, tokens_at_once(s.d))]
     n = max(batch.rows(a, b).n_targets for a, b in pieces)

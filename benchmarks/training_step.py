@@ -8,6 +8,9 @@ weights and batches. They are asked for one step each in turn, in an order that 
 the machine does falls on all of them alike; npformer is there twice, and what its two lines differ by is what
 the measurement cannot tell apart. The losses of the first steps are compared, so that the peers provably do
 the same work.
+
+With --padding the sequences of a batch have lengths from T / 4 to T, and every peer gets them padded to T,
+with a mask. "npformer-padded" is npformer that computes the padding, which npformer leaves out.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ sys.path.insert(0, str(HERE / "peers"))
 
 from children import BUSY, WARM_UP, Child, measure, processor  # noqa: E402
 from process import PEERS  # noqa: E402
-from workload import SIZES  # noqa: E402
+from workload import SIZES, Sizes, lengths  # noqa: E402
 
 SAME_LOSS = 5e-6  # relative, at the first step and after the updates of the warm-up
 SAME_WEIGHTS = 2e-5  # relative, their norm after the last step, which shows a decay left out
@@ -35,6 +38,7 @@ DESCRIPTIONS = {
     "npformer": "npformer",
     "npformer again": "npformer again (A/A control)",
     "npformer-recomputing": "npformer, layers run again in the backward",
+    "npformer-padded": "npformer, padding computed",
     "torch-tail": "PyTorch eager, last layer's position-wise part at the targets",
     "torch": "PyTorch eager, last layer everywhere",
     "torch-compiled": "PyTorch with torch.compile, last layer's position-wise part at the targets",
@@ -89,6 +93,11 @@ def summary(child: Child, reference: Child) -> dict[str, Any]:
     }
 
 
+def padding_of(s: Sizes, steps: range) -> float:
+    """The share of padding in the batches of some steps."""
+    return 1 - sum(int(lengths(s, step).sum()) for step in steps) / (len(steps) * s.B * s.T)
+
+
 def losses_of(name: str, figures: dict[str, Any]) -> str:
     """The losses of a peer's row; products have none."""
     if name == "products":
@@ -118,21 +127,26 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--threads", type=int, default=2, help="threads for each peer (default 2)")
     parser.add_argument("--dropout", type=float, default=0.0, help="probability of it (default 0)")
-    peers = list(PEERS["training"])
-    parser.add_argument("--peers", nargs="+", choices=peers, default=peers, help="default: all")
+    parser.add_argument(
+        "--padding", action="store_true", help="sequences of T / 4 to T tokens, padded to T (default: all T)"
+    )
+    parser.add_argument("--peers", nargs="+", choices=PEERS["training"], help="default: all")
     parser.add_argument("--json", action="store_true", help="print JSON, with every measured time")
     arguments = parser.parse_args(argv)
     if arguments.rounds < 1 or arguments.threads < 1:
         parser.error("--rounds and --threads take a number from 1 on")
     if not 0 <= arguments.dropout < 1:
         parser.error("--dropout takes a number from 0 on, below 1")
+    padded = [name for name in PEERS["training"] if name.endswith("-padded")]
+    if not arguments.padding and set(padded) & set(arguments.peers or ()):
+        parser.error(f"{', '.join(padded)}: there is no padding without --padding")
 
-    names = list(dict.fromkeys(arguments.peers))
+    of_batch = [name for name in PEERS["training"] if arguments.padding or name not in padded]
+    names = list(dict.fromkeys(arguments.peers or of_batch))
     if "npformer" in names:
         names.insert(names.index("npformer") + 1, "npformer again")
-    children, missing = measure(
-        "training", names, arguments.sizes, arguments.threads, arguments.rounds, arguments.dropout
-    )
+    work = (arguments.sizes, arguments.threads, arguments.rounds, arguments.dropout, arguments.padding)
+    children, missing = measure("training", names, *work)
     if not children:
         print("no peer could be started: " + "; ".join(f"{name}: {why}" for name, why in missing.items()))
         return 1
@@ -140,6 +154,8 @@ def main(argv: list[str] | None = None) -> int:
     reference = next((by_name[name] for name in ("torch-tail", "torch") if name in by_name), children[0])
     figures = {child.name: summary(child, reference) for child in children}
     complaints = [] if arguments.dropout else check_work(children)  # each drops others
+    steps = range(WARM_UP, WARM_UP + arguments.rounds)
+    share = padding_of(SIZES[arguments.sizes], steps) if arguments.padding else 0.0
     machine = f"{processor()}, {os.cpu_count()} cores visible, Python {platform.python_version()}"
 
     if arguments.json:
@@ -148,6 +164,7 @@ def main(argv: list[str] | None = None) -> int:
             "sizes": SIZES[arguments.sizes]._asdict(),
             "threads": arguments.threads,
             "dropout": arguments.dropout,
+            "padding": share,
             "rounds": arguments.rounds,
             "reference": reference.name,
             "peers": figures,
@@ -159,7 +176,8 @@ def main(argv: list[str] | None = None) -> int:
 
     s = SIZES[arguments.sizes]
     sizes = f"{s.L} layers, d {s.d}, {s.h} heads, d_ff {s.d_ff}, V {s.V}, T {s.T}, B {s.B}"
-    print(f"One training step, float32, {sizes}, dropout {arguments.dropout:g}")
+    of_padding = f", {share:.0%} of it padding" if arguments.padding else ""
+    print(f"One training step, float32, {sizes}{of_padding}, dropout {arguments.dropout:g}")
     print(f"({machine}; {arguments.rounds} rounds, {arguments.threads} threads each):\n")
     columns = (
         f"median, ms | fastest, ms | median / {reference.name}'s | peak, MB | first loss | after updates"

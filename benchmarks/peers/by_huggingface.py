@@ -69,7 +69,9 @@ class Peer:
         """Turn a batch into what `step` takes; not timed."""
         labels = np.full(batch.ids.size, IGNORED)
         labels[batch.at] = batch.targets
+        mask = {} if batch.mask is None else {"attention_mask": torch.from_numpy(batch.mask.astype(np.int64))}
         return {
+            **mask,
             "input_ids": torch.from_numpy(batch.ids),
             "token_type_ids": torch.from_numpy(batch.segment_ids),
             "labels": torch.from_numpy(labels.reshape(batch.ids.shape)),

@@ -40,8 +40,9 @@ class Peer:
         n = len(batch.at)
         at, targets, counts = (np.zeros(room, np.int32) for _ in range(3))
         at[:n], targets[:n], counts[:n] = batch.at, batch.targets, 1
-        arrays = (batch.ids.astype(np.int32), batch.segment_ids.astype(np.int32), at, targets, counts)
-        return tuple(jnp.asarray(x) for x in arrays)
+        ids, segment_ids = batch.ids.astype(np.int32), batch.segment_ids.astype(np.int32)
+        arrays = (ids, segment_ids, at, targets, counts, batch.mask)
+        return tuple(jnp.asarray(x) for x in arrays if x is not None)
 
     def step(self, batch: tuple[jax.Array, ...]) -> float:
         """One training step; returns the loss before it."""
@@ -70,7 +71,7 @@ class Peer:
             new_p[name] = (1 - workload.LR * decay) * w - step
         return loss, new_p, new_m, new_v
 
-    def loss(self, p, key, ids, segment_ids, at, targets, counts):  # type: ignore[no-untyped-def]
+    def loss(self, p, key, ids, segment_ids, at, targets, counts, mask=None):  # type: ignore[no-untyped-def]
         s, T = self.s, self.s.T
         keys = iter(jax.random.split(key, 3 * s.L + 1))
 
@@ -100,7 +101,10 @@ class Peer:
                 return linear(f"{name}.attention.{part}", x).reshape(s.B, T, s.h, -1).transpose(0, 2, 1, 3)
 
             q, k, v = heads("query"), heads("key"), heads("value")
-            weights = drop(jax.nn.softmax(q @ k.swapaxes(-1, -2) / (s.d // s.h) ** 0.5, axis=-1))
+            scores = q @ k.swapaxes(-1, -2) / (s.d // s.h) ** 0.5
+            if mask is not None:
+                scores = jnp.where(mask[:, None, None, :], scores, -jnp.inf)
+            weights = drop(jax.nn.softmax(scores, axis=-1))
             context = (weights @ v).transpose(0, 2, 1, 3).reshape(s.B * T, s.d)
             x = x.reshape(s.B * T, s.d)
             if i == s.L - 1:

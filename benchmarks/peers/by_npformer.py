@@ -20,7 +20,9 @@ from npformer.training.step import gradient
 class Peer:
     """An encoder with the benchmark's weights and one training step."""
 
-    def __init__(self, s: Sizes, threads: int, dropout: float, recompute: bool = False) -> None:
+    def __init__(
+        self, s: Sizes, threads: int, dropout: float, recompute: bool = False, padded: bool = False
+    ) -> None:
         self.model = Encoder(config_of(s, dropout), np.random.default_rng(0), dtype=np.float32)
         weights = workload.make_weights(s)
         if set(weights) != set(self.model.params):
@@ -43,6 +45,7 @@ class Peer:
             ),
         )
         self.threads, self.dropout, self.recompute, self.steps = threads, dropout, recompute, 0
+        self.kind = PaddedBatch if padded else MaskedLMBatch
 
     def about(self) -> dict[str, str]:
         """Versions and kernels."""
@@ -53,8 +56,8 @@ class Peer:
 
     def prepare(self, batch: Batch) -> MaskedLMBatch:
         """Turn a batch into what `step` takes; not timed."""
-        mask = np.ones(batch.ids.shape, dtype=bool)
-        return MaskedLMBatch(batch.ids, mask, batch.segment_ids, batch.at, batch.targets)
+        mask = np.ones(batch.ids.shape, dtype=bool) if batch.mask is None else batch.mask
+        return self.kind(batch.ids, mask, batch.segment_ids, batch.at, batch.targets)
 
     def step(self, batch: MaskedLMBatch) -> float:
         """One training step; returns the loss before it."""
@@ -77,6 +80,24 @@ class Peer:
     def norm_of_weights(self) -> float:
         """The Euclidean norm of all weights."""
         return global_norm(self.model.params.flat)
+
+
+class PaddedBatch(MaskedLMBatch):
+    """A batch whose padding is computed as if it were tokens, in the order in which the sequences came."""
+
+    @property
+    def extents(self) -> np.ndarray:
+        """All columns of every sequence."""
+        B, T = self.ids.shape
+        return np.stack([np.zeros(B, np.intp), np.full(B, T)])
+
+    def take(self, places: np.ndarray) -> PaddedBatch:
+        """Some sequences, padded as they are."""
+        return PaddedBatch(*super().take(places))
+
+    def trimmed(self) -> PaddedBatch:
+        """All of it."""
+        return self
 
 
 def config_of(s: Sizes, dropout: float = 0.0, mlm: bool = True) -> EncoderConfig:

@@ -16,7 +16,7 @@ from by_npformer import blas_in_use
 from workload import Batch, Sizes
 
 from npformer._allocator import keep_freed_memory
-from npformer.training.step import cut, micro_batches, tokens_at_once
+from npformer.training.step import cut_batch, tokens_at_once
 
 RATED = (512, 768, 1024, 1536)  # sides of square matrices, for the best rate of this machine
 SECONDS = 0.3  # for each of them
@@ -32,9 +32,9 @@ class Peer:
         rng = np.random.default_rng(0)
         shapes = {"d d": (s.d, s.d), "d f": (s.d, s.d_ff), "f d": (s.d_ff, s.d), "V d": (s.V, s.d)}
         self.weights = {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}
-        rows = max(stop - start for start, stop in micro_batches(0, s.B, s.T, tokens_at_once(s.d))) * s.T
+        rows = max(tokens_at_once(s.d), s.T)
         self.rows = {n: rng.standard_normal((rows, n), np.float32) for n in (s.d, s.d_ff, s.V)}
-        self.scores = rng.standard_normal((rows // s.T, s.h, s.T, s.T), np.float32)
+        self.scores = rng.standard_normal(rows * s.h * s.T, np.float32)  # of any (b, h, T, T)
         self.best = max(self.rate(side) for side in RATED)
 
     def about(self) -> dict[str, object]:
@@ -42,22 +42,21 @@ class Peer:
         library = f"NumPy {np.__version__}, {self.threads} Python threads"
         return {"library": library, **blas_in_use(), "best_gflops": self.best}
 
-    def prepare(self, batch: Batch) -> list[list[tuple[int, int]]]:
-        """The sequences and targets of each micro-batch, by lane."""
-        T = self.s.T
+    def prepare(self, batch: Batch) -> list[list[tuple[int, int, int]]]:
+        """The sequences, the longest of them and the targets of each micro-batch, by lane."""
+        B, T = batch.ids.shape
+        lengths = np.full(B, T) if batch.mask is None else batch.mask.sum(axis=1)
+        targets = np.bincount(batch.at // T, minlength=B)  # of each sequence
         return [
-            [
-                (b - a, int(np.sum((batch.at >= a * T) & (batch.at < b * T))))
-                for a, b in micro_batches(start, stop, T, tokens_at_once(self.s.d))
-            ]
-            for start, stop in cut(self.s.B, self.threads)
+            [(len(piece), int(lengths[piece].max()), int(targets[piece].sum())) for piece in lane]
+            for lane in cut_batch(lengths, self.threads, tokens_at_once(self.s.d))
         ]
 
-    def step(self, lanes: list[list[tuple[int, int]]]) -> float:
+    def step(self, lanes: list[list[tuple[int, int, int]]]) -> float:
         """One round; returns its GFLOP."""
 
-        def work(lane: list[tuple[int, int]]) -> float:
-            return sum(2e-9 * one.size * inner for b, n in lane for one, inner in self.products(b, n))
+        def work(lane: list[tuple[int, int, int]]) -> float:
+            return sum(2e-9 * one.size * inner for piece in lane for one, inner in self.products(*piece))
 
         return sum(self.executor.map(work, lanes))
 
@@ -65,9 +64,9 @@ class Peer:
         """There are none that move."""
         return 0.0
 
-    def products(self, b: int, n: int) -> Iterator[tuple[np.ndarray, int]]:
-        """Each product of a micro-batch of b sequences with n targets, and the length of its sums."""
-        s, N = self.s, b * self.s.T
+    def products(self, b: int, T: int, n: int) -> Iterator[tuple[np.ndarray, int]]:
+        """Each product of b sequences of T tokens with n targets in all, and the length of its sums."""
+        s, N = self.s, b * T
 
         def linear(rows: int, d_in: int, d_out: int, weight: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
             x, dy = self.rows[d_in][:rows], self.rows[d_out][:rows]
@@ -79,12 +78,12 @@ class Peer:
             wanted = n if i == s.L - 1 else N  # rows of the position-wise part
             for _ in ("query", "key", "value"):
                 yield from linear(N, s.d, s.d, self.weights["d d"])
-            q = self.rows[s.d][:N].reshape(b, s.T, s.h, -1).swapaxes(1, 2)  # (b, h, T, d_k), a view
-            P, d_k = self.scores[:b], s.d // s.h
+            q = self.rows[s.d][:N].reshape(b, T, s.h, -1).swapaxes(1, 2)  # (b, h, T, d_k), a view
+            P, d_k = self.scores[: b * s.h * T * T].reshape(b, s.h, T, T), s.d // s.h
             for _ in ("Z = Q Kᵀ", "dP = dO Vᵀ"):
                 yield q @ q.swapaxes(-1, -2), d_k
             for left in (P, P.swapaxes(-1, -2), P, P.swapaxes(-1, -2)):  # O, dV, dQ, dK
-                yield np.matmul(left, q, out=np.empty_like(q)), s.T
+                yield np.matmul(left, q, out=np.empty_like(q)), T
             yield from linear(wanted, s.d, s.d, self.weights["d d"])
             yield from linear(wanted, s.d, s.d_ff, self.weights["d f"])
             yield from linear(wanted, s.d_ff, s.d, self.weights["f d"])

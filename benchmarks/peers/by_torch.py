@@ -33,9 +33,9 @@ class Peer:
 
     def prepare(self, batch: Batch) -> tuple[torch.Tensor, ...]:
         """Turn a batch into what `step` takes; not timed."""
-        tensors = tuple(torch.from_numpy(x) for x in batch)
+        tensors = tuple(torch.from_numpy(x) for x in batch if x is not None)
         if self.compiled:  # the number of targets is another one each time
-            for x in tensors[2:]:
+            for x in tensors[2:4]:
                 torch._dynamo.mark_dynamic(x, 0)
         return tensors
 
@@ -53,12 +53,20 @@ class Peer:
         return norm_of(self.parameters)
 
     def loss(
-        self, ids: torch.Tensor, segment_ids: torch.Tensor, at: torch.Tensor, targets: torch.Tensor
+        self,
+        ids: torch.Tensor,
+        segment_ids: torch.Tensor,
+        at: torch.Tensor,
+        targets: torch.Tensor,
+        mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        return F.cross_entropy(self.logits(ids, segment_ids, at), targets)
+        return F.cross_entropy(self.logits(ids, segment_ids, at, mask), targets)
 
-    def logits(self, ids: torch.Tensor, segment_ids: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+    def logits(
+        self, ids: torch.Tensor, segment_ids: torch.Tensor, at: torch.Tensor, mask: torch.Tensor | None
+    ) -> torch.Tensor:
         p, s = self.p, self.s
+        keys = None if mask is None else mask[:, None, None, :]  # True = may be attended to
         x = F.embedding(ids, p["embeddings.token"]) + p["embeddings.position"]
         x = x + F.embedding(segment_ids, p["embeddings.segment"])
         x = self.drop(self.norm("embeddings.norm", x))  # (B, T, d)
@@ -66,7 +74,7 @@ class Peer:
             name = f"encoder.{i}"
             qkv = self.linear(f"{name}.attention.qkv", x).view(s.B, s.T, 3, s.h, s.d // s.h)
             q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, h, T, d_k)
-            context = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout)
+            context = F.scaled_dot_product_attention(q, k, v, keys, dropout_p=self.dropout)
             context = context.transpose(1, 2).reshape(s.B * s.T, s.d)
             x = x.reshape(s.B * s.T, s.d)
             if self.tail and i == s.L - 1:

@@ -23,7 +23,9 @@ class Child:
     `work` is a key of process.py's PEERS; " again" behind a peer's name makes a second process of it.
     """
 
-    def __init__(self, work: str, name: str, sizes: str, threads: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self, work: str, name: str, sizes: str, threads: int, dropout: float = 0.0, padding: bool = False
+    ) -> None:
         self.name = name
         self.seconds: list[float] = []
         self.results: list[Any] = []
@@ -39,8 +41,9 @@ class Child:
         blas_threads = "1" if peer.startswith(("npformer", "products")) else str(threads)
         for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[variable] = blas_threads
+        script, batch = str(HERE / "process.py"), "padding" if padding else "full"
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "process.py"), work, peer, sizes, str(threads), str(dropout)],
+            [sys.executable, script, work, peer, sizes, str(threads), str(dropout), batch],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -77,10 +80,16 @@ class Child:
 
 
 def measure(
-    work: str, names: list[str], sizes: str, threads: int, rounds: int, dropout: float = 0.0
+    work: str,
+    names: list[str],
+    sizes: str,
+    threads: int,
+    rounds: int,
+    dropout: float = 0.0,
+    padding: bool = False,
 ) -> tuple[list[Child], dict[str, str]]:
     """Run every peer `rounds` times after a warm-up; also return the peers that are missing, and why."""
-    children = [Child(work, name, sizes, threads, dropout) for name in names]
+    children = [Child(work, name, sizes, threads, dropout, padding) for name in names]
     missing = {child.name: child.about["missing"] for child in children if "missing" in child.about}
     children = [child for child in children if child.name not in missing]
     for number in range(WARM_UP + rounds):

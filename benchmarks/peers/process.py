@@ -9,6 +9,7 @@ of other processes; the first line out says what the peer is, or {"missing": wha
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import json
 import os
@@ -24,6 +25,7 @@ PEERS = {  # work: {name: (module, keywords of its Peer)}
     "training": {
         "npformer": ("by_npformer", {}),
         "npformer-recomputing": ("by_npformer", {"recompute": True}),
+        "npformer-padded": ("by_npformer", {"padded": True}),
         "torch-tail": ("by_torch", {"tail": True}),
         "torch": ("by_torch", {"tail": False}),
         "torch-compiled": ("by_torch", {"tail": True, "compiled": True}),
@@ -53,7 +55,7 @@ PEERS = {  # work: {name: (module, keywords of its Peer)}
 }
 
 
-def main(work: str, peer: str, sizes: str, threads: int, dropout: float) -> None:
+def main(work: str, peer: str, sizes: str, threads: int, dropout: float, padding: bool) -> None:
     """Serve steps until told to stop."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints goes elsewhere
@@ -70,9 +72,10 @@ def main(work: str, peer: str, sizes: str, threads: int, dropout: float) -> None
         return
     s = workload.SIZES[sizes]
     makers = {"inference": workload.make_sequences, "decoding": workload.make_prompt}
+    of_training = functools.partial(workload.make_batch, padding=padding)
     forward_only = work in makers
     worker = peer_module.Peer(s, threads, *([] if forward_only else [dropout]), **keywords)
-    make = makers.get(work, workload.make_batch)
+    make = makers.get(work, of_training)
     answer(**worker.about())
     for line in sys.stdin:
         request = json.loads(line)
@@ -104,4 +107,5 @@ def cpu_of_others() -> float:
 
 if __name__ == "__main__":
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5]))
+        *names, of_threads, of_dropout, of_batch = sys.argv[1:]
+        main(*names, int(of_threads), float(of_dropout), of_batch == "padding")

@@ -41,12 +41,13 @@ SIZES = {
 
 
 class Batch(NamedTuple):
-    """Tokens without padding, and what is asked about them."""
+    """Tokens, and what is asked about them."""
 
     ids: np.ndarray  # (B, T) int64
     segment_ids: np.ndarray  # (B, T) int64: each sequence is a pair of texts
     at: np.ndarray  # (n,) flat positions of the targets, ascending
     targets: np.ndarray  # (n,) the tokens that belong there
+    mask: np.ndarray | None = None  # (B, T) True = a real token; None: there is no padding
 
 
 def make_weights(s: Sizes, seed: int = 0) -> dict[str, np.ndarray]:
@@ -99,15 +100,28 @@ def make_prompt(s: Sizes, step: int) -> np.ndarray:
     return np.random.default_rng((3, step)).integers(0, s.V, PROMPT)
 
 
-def make_batch(s: Sizes, step: int) -> Batch:
-    """Return the batch of a step: frequent and rare tokens, so that there is something to learn at once."""
+def make_batch(s: Sizes, step: int, padding: bool = False) -> Batch:
+    """Return the batch of a step: frequent and rare tokens, so that there is something to learn at once.
+
+    With `padding` the sequences have lengths drawn evenly from T / 4 to T; what is behind them is padding.
+    """
     rng = np.random.default_rng((1, step))
     ids = (s.V * rng.random((s.B, s.T)) ** 3).astype(np.int64)
     segment_ids = np.broadcast_to((np.arange(s.T) >= s.T // 2).astype(np.int64), ids.shape).copy()
-    at = np.flatnonzero(rng.random(s.B * s.T) < RATE)
+    target, mask = rng.random((s.B, s.T)) < RATE, None
+    if padding:
+        mask = np.arange(s.T) < lengths(s, step)[:, None]
+        target &= mask
+        ids[~mask] = segment_ids[~mask] = 0
+    at = np.flatnonzero(target)
     targets = ids.reshape(-1)[at]
     ids.reshape(-1)[at] = s.V - 1  # what stands for [MASK]
-    return Batch(ids, segment_ids, at, targets)
+    return Batch(ids, segment_ids, at, targets, mask)
+
+
+def lengths(s: Sizes, step: int) -> np.ndarray:
+    """Return how many tokens the sequences of a padded batch have (B,)."""
+    return np.random.default_rng((4, step)).integers(s.T // 4, s.T + 1, s.B)
 
 
 def make_sequences(s: Sizes, step: int) -> list[np.ndarray]:
@@ -117,16 +131,16 @@ def make_sequences(s: Sizes, step: int) -> list[np.ndarray]:
     that every such round is the same work.
     """
     rng = np.random.default_rng((2, step))
-    lengths = np.full(s.B, s.T)
+    sizes = np.full(s.B, s.T)
     if step % 2:
-        lengths = rng.permutation(np.linspace(s.T / 16, s.T, s.B).round().astype(int))
-    return [(s.V * rng.random(n) ** 3).astype(np.int64) for n in lengths]
+        sizes = rng.permutation(np.linspace(s.T / 16, s.T, s.B).round().astype(int))
+    return [(s.V * rng.random(n) ** 3).astype(np.int64) for n in sizes]
 
 
 def pad(sequences: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return the sequences as one array (B, longest), filled up with 0, and True where a token is real."""
-    lengths = np.array([len(ids) for ids in sequences])
-    mask = np.arange(lengths.max()) < lengths[:, None]
+    sizes = np.array([len(ids) for ids in sequences])
+    mask = np.arange(sizes.max()) < sizes[:, None]
     ids = np.zeros(mask.shape, np.int64)
     ids[mask] = np.concatenate(sequences)
     return ids, mask

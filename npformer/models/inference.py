@@ -156,10 +156,7 @@ def encode(
 
 
 def cut_by_length(lengths: Array, micro_tokens: int = MICRO_TOKENS) -> list[Array]:
-    """Cut sequences into micro-batches with the least padding.
-
-        cost of a micro-batch = sequences in it · the longest length among them + 16
-        best(j) = min over i of   best(i) + cost of the sequences i .. j - 1,      longest first
+    """Cut sequences into micro-batches with the least padding; a micro-batch costs 16 tokens besides.
 
     Parameters
     ----------
@@ -181,21 +178,49 @@ def cut_by_length(lengths: Array, micro_tokens: int = MICRO_TOKENS) -> list[Arra
     """
     most = min(micro_tokens, max(-(-int(lengths.sum()) // QUARTER), LEAST))
     order = np.argsort(-lengths, kind="stable")
-    descending = lengths[order]
-    n = len(order)
+    pieces = [order[a:b] for a, b in least_padding(lengths[order], most, OVERHEAD)]
+    return sorted(pieces, key=lambda piece: -len(piece) * int(lengths[piece[0]]))
+
+
+def least_padding(descending: Array, most: int, overhead: int) -> list[tuple[int, int]]:
+    """Cut sequences that are sorted by length into neighbouring pieces with the least padding.
+
+        cost of a piece = sequences in it · the longest length among them + overhead
+        best(j) = min over i of   best(i) + cost of the sequences i .. j - 1
+
+    Parameters
+    ----------
+    descending : ndarray of int, shape (n,)
+        The lengths, from 1 on, longest first.
+    most : int
+        The most tokens of a piece, padding included, unless a single sequence has more.
+    overhead : int
+        What a piece costs besides, in tokens.
+
+    Returns
+    -------
+    list of (start, stop)
+        In order.
+
+    Examples
+    --------
+    >>> least_padding(np.array([9, 8, 3, 3, 2]), most=20, overhead=2)
+    [(0, 2), (2, 5)]
+    """
+    n = len(descending)
     best, start = np.zeros(n + 1, np.intp), np.zeros(n + 1, np.intp)
     for j in range(1, n + 1):
-        rows = np.arange(max(most // descending[j - 1], 1), 0, -1)  # the micro-batch that ends before j
+        rows = np.arange(max(most // descending[j - 1], 1), 0, -1)  # the piece that ends before j
         rows = rows[rows <= j]
         tokens = rows * descending[j - rows]
         fits = (tokens <= most) | (rows == 1)
-        cost = (best[j - rows] + tokens)[fits] + OVERHEAD
+        cost = (best[j - rows] + tokens)[fits] + overhead
         best[j], start[j] = cost.min(), j - rows[fits][cost.argmin()]
     pieces, j = [], n
     while j > 0:
-        pieces.append(order[start[j] : j])
-        j = start[j]
-    return sorted(pieces, key=lambda piece: -len(piece) * int(lengths[piece[0]]))
+        pieces.append((int(start[j]), j))
+        j = int(start[j])
+    return pieces[::-1]
 
 
 def _padded(rows: list[Array], mask: Array) -> Array:

@@ -1,8 +1,9 @@
 """Random draws that belong to a sequence and a position, however the work is cut up.
 
 Dropout must drop the same elements whether a batch is worked through whole or in micro-batches, on
-one thread or several, at every position or only where an output is wanted. So each sequence has a
-Generator of its own, and where only some positions are computed, the draws are made for all of them.
+one thread or several, at every position or only where an output is wanted, however much padding there is
+beside a sequence. So each sequence has a Generator of its own, which draws for its tokens alone, and where
+only some positions are computed, the draws are made for all of them.
 Both classes have the one method of `numpy.random.Generator` that the ops use.
 """
 
@@ -22,6 +23,16 @@ class SequenceRandom:
     Parameters
     ----------
     generators : sequence of numpy.random.Generator, length B
+    extents : ndarray of int, shape (2, B), optional
+        First column and the one past the last of each sequence's tokens: of a grid (B, T, ...) or
+        (B, h, T, S), numbers are drawn for these columns (of both axes) alone, and padding has 0. What is
+        drawn for a sequence then depends neither on T nor on where in it the tokens stand. Of a pair, both
+        sides count from column 0 to the end of the longer one. Default: everything is drawn.
+
+    Raises
+    ------
+    ValueError
+        If there is not one extent for each Generator.
 
     Examples
     --------
@@ -29,18 +40,41 @@ class SequenceRandom:
     >>> part = SequenceRandom([np.random.default_rng(b) for b in (2, 3)]).random((2, 2, 3))
     >>> np.array_equal(whole[2:], part)
     True
+
+    A sequence of two tokens, padded to two or to three:
+
+    >>> two, three = (SequenceRandom([np.random.default_rng(0)], np.array([[0], [2]])) for _ in range(2))
+    >>> np.array_equal(two.random((1, 2, 5)), three.random((1, 3, 5))[:, :2])
+    True
     """
 
-    def __init__(self, generators: Sequence[np.random.Generator]) -> None:
+    def __init__(self, generators: Sequence[np.random.Generator], extents: Array | None = None) -> None:
         self.generators = list(generators)
+        if extents is not None and extents.shape != (2, len(self.generators)):
+            raise ValueError(
+                f"SequenceRandom: extents: expected shape (2, {len(self.generators)}), got {extents.shape}"
+            )
+        self.extents = extents
 
     def random(self, size: Any = None, dtype: Any = np.float64) -> Array:
         """Return uniform numbers of shape `size`, the first axis of which runs over the sequences."""
         if not isinstance(size, tuple) or not size or size[0] != len(self.generators):
             raise ValueError(f"SequenceRandom: size: expected ({len(self.generators)}, ...), got {size}")
-        out = np.empty(size, dtype)
-        for generator, row in zip(self.generators, out, strict=True):
-            generator.random(dtype=dtype, out=row)
+        grids = len(size) - 2  # axes of tokens, before the features or after the heads
+        if self.extents is None or grids not in (1, 2):
+            out = np.empty(size, dtype)
+            for generator, row in zip(self.generators, out, strict=True):
+                generator.random(dtype=dtype, out=row)
+            return out
+        out = np.zeros(size, dtype)
+        for generator, row, first, stop in zip(self.generators, out, *self.extents.tolist(), strict=True):
+            n, span = stop - first, slice(first, stop)
+            own, there = ((n, row.shape[1]), (span,)) if grids == 1 else ((len(row), n, n), (..., span, span))
+            if own == row.shape:
+                generator.random(dtype=dtype, out=row)
+            else:
+                tokens = row[there]  # fewer than `own` where this side of a pair is the shorter one
+                tokens[...] = generator.random(own, dtype)[tuple(slice(size) for size in tokens.shape)]
         return out
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._padding import columns, extents, take_targets, trim_targets
 from ._tokens import Metrics, loss_of_tokens
 
 Array = Any
@@ -54,6 +55,27 @@ class CausalLMBatch(NamedTuple):
             self.at[first:last] - start * T,
             self.targets[first:last],
         )
+
+    @property
+    def extents(self) -> Array:
+        """(2, B): the column of each sequence's first token, and the one past its last."""
+        return extents(self.mask, self.at)
+
+    def take(self, places: Array) -> CausalLMBatch:
+        """Return the sequences at `places` (b,), in that order, as a batch of their own."""
+        which, at = take_targets(self.at, self.ids.shape[1], places)
+        prefix = None if self.prefix is None else self.prefix[places]
+        return CausalLMBatch(self.ids[places], self.mask[places], prefix, at, self.targets[which])
+
+    def trimmed(self) -> CausalLMBatch:
+        """Return the batch without the columns, on either side, that are padding in every sequence."""
+        start, stop = columns(self.extents)
+        T = self.ids.shape[1]
+        if (start, stop) == (0, T):
+            return self
+        prefix = None if self.prefix is None else np.clip(self.prefix - start, 0, stop - start)
+        at = trim_targets(self.at, T, start, stop)
+        return CausalLMBatch(self.ids[:, start:stop], self.mask[:, start:stop], prefix, at, self.targets)
 
 
 class CausalLM:

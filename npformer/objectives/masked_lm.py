@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..nn import SequenceRandom
+from ._padding import columns, extents, take_targets, trim_targets
 from ._tokens import Metrics, loss_of_tokens
 
 Array = Any
@@ -55,6 +56,29 @@ class MaskedLMBatch(NamedTuple):
             self.at[first:last] - start * T,
             self.targets[first:last],
         )
+
+    @property
+    def extents(self) -> Array:
+        """(2, B): 0, as positions count from there, and the column past each sequence's last token."""
+        found = extents(self.mask, self.at)
+        found[0] = 0
+        return found
+
+    def take(self, places: Array) -> MaskedLMBatch:
+        """Return the sequences at `places` (b,), in that order, as a batch of their own."""
+        which, at = take_targets(self.at, self.ids.shape[1], places)
+        segments = None if self.segment_ids is None else self.segment_ids[places]
+        return MaskedLMBatch(self.ids[places], self.mask[places], segments, at, self.targets[which])
+
+    def trimmed(self) -> MaskedLMBatch:
+        """Return the batch without the columns on the right that are padding in every sequence."""
+        _, stop = columns(self.extents)
+        T = self.ids.shape[1]
+        if stop >= T:
+            return self
+        segments = None if self.segment_ids is None else self.segment_ids[:, :stop]
+        at = trim_targets(self.at, T, 0, stop)
+        return MaskedLMBatch(self.ids[:, :stop], self.mask[:, :stop], segments, at, self.targets)
 
 
 class MaskedLM:

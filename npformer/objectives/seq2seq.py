@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._padding import columns, extents, take_targets, trim_targets
 from ._tokens import Metrics, loss_of_tokens
 
 Array = Any
@@ -53,6 +54,29 @@ class Seq2SeqBatch(NamedTuple):
             self.at[first:last] - start * T,
             self.targets[first:last],
         )
+
+    @property
+    def extents(self) -> Array:
+        """(2, B): 0, and the column past the last token of each pair's longer side."""
+        ends = np.maximum(extents(self.source_mask)[1], extents(self.mask, self.at)[1])
+        return np.stack([np.zeros_like(ends), ends])
+
+    def take(self, places: Array) -> Seq2SeqBatch:
+        """Return the pairs at `places` (b,), in that order, as a batch of their own."""
+        which, at = take_targets(self.at, self.ids.shape[1], places)
+        source = (self.source_ids[places], self.source_mask[places])
+        return Seq2SeqBatch(*source, self.ids[places], self.mask[places], at, self.targets[which])
+
+    def trimmed(self) -> Seq2SeqBatch:
+        """Return the batch without the columns on the right of either side that are padding in every pair."""
+        _, S = columns(extents(self.source_mask))
+        _, stop = columns(extents(self.mask, self.at))
+        T = self.ids.shape[1]
+        if (S, stop) == (self.source_ids.shape[1], T):
+            return self
+        source = (self.source_ids[:, :S], self.source_mask[:, :S])
+        at = trim_targets(self.at, T, 0, stop)
+        return Seq2SeqBatch(*source, self.ids[:, :stop], self.mask[:, :stop], at, self.targets)
 
 
 class Seq2Seq:

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..nn import SequenceRandom
-from .step import micro_batches, tokens_at_once
+from .step import micro_batches, random_of, tokens_at_once
 
 
 class NotFinite(NamedTuple):
@@ -48,7 +47,7 @@ def find_not_finite(
             part = batch.rows(a, b)
             if part.n_targets == 0:
                 continue
-            rng = None if generators is None else SequenceRandom(copy.deepcopy(generators[a:b]))
+            rng = copy.deepcopy(random_of(generators, range(a, b), part))
             hidden, cache = objective.forward(model, part, collect=model.collectable, keep=False, rng=rng)
             for name in model.collectable:
                 if not np.isfinite(cache.collected[name]).all():
@@ -62,9 +61,10 @@ def find_not_finite(
                 return NotFinite(f"the logits{_named(of_head)}", (a, b))
         # The forward is sound, so only now is a backward worth its time.
         for a, b in pieces:
-            rng = None if generators is None else SequenceRandom(generators[a:b])
+            part = batch.rows(a, b)
+            rng = random_of(generators, range(a, b), part)
             normalizer = max(batch.n_targets, 1)
-            metrics = objective.loss_and_grad(model, batch.rows(a, b), grads, normalizer=normalizer, rng=rng)
+            metrics = objective.loss_and_grad(model, part, grads, normalizer=normalizer, rng=rng)
             if not np.isfinite(metrics.loss_sum):
                 return NotFinite("the loss", (a, b))
             for name in reversed(list(grads)):  # parameters lie in the order of the forward

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..objectives import Metrics, bits_per_byte, perplexity
 from .ranks import ALONE, Ranks
-from .step import micro_batches, tokens_at_once
+from .step import cut_batch, tokens_at_once
 
 POSITIONS = 10_000  # targets, below which a figure is rough
 
@@ -49,12 +49,19 @@ def evaluate(
     tokens = tokens_at_once(model.config.d_model)
     pieces = []
     for batch in batches:
-        B, T = batch.shape
-        pieces += [batch.rows(a, b) for a, b in micro_batches(0, B, T, tokens)]
+        first, stop = batch.extents
+        (of_batch,) = cut_batch(stop - first, 1, tokens)
+        pieces += [(batch, places) for places in of_batch]
     pieces = pieces[slice(*ranks.share(len(pieces)))]
+
+    def work(piece: tuple[Any, Any]) -> Metrics:
+        batch, places = piece
+        found: Metrics = objective.loss_and_grad(model, batch.take(places).trimmed(), None, normalizer=1)
+        return found
+
     run: Callable[..., Any] = map if executor is None else executor.map
     total = Metrics(0.0, 0, 0)
-    for metrics in run(lambda piece: objective.loss_and_grad(model, piece, None, normalizer=1), pieces):
+    for metrics in run(work, pieces):
         total += metrics
     return Metrics(*ranks.sums(*total))
 

@@ -114,11 +114,12 @@ class Trainer:
         first, stop = self.ranks.share(c.sequences_per_step)
         chosen = self.rows_of_step(step)[first:stop]
 
-        def generators(a: int, b: int) -> list[np.random.Generator]:
-            return draws.of_sequences(c.seed, draws.CORRUPTION, step, first + b, first + a)
+        def generators(places: Array) -> list[np.random.Generator]:
+            return [draws.generator(c.seed, draws.CORRUPTION, step, first + i) for i in places.tolist()]
 
         make, shape = c.task.batch(c, self.objective, self.train, chosen, generators)
-        return (make(0, len(chosen)) if c.accumulate == 1 else BatchInParts(make, shape)), chosen
+        whole = c.accumulate == 1
+        return (make(np.arange(len(chosen))) if whole else BatchInParts(make, shape)), chosen
 
     def dropout(self, step: int) -> Any:
         """Return the sources of a step's dropout for this rank's share, fresh ones each time; or None."""
@@ -127,10 +128,9 @@ class Trainer:
             return None
         first, stop = self.ranks.share(c.sequences_per_step)
 
-        def make(a: int, b: int) -> list[np.random.Generator]:
-            return draws.of_sequences(c.seed, draws.DROPOUT, step, first + b, first + a)
-
-        return make(0, stop - first) if c.accumulate == 1 else GeneratorsInParts(make)
+        if c.accumulate == 1:
+            return draws.of_sequences(c.seed, draws.DROPOUT, step, stop, first)
+        return GeneratorsInParts(lambda i: draws.generator(c.seed, draws.DROPOUT, step, first + i))
 
     def update(self, step: int, executor: Executor | None = None) -> StepMetrics:
         """Do step number `step`, counted from 0; of all ranks.

@@ -26,8 +26,8 @@ def test_flops_are_those_of_the_products_of_a_step(s, monkeypatch):
     peer = by_products.Peer(s, 1, 0.0)
     batch = make_batch(s, 0)
     n = len(batch.at)
-    products = [(b, m) for lane in peer.prepare(batch) for b, m in lane]
-    replayed = sum(2.0 * one.size * inner for b, m in products for one, inner in peer.products(b, m))
+    pieces = [piece for lane in peer.prepare(batch) for piece in lane]
+    replayed = sum(2.0 * one.size * inner for piece in pieces for one, inner in peer.products(*piece))
     assert replayed == pytest.approx(counts.flops(s, n), rel=1e-12)
     assert replayed != pytest.approx(counts.flops(s._replace(T=s.T + 1), n), rel=1e-3)
     peer.executor.shutdown()

@@ -69,7 +69,7 @@ def test_the_tokens_of_a_prefix_are_no_targets():
 @pytest.mark.parametrize(("lanes", "threads", "tokens"), [(1, 1, 10**6), (2, 1, T), (3, 3, 2 * T)])
 def test_the_training_steps_gradient_is_that_of_the_plain_path(problem, dropout, lanes, threads, tokens):
     model, objective, batch = problem
-    loss, expected = plain(model, batch, SequenceRandom(rngs()) if dropout else None)
+    loss, expected = plain(model, batch, SequenceRandom(rngs(), batch.extents) if dropout else None)
     places = [model.params.zeros_like() for _ in range(lanes)]
     with ThreadPoolExecutor(threads) as executor:
         metrics = gradient(
@@ -84,6 +84,31 @@ def test_the_training_steps_gradient_is_that_of_the_plain_path(problem, dropout,
         )
     assert metrics.n_targets == batch.n_targets
     assert metrics.loss == pytest.approx(loss, rel=1e-12)
+    scale = np.abs(expected.flat).max()
+    for name, value in expected.items():
+        error = np.abs(places[0][name] - value).max()
+        assert error <= 1e-12 * max(np.abs(value).max(), 1e-3 * scale), name
+
+
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "rotary", "alibi", "none"])
+@pytest.mark.parametrize("sides", ["right", "left", "both"])
+@pytest.mark.parametrize("with_prefix", [False, True])
+def test_padding_on_any_side_is_left_out_without_a_difference(make_decoder, positions, sides, with_prefix):
+    rng, n, width = np.random.default_rng(1), 12, 8
+    ids = rng.integers(1, 13, (n, width + 1))
+    for row, length in zip(ids, rng.integers(0, width - 1, n), strict=True):  # no one fills it
+        left = {"right": 0, "left": width + 1 - length, "both": rng.integers(0, width + 2 - length)}[sides]
+        row[:left], row[left + length :] = 0, 0
+    prefix = rng.integers(0, width, n) if with_prefix else None
+    model, objective = make_decoder(positions=positions, window=4), CausalLM()
+    batch = objective.make_batch(ids, ids != 0, prefix=prefix)
+    loss, expected = plain(model, batch)
+    seen, forward = [], model.forward
+    model.forward = lambda ids, **options: (seen.append(ids.shape), forward(ids, **options))[1]
+    places = [model.params.zeros_like() for _ in range(2)]
+    metrics = gradient(model, objective, batch, places, micro_tokens=2 * width)
+    assert metrics.loss == pytest.approx(loss, rel=1e-12)
+    assert max(shape[1] for shape in seen) < width
     scale = np.abs(expected.flat).max()
     for name, value in expected.items():
         error = np.abs(places[0][name] - value).max()

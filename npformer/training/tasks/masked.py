@@ -133,8 +133,8 @@ def batch(
 ) -> tuple[Make, tuple[int, int]]:
     """Return the function that corrupts some of the chosen rows, and the shape of all."""
 
-    def make(a: int, b: int) -> MaskedLMBatch:
-        made: MaskedLMBatch = objective.make_batch(*train.rows(chosen[a:b]), generators(a, b))
+    def make(places: Array) -> MaskedLMBatch:
+        made: MaskedLMBatch = objective.make_batch(*train.rows(chosen[places]), generators(places))
         return made
 
     return make, (len(chosen), config.seq_len)

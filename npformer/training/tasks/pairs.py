@@ -164,8 +164,8 @@ def batch(
     """Return the function that makes a batch of some chosen rows, padded to the longest of all of them."""
     S, T = lengths(train.rows(chosen)).max(axis=0).tolist()
 
-    def make(a: int, b: int) -> Seq2SeqBatch:
-        return _batch(objective, train.rows(chosen[a:b]), S, T)
+    def make(places: Array) -> Seq2SeqBatch:
+        return _batch(objective, train.rows(chosen[places]), S, T)
 
     return make, (len(chosen), max(S, T - 1))
 

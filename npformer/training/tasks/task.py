@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..run import Run
 
 Array = npt.NDArray[Any]
-Make = Callable[[int, int], Any]
-Generators = Callable[[int, int], list[np.random.Generator]]
+Make = Callable[[Array], Any]
+Generators = Callable[[Array], list[np.random.Generator]]
 
 
 class Task(Protocol):
@@ -85,7 +85,7 @@ class Task(Protocol):
     def batch(
         self, config: RunConfig, objective: Any, train: Packed, chosen: Array, generators: Generators, /
     ) -> tuple[Make, tuple[int, int]]:
-        """Return the function that makes a batch of the chosen rows [start, stop), and the shape of all."""
+        """Return the function that makes a batch of the chosen rows at some places, and the shape of all."""
 
     # What is held out
 

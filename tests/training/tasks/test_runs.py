@@ -18,6 +18,7 @@ from npformer.training import (
     preset,
 )
 from npformer.training import trainer as trainer_module
+from npformer.training.step import gradient
 from npformer.training.trainer import workers
 
 TINY = {
@@ -39,7 +40,8 @@ OBJECTIVES = ("clm", "seq2seq")
 def prepared(objective, text, **changes):
     config = preset("tiny", objective=objective, **{**TINY, **changes})
     if objective == "seq2seq":
-        return prepare([Pair(line[:9], line[4::-1]) for line in text.splitlines()], config)
+        lines = enumerate(text.splitlines())
+        return prepare([Pair(line[: 5 + i % 5], line[2 + i % 3 :: -1]) for i, line in lines], config)
     return prepare([Document("text", text)], config)
 
 
@@ -112,6 +114,29 @@ def test_the_shares_of_ranks_are_the_batch(text, objective):
         share.objective.loss_and_grad(whole.model, of_rank, total, **rng)
     assert rows == chosen.tolist()
     assert np.abs(total.flat - grads.flat).max() <= 1e-14 * np.abs(grads.flat).max()
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_ranks_and_lanes_drop_the_same(text, objective, accumulate):
+    """However a batch is shared, and how wide a share's longest pair makes it: the same elements."""
+    sizes = {"dtype": "float64", "dropout": 0.3, "batch_size": 18 // accumulate, "accumulate": accumulate}
+    whole = trainer(objective, text, **sizes)
+    rows = np.linspace(0, len(whole.train.ids) - 1, 18).astype(int)
+    whole.rows_of_step = lambda step: rows
+    batch, _ = whole.batch(2)
+    if objective == "seq2seq":
+        assert len(set(batch.extents[1].tolist())) > 1
+    gradient(whole.model, whole.objective, batch, whole.lanes, generators=whole.dropout(2))
+    expected, total = whole.lanes[0].flat, np.zeros_like(whole.lanes[0].flat)
+    for rank in range(3):
+        share = trainer(objective, text, OneOf(rank, 3), **sizes, lanes=1 + rank)
+        share.rows_of_step = whole.rows_of_step
+        of_rank, _ = share.batch(2)
+        draws = {"generators": share.dropout(2), "normalizer": batch.n_targets}
+        gradient(whole.model, share.objective, of_rank, share.lanes, **draws)
+        total += share.lanes[0].flat
+    assert np.abs(total - expected).max() <= 1e-12 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize(
