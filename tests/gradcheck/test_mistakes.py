@@ -305,7 +305,7 @@ def test_right_backwards_pass_at_every_seed(op, seeds):
         check(forward, backwards["right"], point(op, seed), rng=np.random.default_rng(seed)).raise_if_failed()
 
 
-@SEEDS
+@pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 5), marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("op", OPS)
 def test_right_backwards_pass_in_float32(op, seeds):
     forward, backwards = OPS[op]
