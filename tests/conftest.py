@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
+import sys
+import threading
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +24,15 @@ from npformer.models import (
     EncoderDecoderConfig,
     Parameters,
 )
+from npformer.teaching import child
+from npformer.teaching.exercises import grading
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--thorough",
         action="store_true",
-        help="more seeds of the expensive proofs, ten kills, long runs",
+        help="more seeds of the proofs, finite differences of every entry of an op, ten kills, long runs",
     )
     parser.addoption(
         "--exhaustive", action="store_true", help="twenty seeds of everything that has seeds"
@@ -44,6 +54,30 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("shared data: no folder shared/data beside this checkout")
     return folder
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., child.Outcome]:
+    """Have somebody's file run here by what a new Python would run, which takes half a second to start.
+
+    For files that end by themselves: what a process of its own is for, tests/teaching/test_child.py shows.
+    """
+    one_at_a_time = threading.Lock()
+
+    def run_here(task: str, payload: Any, *, seconds: float = 10.0) -> child.Outcome:
+        request, answer = tmp_path / "request.json", tmp_path / "answer.json"
+        with one_at_a_time, contextlib.redirect_stdout(io.StringIO()) as out, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            request.write_text(json.dumps({"task": task, "payload": payload}))
+            child._main(str(request), str(answer))
+            told = json.loads(answer.read_text())
+        return child.Outcome(told["status"], told.get("value"), told.get("error", ""), out.getvalue())
+
+    monkeypatch.setattr(child.os, "_exit", lambda status: None)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for module in (child, grading):
+        monkeypatch.setattr(module, "run_child", run_here)
+    return run_here
 
 
 # A generic point for whole models: never initialisation (DESIGN section 7)

@@ -68,11 +68,10 @@ def prove(proof, inputs, rng, held=(), **options):
     varied = {name: x for name, x in inputs.items() if name not in held}
 
     def forward(**given):
-        given = {**dict.fromkeys(NAMES), **constant, **given}
         # what is held constant must not widen the float32 run
-        given = {
-            name: x if x is None else x.astype(given["x_q"].dtype, copy=False) for name, x in given.items()
-        }
+        narrow = any(x.dtype == np.float32 for x in given.values())
+        held = {name: x.astype(np.float32) if narrow else x for name, x in constant.items()}
+        given = {**dict.fromkeys(NAMES), **held, **given}
         return multi_head_attention(**given, n_heads=H, rng=np.random.default_rng(11), **options)
 
     def backward(dout, cache):

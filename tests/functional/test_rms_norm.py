@@ -30,7 +30,7 @@ def test_a_wrong_backward_is_seen(proof, one_rng):
     def right(c, g):
         return c.rrms * (g - c.x_hat * (g * c.x_hat).mean(-1, keepdims=True))
 
-    assert max(p.errors(backward=wrongly(right)).values()) < 1e-10
+    assert max(p.errors(wrongly(right)).values()) < 1e-10
     p.sees(wrongly())  # the gradient through the mean square forgotten
     p.sees(wrongly(right, gamma=False))
     p.sees(wrongly(lambda c, g: right(c, g) / c.rrms))

@@ -23,7 +23,7 @@ def zeros(params):
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
 @pytest.mark.parametrize("at", [None, np.array([1, 2, 8, 14, 19])])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(s, marks=pytest.mark.thorough) for s in (1, 2))])
 def test_every_entry_of_an_encoder_layer_by_complex_step(norm, at, seed):
     rng = np.random.default_rng(seed)
     layer = EncoderLayer("layer", 6, 3, 10, norm=norm, dropout=0.2, rotary_base=30.0)

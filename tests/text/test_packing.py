@@ -96,7 +96,12 @@ def test_bad_seq_len(tokenizer: WordPieceTokenizer, seq_len: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["tinyshakespeare/input.txt", "sentence_polarity/rt-polarity.neg", "state_union/state_union.txt"]
+    "name",
+    [
+        "sentence_polarity/rt-polarity.neg",
+        pytest.param("tinyshakespeare/input.txt", marks=pytest.mark.thorough),
+        pytest.param("state_union/state_union.txt", marks=pytest.mark.thorough),
+    ],
 )
 def test_little_padding(shared_data: Path, name: str) -> None:
     documents = read_corpus([shared_data / name])

@@ -30,8 +30,7 @@ def test_the_index_and_the_lines_are_one_list():
 @pytest.mark.parametrize("op", INDEX)
 def test_the_right_ops_pass_and_are_npformers(op):
     forward, backward = student(op)
-    for seed in range(3):
-        npformer.check(forward, backward, sample_inputs(op, seed)).raise_if_failed()
+    npformer.check(forward, backward, sample_inputs(op, 0)).raise_if_failed()  # (test_samples.py: at seed 3)
     if hasattr(functional, op) and op in (
         "softmax",
         "log_softmax",
@@ -47,7 +46,8 @@ def test_the_right_ops_pass_and_are_npformers(op):
 
 @pytest.mark.parametrize("number", range(1, len(EXHIBITS) + 1), ids=IDS)
 def test_it_is_caught_and_named(number):
-    check_exhibit(number, seeds=[0])
+    small = exhibit(number).op == "flash_attention"  # whose tiles take long: one sequence has all of them
+    check_exhibit(number, seeds=[0], sizes={"B": 1} if small else None)
 
 
 @pytest.mark.thorough
@@ -57,12 +57,13 @@ def test_it_is_caught_and_named_at_more_seeds(number):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def check_exhibit(number, seeds):
+def check_exhibit(number, seeds, sizes=None):
     found = exhibit(number)
     forward, wrong = found.build()
     for seed in seeds:
+        point = found.point(seed) if sizes is None else sample_inputs(found.op, seed, sizes=sizes)
         with np.errstate(all="ignore"):
-            report = npformer.check(forward, wrong, found.point(seed))
+            report = npformer.check(forward, wrong, point)
         assert not report.passed, f"seed {seed}"
         assert report.names == {found.name}, f"seed {seed}\n{report}"
 
