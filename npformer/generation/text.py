@@ -27,6 +27,8 @@ def continuation(tokenizer: Tokenizer, prompt: Sequence[int], ids: Sequence[int]
     >>> continuation(Words(), [0], [1, 2])
     ' one two'
     """
+    if not ids:  # and a prompt that ends within a character is not this one's text
+        return ""
     before = tokenizer.decode(prompt).rstrip(UNFINISHED)
     whole = tokenizer.decode([*prompt, *ids])
     return whole[len(os.path.commonprefix([before, whole])) :]

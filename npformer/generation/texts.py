@@ -71,8 +71,8 @@ def generate_texts(
     Raises
     ------
     ValueError, TypeError
-        As `generate` and `beam_search`; and if a text is empty or too long, `n` is below 1, several results are
-        wanted of greedy decoding, which has one, or a temperature or another setting of draws comes with beams.
+        As `generate` and `beam_search`; and if a text is empty or too long, `n` is below 1, several results
+        are wanted of greedy decoding, which has one, or a setting of draws comes with beams.
     """
     if n < 1:
         raise ValueError(f"n: expected at least 1, got {n}")

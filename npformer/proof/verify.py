@@ -104,9 +104,8 @@ def verify(
         raise ValueError(f"processes: expected at least 1, got {processes}")
     start, rows = time.perf_counter(), []
     one = functools.partial(prove, seed=seed)
-    if processes == 1:
-        results = map(one, wanted)
-    else:
+    results: Iterable[list[Row]] = map(one, wanted)
+    if processes > 1:
         order = sorted(range(len(wanted)), key=lambda i: _rank(wanted[i]))
         results = in_processes(one, wanted, order, min(processes, len(wanted)))
     for found in results:

@@ -42,6 +42,11 @@ def test_bytes_that_never_make_a_character_come_at_the_end() -> None:
     assert text == "a\ufffd"
 
 
+def test_no_token_is_no_text_though_the_prompt_ends_within_a_character() -> None:
+    assert continuation(Bytes(), [*b"a", 0xC3], []) == ""
+    assert continuation(Bytes(), [*b"a", 0xC3], [0xA9]) == "é"
+
+
 WORDS = ["do", "n", "'", "t", "##s", ".", ",", "(", ")", "3", "5", "日", "本"]
 WORDPIECE = WordPieceTokenizer([*SPECIAL_TOKENS, *WORDS])
 SOME_WORDS = st.lists(st.integers(0, len(SPECIAL_TOKENS) + len(WORDS) - 1), max_size=8)
