@@ -33,6 +33,7 @@ OFFSETS = (1, -1, 2, -2)
 POWER = 0.75  # of the counts of the company: a rare companion says less than its pmi claims
 MORE = 32  # columns of the random projection beyond d
 COUNTED = 1 << 22  # tokens: more of them would hardly move a vector
+OF_ROWS = 1 << 20  # tokens: each row is a column more
 ROWS = 1 << 13  # sequences counted at once
 ITERATIONS = 4  # of the subspace iteration: the row of singular values is long and flat
 
@@ -68,7 +69,7 @@ def cooccurrence_embeddings(
     train = train.evenly_spaced(COUNTED)
     counts = [_counts(train, o, vocab_size) for o in OFFSETS]
     if rows_too:
-        counts.append(_in_rows(train, vocab_size))
+        counts.append(_in_rows(train.evenly_spaced(OF_ROWS), vocab_size))
     pmi = sparse.hstack([_positive_pmi(n) for n in counts]).tocsr()
     d = min(d_model, vocab_size)
     rows = np.zeros((vocab_size, d_model))
