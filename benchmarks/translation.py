@@ -2,19 +2,19 @@
 
     python benchmarks/translation.py PAIRS [--columns 2,3] [--minutes 30] [--run RUN] [--options ...]
 
-Trains `npformer pretrain PAIRS --objective seq2seq` for some minutes on all cores, or takes the run of such a
-training, and translates the sources of `--pairs` held-out pairs (500 drawn once and for all; 0 = all of them).
-Beside it stand
+Trains `npformer pretrain PAIRS --objective seq2seq --cased` for some minutes on all cores, or takes the run
+of such a training, and translates the sources of `--pairs` held-out pairs (500 drawn once and for all; 0 for
+all of them). Beside it stand
 
     word for word   each word becomes the target word that IBM model 1, learnt from the same training pairs,
                     gives it most often; a word it has never seen stays as it is
     copy            the source as it is
 
-`--options` go to `npformer pretrain`. BLEU and chrF are sacrebleu's (pip install npformer[translation]), of the
-text as it was written, accents and capitals too. Prints a Markdown table, and the first five translations.
+`--options` go to `npformer pretrain`. BLEU and chrF are sacrebleu's (pip install npformer[translation]), of
+the text as it was written, accents and capitals too. Prints a table and the first five translations.
 
 References: Brown et al.: The Mathematics of Statistical Machine Translation, Computational Linguistics 19
-(1993), section 4.2 (model 1). Post: A Call for Clarity in Reporting BLEU Scores, arXiv:1804.08771 (sacrebleu).
+(1993), section 4.2 (model 1). Post: A Call for Clarity in Reporting BLEU Scores, arXiv:1804.08771.
 """
 
 from __future__ import annotations
@@ -116,8 +116,9 @@ def scores(translations: Sequence[str], references: Sequence[str]) -> tuple[floa
     """Return BLEU and chrF."""
     import sacrebleu
 
-    bleu = sacrebleu.corpus_bleu(list(translations), [list(references)])
-    return bleu.score, sacrebleu.corpus_chrf(list(translations), [list(references)]).score
+    judged = list(translations), [list(references)]
+    bleu = sacrebleu.corpus_bleu(*judged, force=True)  # it would warn of texts that have blanks before "."
+    return bleu.score, sacrebleu.corpus_chrf(*judged).score
 
 
 def judge(folder: Path, pairs: str, columns: str | None, count: int, beams: int) -> None:
@@ -152,8 +153,8 @@ def judge(folder: Path, pairs: str, columns: str | None, count: int, beams: int)
         (f"npformer, {beams} beams", *translate(beams)),
     ]
     c, size = config, f"{model.params.flat.size / 1e6:.2f} million parameters"
-    print(f"{c.layers} + {c.layers} layers, width {c.d_model}, {tokenizer.vocab_size:,} pieces, {size};", end=" ")
-    print(f"{c.steps:,} steps; {len(learnt):,} pairs learnt from, {len(judged):,} judged\n")
+    shape = f"{c.layers} + {c.layers} layers, width {c.d_model}, {tokenizer.vocab_size:,} pieces, {size}"
+    print(f"{shape}; {c.steps:,} steps; {len(learnt):,} pairs to learn from, {len(judged):,} judged\n")
     print("| translated by | BLEU | chrF | seconds |\n|---|---:|---:|---:|")
     for name, texts, seconds in rows:
         bleu, chrf = scores(texts, references)

@@ -86,9 +86,7 @@ def build_model(config: RunConfig, vocab_size: int, rng: np.random.Generator) ->
     return Encoder(model_config(config, vocab_size), rng, dtype=config.dtype)
 
 
-def initial_embeddings(
-    config: RunConfig, train: Packed, vocab_size: int, rng: np.random.Generator
-) -> Array:
+def initial_embeddings(config: RunConfig, train: Packed, vocab_size: int, rng: np.random.Generator) -> Array:
     """Return embeddings out of the company that tokens keep."""
     from ..cooccurrence import cooccurrence_embeddings  # here: it loads SciPy, which takes long
 

@@ -91,9 +91,7 @@ def build_model(config: RunConfig, vocab_size: int, rng: np.random.Generator) ->
     return EncoderDecoder(model_config(config, vocab_size), rng, dtype=config.dtype)
 
 
-def initial_embeddings(
-    config: RunConfig, train: Packed, vocab_size: int, rng: np.random.Generator
-) -> Array:
+def initial_embeddings(config: RunConfig, train: Packed, vocab_size: int, rng: np.random.Generator) -> Array:
     """Return embeddings out of the company that tokens keep: of a length of 1, as the random ones."""
     from ..cooccurrence import cooccurrence_embeddings  # here: it loads SciPy, which takes long
 

@@ -90,7 +90,9 @@ def test_a_word_and_its_translation_can_begin_close():
     p = prepare(pairs, preset("tiny", **{"objective": "seq2seq", "tokenizer": "char", **SIZE}))
     trainer = Trainer(replace(p.config, embedding_init="cooccurrence"), p.tokenizer, p.train)
     trainer.start_from_text()
-    small, large = (p.tokenizer.encode_plain("".join(chr(ord(first) + i) for i in range(20))) for first in "aA")
+    small, large = (
+        p.tokenizer.encode_plain("".join(chr(ord(first) + i) for i in range(20))) for first in "aA"
+    )
     table = trainer.model.params["embeddings.token"]
     np.testing.assert_allclose(np.linalg.norm(table[small], axis=1), 1, rtol=1e-5)
     assert (table[small] @ table[large].T).argmax(axis=1).tolist() == list(range(20))
