@@ -27,21 +27,24 @@ from npformer.training.tasks import causal
 
 
 class Decoder:
-    """Pre-norm, RMSNorm, rotary positions, SwiGLU, no biases, the embedding tied to the output."""
+    """Pre-norm, RMSNorm, rotary positions, SwiGLU or ReLU, no biases, the embedding tied to the output."""
 
     def __init__(self, run: Run) -> None:
         c = run.config
-        form = (c.norm, c.norm_type, c.positions, c.activation, c.dropout)
-        if form != ("pre", "rms_norm", "rotary", "swiglu", 0.0):
-            raise SystemExit(f"decoder_by_torch: written for the default form, got {form}")
-        self.c = c
+        form = (c.norm, c.norm_type, c.positions, c.dropout)
+        if form != ("pre", "rms_norm", "rotary", 0.0) or c.activation not in ("swiglu", "relu"):
+            raise SystemExit(
+                f"decoder_by_torch: written for the default form and relu, got {form}, {c.activation}"
+            )
+        self.c, self.gated = c, c.activation == "swiglu"
         weights = build_model(c, run.tokenizer.vocab_size).params
         self.p: dict[str, Any] = {}
         for name, value in weights.items():
             self.p[name] = torch.from_numpy(value.T.copy() if name.endswith(".weight") else value.copy())
         for i in range(c.layers):
             self._fuse(f"decoder.{i}.attention", ("query", "key", "value"), "qkv")
-            self._fuse(f"decoder.{i}.feed_forward", ("gate", "up"), "gate_up")
+            if self.gated:
+                self._fuse(f"decoder.{i}.feed_forward", ("gate", "up"), "gate_up")
         self.p = {name: torch.nn.Parameter(value) for name, value in self.p.items()}
         half = c.d_model // c.heads // 2
         angle = torch.outer(torch.arange(c.seq_len), c.rotary_base ** (-torch.arange(half) / half))
@@ -70,8 +73,12 @@ class Decoder:
             a = F.scaled_dot_product_attention(self.rotate(q), self.rotate(k), v, is_causal=True)
             x = x + F.linear(a.transpose(1, 2).reshape(B, T, d), p[f"{name}.attention.output.weight"])
             f = self.norm(f"{name}.feed_forward_norm", x)
-            gate, up = F.linear(f, p[f"{name}.feed_forward.gate_up.weight"]).chunk(2, dim=-1)
-            x = x + F.linear(F.silu(gate) * up, p[f"{name}.feed_forward.down.weight"])
+            if self.gated:
+                gate, up = F.linear(f, p[f"{name}.feed_forward.gate_up.weight"]).chunk(2, dim=-1)
+                f = F.silu(gate) * up
+            else:
+                f = F.relu(F.linear(f, p[f"{name}.feed_forward.up.weight"]))
+            x = x + F.linear(f, p[f"{name}.feed_forward.down.weight"])
         return F.linear(self.norm("decoder.norm", x), p["embeddings.token"])
 
 

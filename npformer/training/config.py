@@ -52,7 +52,8 @@ class RunConfig:
     norm_type : {"layer_norm", "rms_norm"}
         Of a decoder; with "rms_norm" its linear maps have no biases, as Llama's.
     embedding_init : {"cooccurrence", "random"}
-        Tokens begin from what stands beside them in the training text (cooccurrence.py), or anywhere.
+        Tokens begin from what stands beside them in the training text, of pairs also from the pairs that they
+        stand in (cooccurrence.py); or anywhere.
     tokenizer : {"wordpiece", "char"}
         With "char" every character is a token, capitals too, and `vocab_size` and `cased` say nothing.
     held_out_tail : float, optional

@@ -6,6 +6,10 @@
     M          ≈ U S Wᵀ,                                                 the d largest singular values
     E          = U S^½, centred, its features mixed by a random rotation, its rows of one length
 
+Of pairs of texts, which pair a piece stands in is company, too, beside the four offsets in M: a word and what
+it is translated by stand in the same pairs, and begin close together (Levy, Søgaard and Goldberg: A Strong
+Baseline for Learning Cross-Lingual Word Embeddings from Sentence Alignments, EACL 2017).
+
 Which pieces are alike takes gradients most of a short run to find out; here it is known from the start.
 
 Vectors out of positive pmi are Levy and Goldberg's (Neural Word Embedding as Implicit Matrix Factorization,
@@ -29,11 +33,14 @@ OFFSETS = (1, -1, 2, -2)
 POWER = 0.75  # of the counts of the company: a rare companion says less than its pmi claims
 MORE = 32  # columns of the random projection beyond d
 COUNTED = 1 << 22  # tokens: more of them would hardly move a vector
+OF_ROWS = 1 << 20  # tokens: each row is a column more
 ROWS = 1 << 13  # sequences counted at once
 ITERATIONS = 4  # of the subspace iteration: the row of singular values is long and flat
 
 
-def cooccurrence_embeddings(train: Packed, vocab_size: int, d_model: int, rng: np.random.Generator) -> Array:
+def cooccurrence_embeddings(
+    train: Packed, vocab_size: int, d_model: int, rng: np.random.Generator, *, rows_too: bool = False
+) -> Array:
     """Return an embedding for each piece that the text has company for.
 
     Of more than `COUNTED` tokens, that many are counted, in sequences evenly spaced.
@@ -43,6 +50,8 @@ def cooccurrence_embeddings(train: Packed, vocab_size: int, d_model: int, rng: n
     train : Packed
     vocab_size, d_model : int
     rng : numpy.random.Generator
+    rows_too : bool
+        Pieces of the same rows of `train` keep the same company: for rows that are pairs of texts.
 
     Returns
     -------
@@ -58,7 +67,10 @@ def cooccurrence_embeddings(train: Packed, vocab_size: int, d_model: int, rng: n
     array([1., 1.])
     """
     train = train.evenly_spaced(COUNTED)
-    pmi = sparse.hstack([_positive_pmi(_counts(train, o, vocab_size)) for o in OFFSETS]).tocsr()
+    counts = [_counts(train, o, vocab_size) for o in OFFSETS]
+    if rows_too:
+        counts.append(_in_rows(train.evenly_spaced(OF_ROWS), vocab_size))
+    pmi = sparse.hstack([_positive_pmi(n) for n in counts]).tocsr()
     d = min(d_model, vocab_size)
     rows = np.zeros((vocab_size, d_model))
     left, singular = _largest_singular(pmi, d, rng)
@@ -88,8 +100,16 @@ def _counts(train: Packed, offset: int, V: int) -> Any:
     return counts.tocoo()
 
 
+def _in_rows(train: Packed, V: int) -> Any:
+    """Return how often each piece stands in each row as a sparse matrix (V, rows)."""
+    ids, mask = train.rows(slice(None))
+    row, _ = np.nonzero(mask)
+    ones = sparse.coo_matrix((np.ones(row.size), (ids[mask], row)), shape=(V, len(ids)))
+    return ones.tocsr().tocoo()
+
+
 def _positive_pmi(counts: Any) -> Any:
-    """Return the positive pmi of each pair that occurs, as a sparse matrix (V, V)."""
+    """Return the positive pmi of each pair that occurs, as a sparse matrix of the same shape."""
     of_a = np.asarray(counts.sum(axis=1)).ravel()
     of_b = np.asarray(counts.sum(axis=0)).ravel()
     N = of_a.sum()

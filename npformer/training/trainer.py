@@ -96,12 +96,10 @@ class Trainer:
             self.ranks.broadcast(self.model.params.flat)
 
     def _embed_text(self) -> None:
-        from .cooccurrence import cooccurrence_embeddings  # here: it loads SciPy, which takes long
-
         c = self.config
         table = self.model.params["embeddings.token"]
         rng = draws.generator(c.seed, draws.COOCCURRENCE)
-        rows = c.embedding_std * cooccurrence_embeddings(self.train, len(table), c.d_model, rng)
+        rows = c.task.initial_embeddings(c, self.train, len(table), rng)
         known = rows.any(axis=1)  # the others stay random
         table[known] = rows[known]
 

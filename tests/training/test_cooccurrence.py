@@ -11,6 +11,7 @@ from npformer.training.config import RunConfig
 from npformer.training.cooccurrence import (
     OFFSETS,
     _counts,
+    _in_rows,
     _largest_singular,
     _positive_pmi,
     cooccurrence_embeddings,
@@ -102,6 +103,20 @@ def test_rows_follow_the_formula(train):
     E /= np.linalg.norm(E, axis=1, keepdims=True)
     rows = cooccurrence_embeddings(train, 20, 6, np.random.default_rng(1))[known] / np.sqrt(6)
     np.testing.assert_allclose(rows @ rows.T, E @ E.T, atol=1e-8)
+
+
+def test_pieces_of_the_same_rows_are_alike_where_rows_are_company():
+    """5 stands with 8 and 6 with 9, a neighbour of neither."""
+    ids = np.array([[5, 7, 7, 7, 8], [6, 7, 7, 7, 9]] * 50)
+    train, cosines = Packed(ids, ids > 0), {}
+    for rows_too in (False, True):
+        rows = cooccurrence_embeddings(train, 10, 8, np.random.default_rng(0), rows_too=rows_too) / np.sqrt(8)
+        cosines[rows_too] = rows[5] @ rows[8], rows[6] @ rows[9], rows[5] @ rows[9]
+    assert max(cosines[False][:2]) < 0.1
+    assert min(cosines[True][:2]) > 0.5 > cosines[True][2]
+    counts = _in_rows(train, 10)
+    assert counts.shape == (10, 100)
+    assert counts.toarray()[:, 1].tolist() == [0, 0, 0, 0, 0, 0, 1, 3, 0, 1]
 
 
 class _Tokenizer:

@@ -25,6 +25,7 @@ from ..ngram import NGramWittenBell
 from ..ranks import Ranks
 from ..result import counted_part, score, share_counted
 from .masked import batch as batch  # those of masked words do
+from .masked import initial_embeddings as initial_embeddings
 from .masked import left_out as left_out
 from .masked import order as order
 from .masked import read as read

@@ -86,6 +86,13 @@ def build_model(config: RunConfig, vocab_size: int, rng: np.random.Generator) ->
     return Encoder(model_config(config, vocab_size), rng, dtype=config.dtype)
 
 
+def initial_embeddings(config: RunConfig, train: Packed, vocab_size: int, rng: np.random.Generator) -> Array:
+    """Return embeddings out of the company that tokens keep."""
+    from ..cooccurrence import cooccurrence_embeddings  # here: it loads SciPy, which takes long
+
+    return config.embedding_std * cooccurrence_embeddings(train, vocab_size, config.d_model, rng)
+
+
 def build_objective(config: RunConfig, tokenizer: Tokenizer) -> MaskedLM:
     """Return the objective of training."""
     return MaskedLM(tokenizer.vocab_size, tokenizer.mask_id, tokenizer.special_ids, config.mask_rate)

@@ -63,7 +63,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "minutes": 60.0,
     },
 }
-CHOICES = {"positions": ("sinusoidal", "learned"), "embedding_init": ("random",)}
+CHOICES = {"positions": ("sinusoidal", "learned")}
 UNUSED = ("norm_type", "mask_rate", "neighbour_heads", "rotary_base", "init_std", "embedding_std")
 LABELS = ("target token", "held out, not smoothed")
 
@@ -89,6 +89,14 @@ def model_config(config: RunConfig, vocab_size: int) -> EncoderDecoderConfig:
 def build_model(config: RunConfig, vocab_size: int, rng: np.random.Generator) -> EncoderDecoder:
     """Return the encoder-decoder with its initial weights."""
     return EncoderDecoder(model_config(config, vocab_size), rng, dtype=config.dtype)
+
+
+def initial_embeddings(config: RunConfig, train: Packed, vocab_size: int, rng: np.random.Generator) -> Array:
+    """Return embeddings out of the company that tokens keep: of a length of 1, as the random ones."""
+    from ..cooccurrence import cooccurrence_embeddings  # here: it loads SciPy, which takes long
+
+    found = cooccurrence_embeddings(train, vocab_size, config.d_model, rng, rows_too=True)
+    return found * config.d_model**-0.5
 
 
 def build_objective(config: RunConfig, tokenizer: Tokenizer) -> Seq2Seq:

@@ -54,6 +54,11 @@ class Task(Protocol):
     def build_model(self, config: RunConfig, vocab_size: int, rng: np.random.Generator, /) -> Any:
         """Return the model with its initial weights."""
 
+    def initial_embeddings(
+        self, config: RunConfig, train: Packed, vocab_size: int, rng: np.random.Generator, /
+    ) -> Array:
+        """Return what the training text says about its tokens, (V, d_model); a row of 0 says nothing."""
+
     def build_objective(self, config: RunConfig, tokenizer: Tokenizer, /) -> Any:
         """Return the objective of training."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,11 +82,27 @@ def test_pairs_that_are_too_long_are_left_out_and_counted():
         prepare([Pair(s * 3, s * 3) for s in strings(300)], config)
 
 
+def test_a_word_and_its_translation_can_begin_close():
+    """Every word stands where it likes among the others, so that its pairs alone tell what it means."""
+    rng = np.random.default_rng(0)
+    chosen = [rng.choice(20, 3, replace=False) for _ in range(400)]
+    pairs = [Pair(*("".join(chr(ord(first) + i) for i in words) for first in "aA")) for words in chosen]
+    p = prepare(pairs, preset("tiny", **{"objective": "seq2seq", "tokenizer": "char", **SIZE}))
+    trainer = Trainer(replace(p.config, embedding_init="cooccurrence"), p.tokenizer, p.train)
+    trainer.start_from_text()
+    small, large = (
+        p.tokenizer.encode_plain("".join(chr(ord(first) + i) for i in range(20))) for first in "aA"
+    )
+    table = trainer.model.params["embeddings.token"]
+    np.testing.assert_allclose(np.linalg.norm(table[small], axis=1), 1, rtol=1e-5)
+    assert (table[small] @ table[large].T).argmax(axis=1).tolist() == list(range(20))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"positions": "rotary"}, "positions: expected one of sinusoidal, learned, got 'rotary'"),
-        ({"embedding_init": "cooccurrence"}, "embedding_init: expected one of random"),
+        ({"embedding_init": "zeros"}, "embedding_init: expected one of cooccurrence, random"),
         ({"mask_rate": 0.2}, "mask_rate: the objective seq2seq has no use for it"),
         ({"label_smoothing": 1.0}, "label_smoothing: expected a finite number"),
     ],
