@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -82,7 +83,7 @@ def run_child(task: str, payload: Any, *, seconds: float = 10.0) -> Outcome:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         with open(Path(folder, "out"), "w+b") as out, open(Path(folder, "err"), "w+b") as err:
             process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(request), str(answer)],
+                [sys.executable, "-m", __name__, str(request), str(answer), str(seconds)],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -210,6 +211,18 @@ def _is_theirs(filename: str) -> bool:
     return OURS not in path.parents and library not in path.parents and "site-packages" not in path.parts
 
 
+def _limit_processor_time(seconds: float) -> None:
+    """End an endless loop even if the process that would have ended it is gone."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    limit = math.ceil(seconds * (os.cpu_count() or 1)) + 1  # more than `seconds` on every core
+    if most == resource.RLIM_INFINITY or limit < most:
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, most))
+
+
 def _main(request: str, answer: str) -> None:
     asked = json.loads(Path(request).read_text())
     module, _, name = asked["task"].partition(":")
@@ -228,4 +241,5 @@ def _main(request: str, answer: str) -> None:
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    _limit_processor_time(float(sys.argv[3]))
+    _main(sys.argv[1], sys.argv[2])

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +17,8 @@ import npformer
 from npformer.diagnosis import recognise
 from npformer.teaching import submission
 from npformer.teaching.child import is_our_own, run_child, tell
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def outcome(tmp_path, source, seconds=10.0):
@@ -99,3 +107,14 @@ def test_what_was_told_on_the_way_comes_back_where_there_is_no_end(tmp_path):
     assert outcome(tmp_path, source + "    import os; os._exit(0)\n").value == [1, 2]
     assert outcome(tmp_path, source + "    return 5\n").value == 5
     tell([3])  # nobody listens here
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of processor time")
+def test_a_loop_ends_though_nobody_is_left_to_end_it(tmp_path):
+    (tmp_path / "their_task.py").write_text("def run(x):\n    while True:\n        pass\n")
+    request, answer = tmp_path / "request.json", tmp_path / "answer.json"
+    request.write_text(json.dumps({"task": "their_task:run", "payload": {}}))
+    command = [sys.executable, "-m", "npformer.teaching.child", str(request), str(answer), "0.1"]
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}, timeout=30)
+    assert ended.returncode == -signal.SIGXCPU
+    assert not answer.exists()
