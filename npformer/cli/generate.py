@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     for name in ("top_k", "top_p", "min_p"):
         if getattr(args, name) is not None and args.temperature == 0 and args.beams == 1:
             raise ValueError(
-                f"{name}: only draws have a use for it (--temperature 1), greedy decoding takes the best token"
+                f"{name}: only draws have a use for it (--temperature 1); greedy takes the best token"
             )
     model, tokenizer = load_model(args.run_folder)
     if not isinstance(model, Decoder | EncoderDecoder):

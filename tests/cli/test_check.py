@@ -196,7 +196,8 @@ def test_one_pair_that_raises_does_not_hide_the_others(tmp_path, capsys):
 def test_what_a_file_imports_from_npformer_is_not_the_files(tmp_path, capsys):
     path = tmp_path / "composed.py"
     imports = "from npformer.functional import relu, relu_backward\n"
-    path.write_text(imports + "def own(x):\n    return relu(x)\nown_backward = lambda d, c: relu_backward(d, c)\n")
+    own = "def own(x):\n    return relu(x)\ndef own_backward(d, c):\n    return relu_backward(d, c)\n"
+    path.write_text(imports + own)
     assert main(["check", str(path), "--shapes", "x=3x4", "--json"]) == 0
     assert [one["name"] for one in json.loads(capsys.readouterr().out)["checked"]] == ["own"]
     path.write_text(imports)  # unless there is nothing else

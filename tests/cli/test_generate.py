@@ -187,7 +187,11 @@ def test_unknown_tokens_are_told_and_read(folders: Path, capsys: pytest.CaptureF
         ("translator", ["--source", ""], "source 1: expected a text, got an empty one"),
         ("decoder", ["--prompt", "the", "--prompt", ""], "prompt 2: expected a text, got an empty one"),
         ("decoder", [], "no text: expected it as --prompt or on standard input"),
-        ("decoder", ["--prompt", "the", "--temperature", "1", "--top-p", "0"], "top_p: expected a number in (0, 1], got 0.0"),
+        (
+            "decoder",
+            ["--prompt", "the", "--temperature", "1", "--top-p", "0"],
+            "top_p: expected a number in (0, 1], got 0.0",
+        ),
         (
             "decoder",
             ["--prompt", "the", "--temperature", "1", "--top-k", "0"],
