@@ -108,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
                 print(text, end="", flush=True)
             for piece in stream_text(model, tokenizer, text, place=place, **options):
                 if args.json:
-                    print(json.dumps({"text": place, **piece._asdict()}, ensure_ascii=False), flush=True)
+                    of_text = piece._replace(sequence=place)._asdict()  # each text is streamed by itself
+                    print(json.dumps(of_text, ensure_ascii=False), flush=True)
                 else:
                     print(piece.text, end="", flush=True)
             if not args.json:

@@ -98,10 +98,11 @@ def test_standard_input_and_json(
     assert main([*arguments, "--whole"]) == 0
     (answer,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert answer["prompt"] == "the cat\n\n天 sat"
-    assert main([*arguments, "--prompt", "the", "--stream"]) == 0
+    assert main([*arguments, "--prompt", "the", "--prompt", "天", "--stream"]) == 0
     tokens = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert tokens[-1]["finished"] in ("length", "stop_token")
-    assert all(token["text"] is not None and token["sequence"] == 0 for token in tokens)
+    assert all(isinstance(token["text"], str) for token in tokens)
+    assert [token["sequence"] for token in tokens if token["finished"]] == [0, 1]
 
 
 def test_sources_and_beams(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
