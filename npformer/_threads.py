@@ -45,7 +45,8 @@ def one_blas_thread() -> Iterator[None]:
     except ImportError:
         warnings.warn(
             "BLAS may use several threads, which slows down Python's and can change the last bits: set "
-            "OPENBLAS_NUM_THREADS=1, or install threadpoolctl (npformer[speed])",
+            f"{', '.join(BLAS_VARIABLES[:-1])} and {BLAS_VARIABLES[-1]} to 1 before Python starts, or "
+            "install threadpoolctl (npformer[speed])",
             RuntimeWarning,
             stacklevel=3,
         )

@@ -77,6 +77,17 @@ def test_the_table_of_presets_is_theirs():
     assert [preset(name).d_model // preset(name).heads for name in PRESETS] == [32, 32, 64]
 
 
+@pytest.mark.parametrize("objective", ["clm", "seq2seq"])
+def test_the_tables_of_the_other_objectives_presets_are_theirs(objective):
+    text = (ROOT / "docs" / "language_models.md").read_text(encoding="utf-8")
+    for name in PRESETS:
+        c = preset(name, objective=objective)
+        cells = (c.layers, c.d_model, c.heads, f"{c.vocab_size:,}", c.seq_len, c.batch_size)
+        cells += (f"{c.lr:g}", f"{c.dropout:g}", f"{c.minutes:g}")
+        shown = name + ", the default" * (name == DEFAULT)
+        assert f"\n| {shown} | {' | '.join(map(str, cells))} |\n" in text
+
+
 def test_there_are_blocks_and_some_print():
     assert len(blocks()) >= 10
     assert sum(param.values[1] is not None for param in blocks()) >= 4

@@ -59,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="end before this text (any number of times)",
     )
-    add("-n", "--n", type=int, default=1, metavar="N", help="results for each text (1)")
-    add("--seed", type=int, default=0, metavar="S", help="of the draws (0)")
+    add("-n", "--n", type=int, default=1, metavar="N", help="results for each text, behind their scores (1)")
+    add("--seed", type=int, default=0, metavar="S", help="of the draws; the same gives the same text (0)")
     add("--stream", action="store_true", help="print text as it comes")
     add("--json", action="store_true", help="print one JSON object a text, or with --stream a token")
 
@@ -79,6 +79,11 @@ def run(args: argparse.Namespace) -> int:
 
     if args.stream and (args.beams != 1 or args.n != 1):
         raise ValueError("--stream: expected one result, neither --beams nor --n")
+    for name in ("top_k", "top_p", "min_p"):
+        if getattr(args, name) is not None and args.temperature == 0 and args.beams == 1:
+            raise ValueError(
+                f"{name}: only draws have a use for it (--temperature 1); greedy takes the best token"
+            )
     model, tokenizer = load_model(args.run_folder)
     if not isinstance(model, Decoder | EncoderDecoder):
         kind = type(model).__name__
@@ -103,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
                 print(text, end="", flush=True)
             for piece in stream_text(model, tokenizer, text, place=place, **options):
                 if args.json:
-                    print(json.dumps({"text": place, **piece._asdict()}, ensure_ascii=False), flush=True)
+                    of_text = piece._replace(sequence=place)._asdict()  # each text is streamed by itself
+                    print(json.dumps(of_text, ensure_ascii=False), flush=True)
                 else:
                     print(piece.text, end="", flush=True)
             if not args.json:

@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset",
         help="tiny (2 layers, width 64, a minute), small (4, 128, five minutes; the default) "
-        "or base (6, 256, an hour)",
+        "or base (6, 256, an hour); these are mlm's, docs/language_models.md has the others'",
     )
     parser.add_argument("--out", metavar="FOLDER", help="folder of the run, new or empty (runs/pretrain-N)")
     parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
@@ -88,7 +88,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress")
-    recipe = parser.add_argument_group("recipe (in brackets: what small of mlm has)")
+    recipe = parser.add_argument_group(
+        "recipe",
+        "In brackets: what small of mlm has. Other presets and objectives differ; config.json in the run's "
+        "folder tells what a run has.",
+    )
     for name, (kind, what) in FIELDS.items():
         option = f"--{name.replace('_', '-')}"
         recipe.add_argument(option, dest=name, type=kind, metavar=_METAVAR[kind], help=what)

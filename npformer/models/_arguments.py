@@ -51,6 +51,8 @@ def token_mask(model: str, argument: str, mask: Any, shape: tuple[int, ...]) -> 
 
 def names(model: str, collect: Collection[str], collectable: Collection[str]) -> None:
     """Raise unless everything to collect is collectable."""
+    if isinstance(collect, str):
+        raise TypeError(f"{model}: collect: expected a list of names, got the string {collect!r}")
     unknown = sorted(set(collect) - set(collectable))
     if unknown:
         raise ValueError(

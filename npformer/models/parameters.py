@@ -88,7 +88,10 @@ class Parameters(Mapping[str, Array]):
 
     def __setitem__(self, name: str, value: npt.ArrayLike) -> None:
         # Makes `params[name] += x` work; the value lands in the vector, whatever array it came in.
-        self._views[name][...] = value
+        view = self._views[name]
+        if np.ndim(value) and np.shape(value) != view.shape:  # broadcasting would hide a wrong array
+            raise ValueError(f"Parameters: {name}: expected shape {view.shape}, got {np.shape(value)}")
+        view[...] = value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._views)

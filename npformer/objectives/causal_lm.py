@@ -73,7 +73,7 @@ class CausalLMBatch(NamedTuple):
         T = self.ids.shape[1]
         if (start, stop) == (0, T):
             return self
-        prefix = None if self.prefix is None else np.clip(self.prefix - start, 0, stop - start)
+        prefix = None if self.prefix is None else np.minimum(self.prefix, stop - start)  # of real tokens
         at = trim_targets(self.at, T, start, stop)
         return CausalLMBatch(self.ids[:, start:stop], self.mask[:, start:stop], prefix, at, self.targets)
 

@@ -132,7 +132,15 @@ def _loaded(path: Path) -> Any:
 def _pairs(module: Any) -> list[str]:
     own = [name for name, x in vars(module).items() if callable(x)]
     backwards = [name.removesuffix("_backward") for name in own if name.endswith("_backward")]
-    return [name for name in backwards if f"{name}_forward" in own or name in own]
+    pairs = [name for name in backwards if f"{name}_forward" in own or name in own]
+    return [name for name in pairs if not _of_npformer(module, name)] or pairs
+
+
+def _of_npformer(module: Any, name: str) -> bool:
+    """Whether both functions of a pair were imported from here, to build something out of them."""
+    forward, backward = getattr(module, f"{name}_forward", None), getattr(module, f"{name}_backward")
+    both = (forward or getattr(module, name), backward)
+    return all(str(getattr(function, "__module__", "")).partition(".")[0] == "npformer" for function in both)
 
 
 def _checked(module: Any, name: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -193,6 +193,19 @@ def test_one_pair_that_raises_does_not_hide_the_others(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_what_a_file_imports_from_npformer_is_not_the_files(tmp_path, capsys):
+    path = tmp_path / "composed.py"
+    imports = "from npformer.functional import relu, relu_backward\n"
+    own = "def own(x):\n    return relu(x)\ndef own_backward(d, c):\n    return relu_backward(d, c)\n"
+    path.write_text(imports + own)
+    assert main(["check", str(path), "--shapes", "x=3x4", "--json"]) == 0
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)["checked"]] == ["own"]
+    path.write_text(imports)  # unless there is nothing else
+    assert main(["check", str(path), "--json"]) == 0
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)["checked"]] == ["relu"]
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_shapes_are_for_the_functions_that_take_these(tmp_path, capsys):
     path = tmp_path / "two.py"
     path.write_text(

@@ -98,10 +98,11 @@ def test_standard_input_and_json(
     assert main([*arguments, "--whole"]) == 0
     (answer,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert answer["prompt"] == "the cat\n\n天 sat"
-    assert main([*arguments, "--prompt", "the", "--stream"]) == 0
+    assert main([*arguments, "--prompt", "the", "--prompt", "天", "--stream"]) == 0
     tokens = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert tokens[-1]["finished"] in ("length", "stop_token")
-    assert all(token["text"] is not None and token["sequence"] == 0 for token in tokens)
+    assert all(isinstance(token["text"], str) for token in tokens)
+    assert [token["sequence"] for token in tokens if token["finished"]] == [0, 1]
 
 
 def test_sources_and_beams(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,8 +188,17 @@ def test_unknown_tokens_are_told_and_read(folders: Path, capsys: pytest.CaptureF
         ("translator", ["--source", ""], "source 1: expected a text, got an empty one"),
         ("decoder", ["--prompt", "the", "--prompt", ""], "prompt 2: expected a text, got an empty one"),
         ("decoder", [], "no text: expected it as --prompt or on standard input"),
-        ("decoder", ["--prompt", "the", "--top-p", "0"], "top_p: expected a number in (0, 1], got 0.0"),
-        ("decoder", ["--prompt", "the", "--top-k", "0"], "top_k: expected an integer of at least 1, got 0"),
+        (
+            "decoder",
+            ["--prompt", "the", "--temperature", "1", "--top-p", "0"],
+            "top_p: expected a number in (0, 1], got 0.0",
+        ),
+        (
+            "decoder",
+            ["--prompt", "the", "--temperature", "1", "--top-k", "0"],
+            "top_k: expected an integer of at least 1, got 0",
+        ),
+        ("decoder", ["--prompt", "the", "--top-p", "0.9"], "top_p: only draws have a use for it"),
         (
             "decoder",
             ["--prompt", "the", "--temperature", "-1"],

@@ -96,7 +96,7 @@ def test_what_comes_next(corpus, capsys):
     assert [row.split()[0] for row in rows[1:4]] == ["5-gram", "decoder", "margin"]
     assert main(["fill", result["run"], "the [MASK]"]) == 2
     assert (
-        "expected a model trained on masked tokens (--objective mlm), got a Decoder"
+        "expected a model trained on masked tokens (--objective mlm), got Decoder"
         in capsys.readouterr().err
     )
 

@@ -161,8 +161,9 @@ def test_keep_false_gives_the_same_output_and_refuses_a_backward(model):
         ({"ids": [[1, 2]], "prefix": [1, 1]}, r"prefix: expected shape \(1,\), got \(2,\)"),
         ({"ids": [[1, 2]], "at": [2]}, r"at: expected integers in \[0, 2\), got 2"),
         ({"ids": [[1, 2]], "collect": ["decoder.9"]}, "got 'decoder.9'"),
+        ({"ids": [[1, 2]], "collect": "decoder.0"}, "collect: expected a list of names, got the string"),
     ],
 )
 def test_bad_input_is_named(make_decoder, changes, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         make_decoder().forward(**changes)

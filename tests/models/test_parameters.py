@@ -46,8 +46,10 @@ def test_astype_and_copy_share_nothing():
 
 
 def test_a_value_of_the_wrong_shape_is_refused():
-    with pytest.raises(ValueError, match="broadcast"):
+    with pytest.raises(ValueError, match=r"Parameters: b: expected shape \(2,\), got \(3,\)"):
         Parameters(ARRAYS)["b"] = np.zeros(3)
+    with pytest.raises(ValueError, match=r"a.weight: expected shape \(2, 3\), got \(3,\)"):
+        Parameters(ARRAYS)["a.weight"] = np.zeros(3)  # NumPy would broadcast it
     with pytest.raises(ValueError, match="frozen: expected names of parameters, got 'nobody'"):
         Parameters(ARRAYS, frozen=["nobody"])
     with pytest.raises(ValueError, match="transposed: expected names of parameters, got 'nobody'"):

@@ -99,7 +99,7 @@ def test_padding_on_any_side_is_left_out_without_a_difference(make_decoder, posi
     for row, length in zip(ids, rng.integers(0, width - 1, n), strict=True):  # no one fills it
         left = {"right": 0, "left": width + 1 - length, "both": rng.integers(0, width + 2 - length)}[sides]
         row[:left], row[left + length :] = 0, 0
-    prefix = rng.integers(0, width, n) if with_prefix else None
+    prefix = rng.integers(0, width - 2, n) if with_prefix else None
     model, objective = make_decoder(positions=positions, window=4), CausalLM()
     batch = objective.make_batch(ids, ids != 0, prefix=prefix)
     loss, expected = plain(model, batch)

@@ -52,7 +52,7 @@ def tokens_of(batch, b):
     if getattr(row, "segment_ids", None) is not None:
         said.append(row.segment_ids[row.mask].tolist())
     if getattr(row, "prefix", None) is not None:
-        said.append(int((row.mask[0] & (np.arange(row.ids.shape[1]) < row.prefix[0])).sum()))
+        said.append(min(int(row.prefix[0]), int(row.mask.sum())))  # it counts real tokens
     return said
 
 

@@ -30,7 +30,7 @@ def causal_lm_loss(params: Params, batch: Batch, drop: Dropped, config: DecoderC
     positions = (real.cumsum(dim=1) - 1).clamp(min=0)  # (B, T): of the real tokens among themselves
     seen = causal(T).expand(len(ids), T, T)
     if "prefix" in batch:
-        seen = seen | (torch.arange(T) < batch["prefix"][:, None, None])
+        seen = seen | (positions[:, None] < batch["prefix"][:, None, None])  # counts real tokens
     allowed = (seen & real[:, None, :])[:, None]  # (B, 1, T, T)
     options: dict[str, Any] = {"window": c.window, "softcap": c.softcap}
     if c.positions == "rotary":
