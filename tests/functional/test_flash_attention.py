@@ -88,7 +88,7 @@ def assert_as_the_plain_one(q, k, v, bias, rng, block_size, **options):
         ):  # the same for all keys: known to be zero
             assert np.abs(a).max() <= 1e-14 * scale
         else:  # a bias that n scores share is a sum of n terms, each rounded
-            terms = out[..., 0].size * k.shape[-2] / n.size if name == "bias" else 1
+            terms = out[..., 0].size * k.shape[-2] / max(n.size, 1) if name == "bias" else 1
             assert error_of(a, n, scale * terms) <= BACKWARD, name
     return cache, plain
 
