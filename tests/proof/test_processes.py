@@ -54,7 +54,8 @@ def test_what_is_begun_first_are_targets() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals and process groups are POSIX's")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_end_of_the_first_process_ends_all(how: signal.Signals) -> None:
-    code = "import os; os.sched_getaffinity = lambda pid: {0, 1}; from npformer.cli import main; "
+    code = "import os, signal; os.sched_getaffinity = lambda pid: {0, 1}; from npformer.cli import main; "
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a shell's background ignores it
     process = subprocess.Popen(
         [sys.executable, "-c", f"{code}raise SystemExit(main(['verify']))"],
         env={**os.environ, "PYTHONPATH": str(PACKAGE)},
