@@ -31,12 +31,13 @@ class Decoder:
 
     def __init__(self, run: Run) -> None:
         c = run.config
-        form = (c.norm, c.norm_type, c.positions, c.dropout)
-        if form != ("pre", "rms_norm", "rotary", 0.0) or c.activation not in ("swiglu", "relu"):
+        form = (c.norm, c.norm_type, c.positions)
+        if form != ("pre", "rms_norm", "rotary") or c.activation not in ("swiglu", "relu"):
             raise SystemExit(
                 f"decoder_by_torch: written for the default form and relu, got {form}, {c.activation}"
             )
         self.c, self.gated = c, c.activation == "swiglu"
+        self.dropout = 0.0  # the recipe's while it trains
         weights = build_model(c, run.tokenizer.vocab_size).params
         self.p: dict[str, Any] = {}
         for name, value in weights.items():
@@ -57,28 +58,33 @@ class Decoder:
     def norm(self, name: str, x: torch.Tensor) -> torch.Tensor:
         return F.rms_norm(x, (self.c.d_model,), self.p[f"{name}.gamma"], 1e-5)
 
+    def drop(self, x: torch.Tensor) -> torch.Tensor:
+        return F.dropout(x, self.dropout) if self.dropout else x
+
     def rotate(self, x: torch.Tensor) -> torch.Tensor:
         T = x.shape[-2]
         return x * self.cos[:T] + x.roll(x.shape[-1] // 2, -1) * self.sin[:T]
 
     def logits(self, ids: torch.Tensor) -> torch.Tensor:
         p, h = self.p, self.c.heads
-        x = F.embedding(ids, p["embeddings.token"])
+        x = self.drop(F.embedding(ids, p["embeddings.token"]))
         B, T, d = x.shape
         for i in range(self.c.layers):
             name = f"decoder.{i}"
             a = self.norm(f"{name}.attention_norm", x)
             qkv = F.linear(a, p[f"{name}.attention.qkv.weight"]).view(B, T, 3, h, d // h)
             q, k, v = qkv.permute(2, 0, 3, 1, 4)
-            a = F.scaled_dot_product_attention(self.rotate(q), self.rotate(k), v, is_causal=True)
-            x = x + F.linear(a.transpose(1, 2).reshape(B, T, d), p[f"{name}.attention.output.weight"])
+            q, k, p_drop = self.rotate(q), self.rotate(k), self.dropout
+            a = F.scaled_dot_product_attention(q, k, v, dropout_p=p_drop, is_causal=True)
+            a = F.linear(a.transpose(1, 2).reshape(B, T, d), p[f"{name}.attention.output.weight"])
+            x = x + self.drop(a)
             f = self.norm(f"{name}.feed_forward_norm", x)
             if self.gated:
                 gate, up = F.linear(f, p[f"{name}.feed_forward.gate_up.weight"]).chunk(2, dim=-1)
                 f = F.silu(gate) * up
             else:
                 f = F.relu(F.linear(f, p[f"{name}.feed_forward.up.weight"]))
-            x = x + F.linear(f, p[f"{name}.feed_forward.down.weight"])
+            x = x + self.drop(F.linear(f, p[f"{name}.feed_forward.down.weight"]))
         return F.linear(self.norm("decoder.norm", x), p["embeddings.token"])
 
 
@@ -105,7 +111,9 @@ class Training:
         chosen = draws.sequences_of_step(c.seed, step, c.sequences_per_step, len(train.ids))
         rows, real = (torch.from_numpy(x) for x in train.rows(chosen))
         targets = torch.where(real[:, 1:], rows[:, 1:].long(), -100)
+        self.model.dropout = c.dropout
         logits = self.model.logits(rows[:, :-1])
+        self.model.dropout = 0.0
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
