@@ -4,10 +4,11 @@
 
 prints a Markdown table. One step is forward, loss, backward, clipping and AdamW, in float32: BERT's encoder
 with a tied masked-LM head, 15 % of the tokens as targets. Every peer is a process of its own with the same
-weights and batches. They are asked for one step each in turn, in an order that rotates, so that whatever else
-the machine does falls on all of them alike; npformer is there twice, and what its two lines differ by is what
-the measurement cannot tell apart. The losses of the first steps are compared, so that the peers provably do
-the same work.
+weights and batches. They are asked in turn, in an order that rotates, so that whatever else the machine does
+falls on all of them alike, for two steps each, of which the second is timed: the first wakes the threads and
+fills the caches, as in a run, where steps come one after another. npformer is there twice, and what its two
+lines differ by is what the measurement cannot tell apart. The losses of the first steps are compared, so that
+the peers provably do the same work.
 
 With --padding the sequences of a batch have lengths from T / 4 to T, and every peer gets them padded to T,
 with a mask. "npformer-padded" is npformer that computes the padding, which npformer leaves out.
