@@ -4,8 +4,9 @@
 
 Trains the default recipe of `npformer pretrain --objective clm --tokenizer char` on the first nine tenths of
 the file, on all cores. The peer is the same model in PyTorch with the same recipe, the same rows in every
-step and the same initial weights, for the same wall time; it is judged on the same windows. `--options`
-go to `npformer pretrain`. Prints a Markdown table.
+step and the same initial weights, judged on the same windows. With a peer the steps of both are timed first,
+in bursts in turn, and each does as many as the minutes hold at its median: whatever else the machine does
+while they train changes neither number. `--options` go to `npformer pretrain`. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -14,24 +15,32 @@ import argparse
 import json
 import os
 import shlex
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from npformer._threads import available_cores
+from npformer.training.pace import SHARE
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "peers"))
+
+from children import REST  # noqa: E402
+
 TAIL = 0.1
+ROUNDS, LEAD, BURST = 11, 3, 10  # of the timing; the steps before a burst wake threads and fill caches
 
 
-def train(file: str, minutes: float, options: list[str], out: Path) -> dict[str, Any]:
-    """Train with npformer and return result.json."""
+def train(file: str, length: list[str], options: list[str], out: Path) -> dict[str, Any]:
+    """Train with npformer for the length and return result.json."""
     command = [sys.executable, "-m", "npformer", "pretrain", file, "--objective", "clm"]
-    command += ["--tokenizer", "char", "--held-out-tail", str(TAIL), "--minutes", str(minutes)]
+    command += ["--tokenizer", "char", "--held-out-tail", str(TAIL), *length]
     command += ["--out", str(out), "--json", *options]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     result: dict[str, Any] = json.loads(done.stdout)
@@ -65,9 +74,32 @@ def seconds_of(folder: Path) -> tuple[float, list[tuple[float, float]]]:
     return max(at.values()), looks
 
 
-def peer(folder: Path, seconds: float) -> dict[str, Any]:
+def paces(folder: Path) -> dict[str, float]:
+    """Return the seconds of a step by npformer and by PyTorch: medians of bursts in turn."""
+    threads = str(available_cores())
+    found: dict[str, list[float]] = {"npformer": [], "torch": []}
+    peers = {}
+    for name in found:
+        command = [sys.executable, str(HERE / "peers" / f"decoder_by_{name}.py"), str(folder)]
+        env = os.environ | ({"OMP_NUM_THREADS": threads} if name == "torch" else {})
+        peers[name] = subprocess.Popen(command, stdin=-1, stdout=-1, text=True, env=env)
+    for round_ in range(1 + ROUNDS):
+        for name in sorted(found, reverse=bool(round_ % 2)):
+            time.sleep(REST)
+            for steps in (LEAD, BURST):
+                print(steps, file=peers[name].stdin, flush=True)
+                line = peers[name].stdout.readline()
+                if not line:
+                    raise SystemExit(f"{name}: ended with status {peers[name].wait()}; its error is above")
+            found[name].append(float(line) / BURST)
+    for process in peers.values():
+        process.communicate()
+    return {name: statistics.median(seconds[1:]) for name, seconds in found.items()}
+
+
+def peer(folder: Path, steps: int) -> dict[str, Any]:
     """Train PyTorch's model in a process of its own and return what it reports."""
-    command = [sys.executable, str(HERE / "peers" / "decoder_by_torch.py"), str(folder), str(seconds)]
+    command = [sys.executable, str(HERE / "peers" / "decoder_by_torch.py"), str(folder), str(steps)]
     threads = {"OMP_NUM_THREADS": str(available_cores())}
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=os.environ | threads)
     result: dict[str, Any] = json.loads(done.stdout)
@@ -87,7 +119,13 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(args.out or Path(temporary, "run"))
-        result = train(args.file, args.minutes, shlex.split(args.options), folder)
+        options, length = shlex.split(args.options), ["--minutes", str(args.minutes)]
+        if args.peers:
+            train(args.file, ["--steps", "1"], options, Path(temporary, "timed"))
+            pace = paces(Path(temporary, "timed"))
+            steps_of = {name: max(1, int(60 * SHARE * args.minutes / each)) for name, each in pace.items()}
+            length = ["--steps", str(steps_of["npformer"])]
+        result = train(args.file, length, options, folder)
         from npformer.training import load_model, open_run  # after the training: BLAS threads are its matter
 
         run = open_run(folder)
@@ -98,9 +136,9 @@ def main() -> None:
         bits = result["models"][-1]["bits_per_character"]
         each = run.config.sequences_per_step * run.config.seq_len
         rows.append(("npformer", f"{run.config.steps:,} steps of {each:,} tokens in {took:.0f} s", bits))
-        if "torch" in args.peers:
-            told = peer(folder, took)
-            steps = f"{told['steps']:,} steps of {each:,} tokens in {told['seconds']:.0f} s"
+        if args.peers:
+            told = peer(folder, steps_of["torch"])
+            steps = f"{steps_of['torch']:,} steps of {each:,} tokens in {told['seconds']:.0f} s"
             rows.append((f"PyTorch {told['version']}", steps, told["bits_per_character"]))
         c = run.config
         shape = f"{c.layers} layers, width {c.d_model}, {c.heads} heads, T = {c.seq_len}, {size}"
@@ -108,6 +146,9 @@ def main() -> None:
         print("| model | trained | bits per character |\n|---|---|---|")
         for name, trained, value in rows:
             print(f"| {name} | {trained} | {value:.3f} |")
+        if args.peers:
+            ours, theirs = (f"{1e3 * pace[name]:.0f}" for name in ("npformer", "torch"))
+            print(f"\nA step in turn: npformer {ours} ms, PyTorch {theirs} ms (medians of {ROUNDS} bursts)")
         steps = ", ".join(f"{value:.2f} ({seconds:.0f} s)" for seconds, value in looks)
         print(f"\nnpformer's looks at a part of the held-out text: {steps}")
 

@@ -24,6 +24,7 @@ Result = TypeVar("Result")
 
 PIECES = 4  # a thread that is late takes one fewer; more pieces are more hand-overs
 WORTH = 1 << 20  # numbers: less than that is done before another thread has woken
+UNIT = 1 << 18  # numbers, of which a piece has a multiple
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -99,7 +100,11 @@ _limit = _Shared()
 
 
 def in_pieces(
-    work: Callable[[int, int], Result], size: int, executor: Executor | None, unit: int = WORTH
+    work: Callable[[int, int], Result],
+    size: int,
+    executor: Executor | None,
+    unit: int = UNIT,
+    worth: int = WORTH,
 ) -> list[Result]:
     """Return work(start, stop) of neighbouring pieces of range(size), in order.
 
@@ -113,20 +118,22 @@ def in_pieces(
     executor : Executor or None
         None: the calling thread does it in one piece.
     unit : int
-        Pieces begin at multiples of it; a vector of no more than that is one piece.
+        Pieces begin at multiples of it.
+    worth : int
+        A vector of no more than that is one piece.
 
     Examples
     --------
-    >>> in_pieces(lambda start, stop: (start, stop), 10, None, unit=3)
+    >>> in_pieces(lambda start, stop: (start, stop), 10, None, unit=2, worth=4)
     [(0, 10)]
     >>> from concurrent.futures import ThreadPoolExecutor
     >>> with ThreadPoolExecutor(2) as executor:
-    ...     in_pieces(lambda start, stop: (start, stop), 10, executor, unit=2)
+    ...     in_pieces(lambda start, stop: (start, stop), 10, executor, unit=2, worth=4)
     [(0, 4), (4, 8), (8, 10)]
     """
-    if executor is None or size <= unit:
+    if executor is None or size <= worth:
         return [work(0, size)]
-    each = unit * max(1, -(-size // (PIECES * unit)))
+    each = unit * -(-size // (PIECES * unit))
     starts = range(0, size, each)
     futures = [executor.submit(work, start, min(start + each, size)) for start in starts]
     return [future.result() for future in futures]

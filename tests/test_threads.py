@@ -106,7 +106,7 @@ def executor():
 
 @pytest.mark.parametrize("size", [0, 1, 5, 6, 7, 23, 24, 25, 1000])
 def test_pieces_cover_the_range_in_order(size, executor):
-    pieces = threads.in_pieces(lambda start, stop: list(range(start, stop)), size, executor, unit=6)
+    pieces = threads.in_pieces(lambda start, stop: list(range(start, stop)), size, executor, unit=6, worth=6)
     assert sum(pieces, []) == list(range(size))
     assert len(pieces) <= 4
     assert all(piece[0] % 6 == 0 for piece in pieces if piece)
@@ -118,7 +118,7 @@ def test_an_error_in_a_piece_is_raised(executor):
             raise ArithmeticError("in a thread")
 
     with pytest.raises(ArithmeticError, match="in a thread"):
-        threads.in_pieces(fails, 100, executor, unit=1)
+        threads.in_pieces(fails, 100, executor, unit=1, worth=1)
 
 
 @pytest.mark.extra

@@ -1,11 +1,11 @@
-"""The decoder of a run in PyTorch, trained with the run's recipe for as long, for language_model.py.
+"""The decoder of a run in PyTorch, trained with the run's recipe, for language_model.py.
 
-    python benchmarks/peers/decoder_by_torch.py RUN SECONDS
+    python benchmarks/peers/decoder_by_torch.py RUN STEPS
 
 Eager PyTorch as somebody who knows it would write it: fused attention, one product for queries, keys and
 values, one for gate and up, fused AdamW. Initial weights, rows of every step and held-out windows are the
-run's. How many steps fit is timed first, as npformer does, so that the schedule ends with the time. Prints
-JSON.
+run's. Prints JSON. Without STEPS it does as many as each line of standard input says and prints their
+seconds.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import sys
 import time
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
+from decoder_by_npformer import AS_MANY, serve
 
 from npformer.optim import decays
 from npformer.training import Run, draws, open_run
@@ -136,21 +136,16 @@ class Training:
 
 
 def main() -> None:
-    """Time a few steps, train, judge."""
-    run, seconds = open_run(sys.argv[1]), float(sys.argv[2])
-    trial, durations = Training(run, 1_000_000), []
-    began = time.perf_counter()
-    while len(durations) < 8 or time.perf_counter() - began < 4:
-        start = time.perf_counter()
-        trial.step(len(durations))
-        durations.append(time.perf_counter() - start)
-    steps = max(1, int(seconds / float(np.median(durations[2:]))))
-    training = Training(run, steps)
+    """Train and judge, or be timed."""
+    run = open_run(sys.argv[1])
+    if len(sys.argv) == 2:
+        serve(Training(run, AS_MANY).step)
+        return
+    training = Training(run, int(sys.argv[2]))
     start = time.perf_counter()
-    for step in range(steps):
+    for step in range(training.c.steps):
         training.step(step)
-    took = time.perf_counter() - start
-    about = {"version": torch.__version__.partition("+")[0], "steps": steps, "seconds": took}
+    about = {"version": torch.__version__.partition("+")[0], "seconds": time.perf_counter() - start}
     print(json.dumps({**about, "bits_per_character": training.bits_per_character()}))
 
 

@@ -16,10 +16,10 @@ Array = npt.NDArray[Any]
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
-# A step reads and writes four vectors and makes two or three temporaries. In pieces of this many entries
-# they all fit in a processor's cache: each vector travels from memory once, not once per operation. Of
-# smaller pieces several threads get nothing, since each operation hands over the interpreter's lock.
-CHUNK = 262144
+# A step reads and writes four vectors and makes two temporaries. In pieces of this many entries they all
+# stay in a processor's last cache: each vector travels from memory once, not once per operation. Of smaller
+# pieces several threads get nothing, since each operation hands over the interpreter's lock.
+CHUNK = 524288
 
 
 def bad_value(op: str, argument: str, expected: str, got: object) -> NoReturn:

@@ -93,12 +93,17 @@ def adamw_step(
         m_ *= beta1  # 2
         m_ += (1 - beta1) * g_
         v_ *= beta2  # 3
-        v_ += (1 - beta2) * (g_ * g_)
-        m_hat = m_ / (1 - beta1**t)  # 4
+        g_squared = g_ * g_
+        g_squared *= 1 - beta2
+        v_ += g_squared
         v_hat = v_ / (1 - beta2**t)  # 5
+        denominator = np.sqrt(v_hat, out=v_hat)
+        denominator += eps
+        step = m_ / denominator
+        step *= lr / (1 - beta1**t)  # 4, 6: a number in place of every m̂
         if weight_decay:
             theta_ *= 1 - lr * weight_decay  # 6, its last term: nothing above or below reads θ
-        theta_ -= lr * m_hat / (np.sqrt(v_hat) + eps)  # 6
+        theta_ -= step  # 6
 
 
 class AdamW:
