@@ -169,12 +169,17 @@ class CausalLM:
 def perplexity(loss: float) -> float:
     """Return exp(loss) of a loss in nats per token: among how many equally likely tokens one would choose.
 
+    Infinity where that is more than a float can be, from a loss of 709.8 on.
+
     Examples
     --------
     >>> round(perplexity(math.log(50)), 9)
     50.0
     """
-    return math.exp(loss)
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        return math.inf
 
 
 def bits_per_byte(loss_sum: float, n_bytes: int) -> float:
