@@ -172,8 +172,9 @@ def test_nothing_is_unpickled(tmp_path):
     for name in ("objects.npz", "text.npz", "one.npy"):
         with pytest.raises(ValueError, match=r"expected an \.npz file of plain arrays"):
             from_torch_state_dict(tmp_path / name, n_heads=2)
-    with pytest.raises(FileNotFoundError, match="expected an .npz file, found none"):
-        from_torch_state_dict(tmp_path / "missing.npz", n_heads=2)
+    for name in ("missing.npz", "missing.pt"):
+        with pytest.raises(FileNotFoundError, match="expected an .npz file, found no file of that name"):
+            from_torch_state_dict(tmp_path / name, n_heads=2)
     with pytest.raises(TypeError, match="state: expected a mapping .* got list"):
         from_torch_state_dict([], n_heads=2)
 
