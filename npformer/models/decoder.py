@@ -124,6 +124,11 @@ class Decoder:
         values |= self.stack.init(rng, std, output_std)
         return values | self.lm_head.init(rng, std)
 
+    def __repr__(self) -> str:
+        c = self.config
+        sizes = f"n_layers={c.n_layers}, d_model={c.d_model}, n_heads={c.n_heads}, vocab_size={c.vocab_size}"
+        return f"Decoder({sizes}, parameters={self.params.size:_})"
+
     @property
     def collectable(self) -> list[str]:
         """Names that `forward` can collect: "embeddings", and each layer's branches, weights and output."""

@@ -110,6 +110,12 @@ class EncoderDecoder:
             values |= stack.init(rng, std, std / math.sqrt(2 * n_layers) if c.scale_residual else std)
         return values | self.lm_head.init(rng, std)
 
+    def __repr__(self) -> str:
+        c = self.config
+        layers = f"n_encoder_layers={c.n_encoder_layers}, n_decoder_layers={c.n_decoder_layers}"
+        sizes = f"{layers}, d_model={c.d_model}, n_heads={c.n_heads}, vocab_size={c.vocab_size}"
+        return f"EncoderDecoder({sizes}, parameters={self.params.size:_})"
+
     @property
     def collectable(self) -> list[str]:
         """Names that `forward` can collect: each layer's branches, attention weights and output."""

@@ -198,5 +198,19 @@ def test_parameters_that_pytorch_has_no_place_for(kind, change, message, states)
         to_torch_state_dict(params, kind)
 
 
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [
+        ("MultiheadAttention", "d_model=6"),
+        ("TransformerDecoderLayer", "decoder_layers=1, d_model=6"),
+        ("Transformer", "encoder_layers=2, decoder_layers=1, d_model=6"),
+    ],
+)
+def test_a_module_says_what_it_is_in_a_line(kind, sizes, states):
+    module = from_torch_state_dict(states[kind], n_heads=2)
+    count = sum(x.size for x in states[kind].values())
+    assert repr(module) == f"{KINDS[kind].__name__}({kind}, {sizes}, n_heads=2, parameters={count:_})"
+
+
 def test_the_room_is_among_the_lazy_names():
     assert npformer.interop.from_torch_state_dict is from_torch_state_dict

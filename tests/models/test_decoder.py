@@ -167,3 +167,9 @@ def test_keep_false_gives_the_same_output_and_refuses_a_backward(model):
 def test_bad_input_is_named(make_decoder, changes, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make_decoder().forward(**changes)
+
+
+def test_a_model_says_what_it_is_in_a_line(make_decoder):
+    model = make_decoder()
+    count = sum(view.size for view in model.params.values())
+    assert repr(model) == f"Decoder(n_layers=2, d_model=8, n_heads=2, vocab_size=13, parameters={count:_})"

@@ -112,3 +112,10 @@ def test_keep_false_gives_the_same_output_and_refuses_a_backward(model):
 def test_bad_input_is_named(make_encoder_decoder, arguments, options, message):
     with pytest.raises(ValueError, match=message):
         make_encoder_decoder().forward(*arguments, **options)
+
+
+def test_a_model_says_what_it_is_in_a_line(make_encoder_decoder):
+    model = make_encoder_decoder(n_encoder_layers=1)
+    count = sum(view.size for view in model.params.values())
+    sizes = "n_encoder_layers=1, n_decoder_layers=2, d_model=8, n_heads=2, vocab_size=13"
+    assert repr(model) == f"EncoderDecoder({sizes}, parameters={count:_})"
