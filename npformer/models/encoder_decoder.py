@@ -118,8 +118,11 @@ class EncoderDecoder:
 
     @property
     def collectable(self) -> list[str]:
-        """Names that `forward` can collect: each layer's branches, attention weights and output."""
-        return [*self.encoder.collectable, *self.decoder.collectable]
+        """Names that `forward` can collect, in the order of computation.
+
+        "source_embeddings" and "embeddings" (of the target); each layer's branches, weights and output.
+        """
+        return ["source_embeddings", *self.encoder.collectable, "embeddings", *self.decoder.collectable]
 
     def forward(
         self,
@@ -172,14 +175,17 @@ class EncoderDecoder:
         _arguments.names(name, collect, self.collectable)
         weights = self.params if params is None else params
         everything: dict[str, Array] = {}
+        into = everything if collect else None
         options: dict[str, Any] = {
             "keep": keep,
             "recompute": recompute,
             "rng": rng,
-            "collected": everything if collect else None,
+            "collected": into,
         }
         memory, source_keys, c_source, c_encoder = self._encode(weights, source_ids, source_mask, options)
         x, c_target = self.embeddings.forward(weights, ids, None, keep, rng)
+        if into is not None:
+            into["embeddings"] = x
         keys = None if mask is None else mask[:, None, None, :]
         of_layer = {"memory": memory, "memory_mask": source_keys}
         x, c_decoder = self.decoder.forward(weights, x, keys, at, of_layer=of_layer, **options)
@@ -268,5 +274,7 @@ class EncoderDecoder:
         """Return the memory (B, S, d_model), who may be attended to (B, 1, 1, S), and the caches."""
         keys = None if mask is None else mask[:, None, None, :]
         x, c_source = self.embeddings.forward(params, ids, None, options["keep"], options.get("rng"))
+        if options.get("collected") is not None:
+            options["collected"]["source_embeddings"] = x
         memory, c_encoder = self.encoder.forward(params, x, keys, **options)
         return memory, keys, c_source, c_encoder
