@@ -46,15 +46,7 @@ class CausalLMBatch(NamedTuple):
 
     def rows(self, start: int, stop: int) -> CausalLMBatch:
         """Return the sequences [start, stop) as a batch of their own."""
-        T = self.ids.shape[1]
-        first, last = np.searchsorted(self.at, (start * T, stop * T))
-        return CausalLMBatch(
-            self.ids[start:stop],
-            self.mask[start:stop],
-            None if self.prefix is None else self.prefix[start:stop],
-            self.at[first:last] - start * T,
-            self.targets[first:last],
-        )
+        return self.take(np.arange(len(self.ids))[start:stop])
 
     @property
     def extents(self) -> Array:
