@@ -3,9 +3,8 @@
     python benchmarks/plan.py                  prints the tables of docs/scaling.md
     python benchmarks/plan.py --measure        measures the rates that it is computed from on this machine
 
-npformer does not train on 64 machines here: this is a model of a step's time. Its pieces are pure functions
-of sizes, rates and links, each derived in docs/scaling.md and tested against a simulation of single messages
-(tests/benchmarks/test_plan.py). What is measured and what is assumed is said with each constant.
+npformer does not train on 64 machines here: this is a model of a step's time, whose formulas are in
+step_time.py. What is measured and what is assumed is said with each constant.
 """
 
 from __future__ import annotations
@@ -15,12 +14,22 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "peers"), str(HERE.parent)]
 
 from counts import FLOAT32, flops, kept_bytes, parameters  # noqa: E402
+from step_time import (  # noqa: E402
+    Link,
+    Node,
+    data_parallel,
+    doubling_all_reduce,
+    halving_all_reduce,
+    micro_tokens,
+    pipelined,
+    ring_all_reduce,
+    tensor_parallel,
+)
 from workload import Sizes  # noqa: E402
 
 # Devlin et al., arXiv:1810.04805, section 3 and appendix A.2: BERT-base; 256 sequences of 512 tokens a step,
@@ -40,201 +49,19 @@ NOISE = 0.03  # standard deviation of a node's time for the same work, as a shar
 NODE_YEARS = 3.0  # mean time between failures of one node
 DISK = 200e6  # bytes a second a checkpoint is written with, by one node
 
-
-class Link(NamedTuple):
-    """A network: bytes a second that one stream reaches, and seconds before the first byte arrives."""
-
-    name: str
-    bandwidth: float
-    latency: float
-
-
 # Assumed: nine tenths of the nominal rate; latencies of TCP and of remote memory access.
 ETHERNET = Link("10 Gb Ethernet", 0.9 * 10e9 / 8, 50e-6)
 INFINIBAND = Link("100 Gb InfiniBand", 0.9 * 100e9 / 8, 2e-6)
 
 
-class Node(NamedTuple):
-    """A machine: FLOP a second of the step's products, seconds of the update a parameter, lanes."""
-
-    name: str
-    rate: float
-    update: float
-    lanes: int
-
-
-class Step(NamedTuple):
-    """Seconds of one step: each part, what is not hidden of it."""
-
-    compute: float
-    waiting: float  # for the slowest node
-    exposed: float  # communication that nothing hides
-    update: float
-
-    @property
-    def total(self) -> float:
-        """The whole step."""
-        return sum(self)
-
-
 def small_node(rate: float = RATE, update: float = UPDATE) -> Node:
     """Two cores, as measured."""
-    return Node("2 cores (measured)", rate, update, 2)
+    return Node("2 cores (measured)", rate, update, 2, NOISE)
 
 
 def large_node(rate: float = RATE, update: float = UPDATE) -> Node:
     """Many cores, by assumption, which share the update, too."""
-    return Node(f"{CORES} cores (assumed)", rate * CORES / 2 * USE, update / CORES / USE, 2)
-
-
-# Collective operations: R ranks, n bytes each; seconds.
-
-
-def ring_all_reduce(n: float, R: int, link: Link) -> float:
-    """R - 1 steps that sum, R - 1 that spread, n / R bytes each: 2 (R - 1) (latency + n / R / bandwidth).
-
-    >>> ring_all_reduce(100.0, 4, Link("slow", bandwidth=10.0, latency=1.0))
-    21.0
-    """
-    return reduce_scatter(n, R, link) + all_gather(n, R, link)
-
-
-def reduce_scatter(n: float, R: int, link: Link) -> float:
-    """The first half of a ring: each rank ends with the sum of n / R bytes of its own."""
-    return (R - 1) * (link.latency + n / R / link.bandwidth)
-
-
-def all_gather(n: float, R: int, link: Link) -> float:
-    """The other half: each rank's n / R bytes go to everybody."""
-    return (R - 1) * (link.latency + n / R / link.bandwidth)
-
-
-def doubling_all_reduce(n: float, R: int, link: Link) -> float:
-    """Recursive doubling: log2 R exchanges of everything, between pairs twice as far apart each time."""
-    return _rounds(R) * (link.latency + n / link.bandwidth)
-
-
-def halving_all_reduce(n: float, R: int, link: Link) -> float:
-    """Recursive halving, then doubling: log2 R exchanges of n/2, n/4, ... and the same back."""
-    return 2 * _rounds(R) * link.latency + 2 * (R - 1) / R * n / link.bandwidth
-
-
-def _rounds(R: int) -> int:
-    if R & (R - 1):
-        raise ValueError(f"R: expected a power of 2, got {R}")
-    return R.bit_length() - 1
-
-
-# A step
-
-
-def overlapped(ready: Sequence[float], took: Sequence[float]) -> float:
-    """When the last bucket is through: a link carries one at a time, in order, none before it is ready.
-
-    >>> overlapped([1.0, 2.0, 3.0], [0.5, 2.0, 1.0])  # ends at 1.5, 4.0 and 5.0
-    5.0
-    """
-    end = 0.0
-    for at, seconds in zip(ready, took, strict=True):
-        end = max(at, end) + seconds
-    return end
-
-
-def expected_max(R: int) -> float:
-    """Expected largest of R standard normal numbers: the integral of x R phi(x) Phi(x)^(R-1).
-
-    >>> round(expected_max(2) - 1 / math.sqrt(math.pi), 9) + 0.0
-    0.0
-    """
-    width, total = 1e-2, 0.0  # so smooth an integrand that this is exact to rounding
-    for i in range(-900, 901):
-        x = i * width
-        cdf = 0.5 * math.erfc(-x / math.sqrt(2))
-        total += x * R * math.exp(-x * x / 2) * cdf ** (R - 1)
-    return total * width / math.sqrt(2 * math.pi)
-
-
-def buckets(s: Sizes) -> list[float]:
-    """Bytes of the gradient in the order in which a backward completes it: layers, last to first; the rest.
-
-    The embedding is tied to the head: begun by the first product of the backward and complete after the last.
-    """
-    layer = (parameters(s) - parameters(s._replace(L=0))) / s.L
-    return [FLOAT32 * layer] * s.L + [FLOAT32 * parameters(s._replace(L=0))]
-
-
-def micro_tokens(s: Sizes) -> int:
-    """Tokens of a micro-batch, as npformer cuts them: whole sequences, fewer in a wider model, one at least.
-
-    >>> micro_tokens(BERT), micro_tokens(BERT._replace(T=SHORT_T))
-    (512, 256)
-    """
-    from npformer.training.step import tokens_at_once  # loads NumPy, whose threads `measure` sets before
-
-    return max(tokens_at_once(s.d) // s.T, 1) * s.T
-
-
-def micro_batches(s: Sizes, R: int, lanes: int) -> float:
-    """How many a lane works through, one after the other."""
-    return max(s.B * s.T / R / lanes / micro_tokens(s), 1.0)
-
-
-def data_parallel(
-    s: Sizes, node: Node, link: Link, R: int, how: str = "sharded", noise: float = NOISE
-) -> Step:
-    """One step of R nodes that each have B / R sequences.
-
-    `how`: "at the end" (one ring when the backward is over, everybody updates everything), "in buckets" (each
-    layer's ring as soon as its gradient is complete, while the backward goes on) or "sharded" (buckets are
-    scattered, each node updates its share of the weights, and they are gathered).
-    """
-    compute = flops(s) / R / node.rate
-    sizes, size = buckets(s), float(FLOAT32 * parameters(s))
-    # Gradients are complete in the last micro-batch alone: its backward is what can hide anything.
-    window = compute * 2 / 3 / micro_batches(s, R, node.lanes)
-    ready = [window * min(i + 1, s.L) / s.L for i in range(len(sizes))]
-    update = parameters(s) * node.update
-    if how == "at the end":
-        exposed = ring_all_reduce(size, R, link)
-    elif how == "in buckets":
-        exposed = overlapped(ready, [ring_all_reduce(n, R, link) for n in sizes]) - window
-    elif how == "sharded":
-        exposed = overlapped(ready, [reduce_scatter(n, R, link) for n in sizes]) - window
-        exposed += all_gather(size, R, link)
-        update /= R
-    else:
-        raise ValueError(f"how: expected 'at the end', 'in buckets' or 'sharded', got {how!r}")
-    return Step(compute, compute * noise * expected_max(R), exposed, update)
-
-
-def tensor_parallel(s: Sizes, node: Node, link: Link, R: int, t: int, noise: float = NOISE) -> Step:
-    """R nodes in groups of t that cut every layer's columns and rows; the groups share the batch.
-
-    Each layer sums activations twice forward and twice backward, and nothing hides that. The update is
-    sharded among the R / t nodes that have the same piece.
-    """
-    groups = R // t
-    compute = flops(s) / R / node.rate
-    activations = FLOAT32 * s.B / groups * s.T * s.d
-    exposed = 4 * s.L * ring_all_reduce(activations, t, link)
-    exposed += ring_all_reduce(FLOAT32 * parameters(s) / t, groups, link)
-    return Step(compute, compute * noise * expected_max(R), exposed, parameters(s) * node.update / R)
-
-
-def pipelined(s: Sizes, node: Node, link: Link, R: int, stages: int, noise: float = NOISE) -> Step:
-    """R nodes in pipelines of some stages, which share the batch; the layers divide evenly.
-
-    Of (M + S - 1) turns a stage works M. Each turn passes one micro-batch's activations on and one's
-    gradients back. The update is sharded among the nodes that have the same stage.
-    """
-    pipelines = R // stages
-    M = s.B * s.T / pipelines / micro_tokens(s)
-    turns = (M + stages - 1) / M
-    compute = flops(s) / R / node.rate * turns
-    message = link.latency + FLOAT32 * micro_tokens(s) * s.d / link.bandwidth
-    exposed = 2 * (M + stages - 1) * message * (stages > 1)
-    exposed += ring_all_reduce(FLOAT32 * parameters(s) / stages, pipelines, link)
-    return Step(compute, compute * noise * expected_max(R), exposed, parameters(s) * node.update / R)
+    return Node(f"{CORES} cores (assumed)", rate * CORES / 2 * USE, update / CORES / USE, 2, NOISE)
 
 
 # Failures

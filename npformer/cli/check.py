@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="fail where the point could not show a mistake")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="time limit (default 10)")
     parser.add_argument("--json", action="store_true", help="print JSON in place of text")
+    parser.epilog = "A wrong forward may have right gradients: see npformer.gradcheck.properties."
 
 
 def run(args: argparse.Namespace) -> int:

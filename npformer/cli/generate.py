@@ -125,7 +125,8 @@ def run(args: argparse.Namespace) -> int:
             continue
         for result in results:
             score = f"{result.score:8.3f}  " if args.n > 1 else ""
-            print(f"{score}{text if decoder else ''}{result.text}")
+            whole = f"{text if decoder else ''}{result.text}"
+            print(score + whole.replace("\n", "\n" + len(score) * " "))  # a score stands out at the left
     return 0
 
 

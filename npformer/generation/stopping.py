@@ -45,8 +45,13 @@ class Stopping:
         ------
         ValueError
             If a token is out of range, a string is empty, or there are strings and no tokenizer.
+        TypeError
+            If a token is no integer.
         """
-        ids = frozenset(int(token) for token in np.atleast_1d(np.asarray(tokens)).tolist())
+        given = np.atleast_1d(np.asarray(tokens))
+        if given.size and given.dtype.kind not in "iu":  # an empty list has floats
+            raise TypeError(f"{op}: stop_tokens: expected an integer or several, got {tokens!r}")
+        ids = frozenset(given.reshape(-1).tolist())
         for token in sorted(ids):
             if not 0 <= token < vocab_size:
                 raise ValueError(f"{op}: stop_tokens: expected ids in [0, {vocab_size}), got {token}")

@@ -52,14 +52,14 @@ def read_state_dict(op: str, state: Mapping[str, Any] | str | os.PathLike[str]) 
     """
     if isinstance(state, (str, os.PathLike)):
         path = Path(state)
+        if not path.is_file():
+            raise FileNotFoundError(f"{op}: {path}: expected an .npz file, found no file of that name")
         if path.suffix in PICKLES:
             raise ValueError(
                 f"{op}: {path}: expected an .npz file, got a pickle, which is never opened: in PyTorch, "
                 "numpy.savez(path, **{k: x.numpy() for k, x in module.state_dict().items()}) saves one, "
                 "or save safetensors and hand over the arrays"
             )
-        if not path.is_file():
-            raise FileNotFoundError(f"{op}: {path}: expected an .npz file, found none")
         try:
             if not zipfile.is_zipfile(path):  # one array alone, which np.load would return as such
                 raise ValueError

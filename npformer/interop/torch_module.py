@@ -62,6 +62,13 @@ class TorchModule:
     def __init__(self, structure: Structure, options: Options, params: Parameters) -> None:
         self.structure, self.options, self.params = structure, options, params
 
+    def __repr__(self) -> str:
+        s = self.structure
+        depths = (("encoder", s.encoder_layers), ("decoder", s.decoder_layers))
+        layers = [f"{part}_layers={n}" for part, n in depths if n]
+        sizes = ", ".join([s.kind, *layers, f"d_model={s.d_model}", f"n_heads={self.options.n_heads}"])
+        return f"{type(self).__name__}({sizes}, parameters={self.params.size:_})"
+
     def state_dict(self, values: Mapping[str, Array] | None = None) -> dict[str, Array]:
         """Return `params`, or other values in their layout, under PyTorch's keys: copies."""
         values = self.params if values is None else values

@@ -49,6 +49,17 @@ def token_mask(model: str, argument: str, mask: Any, shape: tuple[int, ...]) -> 
     return None if mask.all() else mask
 
 
+def unbroken(model: str, real: Array) -> None:
+    """Raise if padding stands between the real tokens (B, T) of a sequence."""
+    begun = np.logical_or.accumulate(real, axis=1)[:, :-1]
+    broken = (begun & ~real[:, :-1] & real[:, 1:]).any(axis=1)
+    if broken.any():
+        raise ValueError(
+            f"{model}: mask: expected no padding between real tokens, as distances of ALiBi and of a window "
+            f"would count it, got some in sequence {int(broken.argmax())}"
+        )
+
+
 def names(model: str, collect: Collection[str], collectable: Collection[str]) -> None:
     """Raise unless everything to collect is collectable."""
     if isinstance(collect, str):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, NoReturn
 
 
@@ -58,10 +58,13 @@ class Fields:
 
 
 def known(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `values`, refusing what is no field of `config` by name."""
+    """Return `values`, refusing by name what is no field of `config`, and a field that is missing."""
     names = {f.name for f in fields(config)}
     unknown = sorted(set(values) - names)
     if unknown:
         expected = ", ".join(sorted(names))
         raise ValueError(f"{config.__name__}: unknown field {unknown[0]!r}, expected {expected}")
+    for f in fields(config):
+        if f.default is MISSING and f.name not in values:
+            raise TypeError(f"{config.__name__}: {f.name}: expected a value (it has no default), got none")
     return dict(values)

@@ -105,5 +105,5 @@ class EncoderConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EncoderConfig:
-        """Return the configuration in `values`, refusing unknown fields by name."""
+        """Return the configuration in `values`, refusing unknown and missing fields by name."""
         return cls(**_fields.known(cls, values))

@@ -125,11 +125,14 @@ class DecoderConfig:
     @classmethod
     def gpt2(cls, **sizes: Any) -> DecoderConfig:
         """Return GPT-2's form: learned positions, layer norm before each branch, GELU with tanh, tied."""
-        return cls(**{"d_ff": 4 * sizes.get("d_model", 0), **sizes})
+        return cls.from_dict({"d_ff": 4 * sizes.get("d_model", 0), **sizes})
 
     @classmethod
     def llama(cls, **sizes: Any) -> DecoderConfig:
-        """Return Llama's form: rotary positions, RMSNorm, SwiGLU, no biases, an output matrix of its own."""
+        """Return Llama's form: rotary positions, RMSNorm, SwiGLU, no biases, an output matrix of its own.
+
+        `d_ff` has to be given: Llamas of different sizes have different multiples of their width.
+        """
         form = {
             "activation": "swiglu",
             "norm_type": "rms_norm",
@@ -137,7 +140,7 @@ class DecoderConfig:
             "bias": False,
             "tied": False,
         }
-        return cls(**{**form, **sizes})
+        return cls.from_dict({**form, **sizes})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON."""
@@ -145,5 +148,5 @@ class DecoderConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DecoderConfig:
-        """Return the configuration in `values`, refusing unknown fields by name."""
+        """Return the configuration in `values`, refusing unknown and missing fields by name."""
         return cls(**_fields.known(cls, values))

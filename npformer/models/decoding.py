@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..nn import KeyValues
+from . import _arguments
 from .parameters import Array
 
 
@@ -76,7 +77,12 @@ class DecodingState:
         )
 
     def admit(
-        self, model: str, shape: tuple[int, int], mask: Array | None, max_positions: int
+        self,
+        model: str,
+        shape: tuple[int, int],
+        mask: Array | None,
+        max_positions: int,
+        by_distance: bool = False,
     ) -> tuple[Array, Array | None]:
         """Take new tokens of `shape` (B, T) in: return their positions (B, T), and who may be attended to.
 
@@ -84,7 +90,7 @@ class DecodingState:
         ------
         ValueError
             If the number of sequences is another, or there is no room, in the arrays or among the model's
-            positions; the state is as it was.
+            positions, or if padding is between real tokens `by_distance`; the state is as it was.
         """
         B, T = shape
         if len(self.real) != B:
@@ -101,8 +107,10 @@ class DecodingState:
                 f"{model}.step: ids: expected at most max_positions = {max_positions} tokens in all, "
                 f"got {longest}"
             )
-        new = self.real[:, self.length : self.length + T]
-        new[...] = True if mask is None else mask
+        new = np.ones(shape, dtype=bool) if mask is None else mask
+        if by_distance:
+            _arguments.unbroken(f"{model}.step", np.concatenate([self.real[:, : self.length], new], axis=1))
+        self.real[:, self.length : self.length + T] = new
         positions = np.maximum(self.positions[:, None] + np.cumsum(new, axis=1) - 1, 0)
         self.positions = self.positions + counts
         self.length += T

@@ -109,6 +109,11 @@ class Encoder:
             values |= self.pooler.init(rng, std)
         return values
 
+    def __repr__(self) -> str:
+        c = self.config
+        sizes = f"n_layers={c.n_layers}, d_model={c.d_model}, n_heads={c.n_heads}, vocab_size={c.vocab_size}"
+        return f"Encoder({sizes}, parameters={self.params.size:_})"
+
     @property
     def collectable(self) -> list[str]:
         """Names that `forward` can collect: "embeddings", and each layer's branches, weights and output."""

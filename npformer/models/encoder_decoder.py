@@ -110,10 +110,19 @@ class EncoderDecoder:
             values |= stack.init(rng, std, std / math.sqrt(2 * n_layers) if c.scale_residual else std)
         return values | self.lm_head.init(rng, std)
 
+    def __repr__(self) -> str:
+        c = self.config
+        layers = f"n_encoder_layers={c.n_encoder_layers}, n_decoder_layers={c.n_decoder_layers}"
+        sizes = f"{layers}, d_model={c.d_model}, n_heads={c.n_heads}, vocab_size={c.vocab_size}"
+        return f"EncoderDecoder({sizes}, parameters={self.params.size:_})"
+
     @property
     def collectable(self) -> list[str]:
-        """Names that `forward` can collect: each layer's branches, attention weights and output."""
-        return [*self.encoder.collectable, *self.decoder.collectable]
+        """Names that `forward` can collect, in the order of computation.
+
+        "source_embeddings" and "embeddings" (of the target); each layer's branches, weights and output.
+        """
+        return ["source_embeddings", *self.encoder.collectable, "embeddings", *self.decoder.collectable]
 
     def forward(
         self,
@@ -166,14 +175,17 @@ class EncoderDecoder:
         _arguments.names(name, collect, self.collectable)
         weights = self.params if params is None else params
         everything: dict[str, Array] = {}
+        into = everything if collect else None
         options: dict[str, Any] = {
             "keep": keep,
             "recompute": recompute,
             "rng": rng,
-            "collected": everything if collect else None,
+            "collected": into,
         }
         memory, source_keys, c_source, c_encoder = self._encode(weights, source_ids, source_mask, options)
         x, c_target = self.embeddings.forward(weights, ids, None, keep, rng)
+        if into is not None:
+            into["embeddings"] = x
         keys = None if mask is None else mask[:, None, None, :]
         of_layer = {"memory": memory, "memory_mask": source_keys}
         x, c_decoder = self.decoder.forward(weights, x, keys, at, of_layer=of_layer, **options)
@@ -262,5 +274,7 @@ class EncoderDecoder:
         """Return the memory (B, S, d_model), who may be attended to (B, 1, 1, S), and the caches."""
         keys = None if mask is None else mask[:, None, None, :]
         x, c_source = self.embeddings.forward(params, ids, None, options["keep"], options.get("rng"))
+        if options.get("collected") is not None:
+            options["collected"]["source_embeddings"] = x
         memory, c_encoder = self.encoder.forward(params, x, keys, **options)
         return memory, keys, c_source, c_encoder

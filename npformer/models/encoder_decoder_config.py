@@ -87,5 +87,5 @@ class EncoderDecoderConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EncoderDecoderConfig:
-        """Return the configuration in `values`, refusing unknown fields by name."""
+        """Return the configuration in `values`, refusing unknown and missing fields by name."""
         return cls(**_fields.known(cls, values))

@@ -100,8 +100,12 @@ class Parameters(Mapping[str, Array]):
         return len(self._views)
 
     def __repr__(self) -> str:
-        size = self.flat.size + self.frozen_flat.size
-        return f"Parameters({len(self)} arrays, {size} numbers, {self.flat.dtype})"
+        return f"Parameters({len(self)} arrays, {self.size} numbers, {self.flat.dtype})"
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are, trained and frozen."""
+        return int(self.flat.size + self.frozen_flat.size)
 
     def astype(self, dtype: npt.DTypeLike) -> Parameters:
         """Return a copy in another dtype."""

@@ -46,15 +46,7 @@ class CausalLMBatch(NamedTuple):
 
     def rows(self, start: int, stop: int) -> CausalLMBatch:
         """Return the sequences [start, stop) as a batch of their own."""
-        T = self.ids.shape[1]
-        first, last = np.searchsorted(self.at, (start * T, stop * T))
-        return CausalLMBatch(
-            self.ids[start:stop],
-            self.mask[start:stop],
-            None if self.prefix is None else self.prefix[start:stop],
-            self.at[first:last] - start * T,
-            self.targets[first:last],
-        )
+        return self.take(np.arange(len(self.ids))[start:stop])
 
     @property
     def extents(self) -> Array:
@@ -169,12 +161,17 @@ class CausalLM:
 def perplexity(loss: float) -> float:
     """Return exp(loss) of a loss in nats per token: among how many equally likely tokens one would choose.
 
+    Infinity where that is more than a float can be, from a loss of 709.8 on.
+
     Examples
     --------
     >>> round(perplexity(math.log(50)), 9)
     50.0
     """
-    return math.exp(loss)
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        return math.inf
 
 
 def bits_per_byte(loss_sum: float, n_bytes: int) -> float:

@@ -47,15 +47,7 @@ class MaskedLMBatch(NamedTuple):
 
     def rows(self, start: int, stop: int) -> MaskedLMBatch:
         """Return the sequences [start, stop) as a batch of their own."""
-        T = self.ids.shape[1]
-        first, last = np.searchsorted(self.at, (start * T, stop * T))
-        return MaskedLMBatch(
-            self.ids[start:stop],
-            self.mask[start:stop],
-            None if self.segment_ids is None else self.segment_ids[start:stop],
-            self.at[first:last] - start * T,
-            self.targets[first:last],
-        )
+        return self.take(np.arange(len(self.ids))[start:stop])
 
     @property
     def extents(self) -> Array:

@@ -44,16 +44,7 @@ class Seq2SeqBatch(NamedTuple):
 
     def rows(self, start: int, stop: int) -> Seq2SeqBatch:
         """Return the pairs [start, stop) as a batch of their own."""
-        T = self.ids.shape[1]
-        first, last = np.searchsorted(self.at, (start * T, stop * T))
-        return Seq2SeqBatch(
-            self.source_ids[start:stop],
-            self.source_mask[start:stop],
-            self.ids[start:stop],
-            self.mask[start:stop],
-            self.at[first:last] - start * T,
-            self.targets[first:last],
-        )
+        return self.take(np.arange(len(self.ids))[start:stop])
 
     @property
     def extents(self) -> Array:

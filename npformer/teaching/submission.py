@@ -86,6 +86,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 NUMBERS = tuple(dict.fromkeys(name for settings in SETTINGS.values() for name in settings))
 ARRAYS_TOO = ("e", "h", "p", "theta", "keep")  # may as well be arrays
+# below an attention that passes
+OFF_BY_ONE = "A mask that is off by one has right gradients: npformer.gradcheck.properties.causal shows it."
 SHAPE = re.compile(r"(\w+)=(\d+(?:x\d+)*)(?::(bool|int\d+))?")
 
 
@@ -171,6 +173,8 @@ def _checked(module: Any, name: str, request: dict[str, Any]) -> dict[str, Any]:
         text = f"{report}\n\nIt was called with {_called(point)}."
         if first is not None:
             text += f"\nThis is a plainer point: at {first['point']}, {first['error']}"
+        if report.passed and "attention" in op.lower():
+            text += f"\n\n{OFF_BY_ONE}"
         report_dict = json.loads(report.to_json())
         told = {"name": name, "passed": report.passed, "text": text, "report": report_dict}
         misshapen = next((r.sentence for r in report.results if r.verdict.name == "SHAPE"), "")

@@ -75,6 +75,7 @@ def find_not_finite(
 
 def _and_parameter(block: str, bad: Sequence[str]) -> str:
     """Name the first of the `bad` parameters that the block uses: its own or its norm's."""
+    block = block.removeprefix("source_")  # source and target share their embeddings
     return _named([name for name in bad if name.startswith((f"{block}.", f"{block}_norm."))])
 
 

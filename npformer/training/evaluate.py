@@ -27,7 +27,7 @@ class Evaluation(NamedTuple):
         """Return what a mean loss in nats comes to: perplexity, bits per character and per byte."""
         found = {}
         if self.is_language:
-            found["perplexity"] = perplexity(min(loss, 700.0))  # exp(710) has no number
+            found["perplexity"] = perplexity(loss)
         targets = sum(batch.n_targets for batch in self.batches)
         for name, n in (("bits_per_character", self.characters), ("bits_per_byte", self.bytes)):
             if n:

@@ -424,3 +424,35 @@ def test_attention_with_a_softcap_and_a_window(wanted, op, tmp_path, capsys):
     path.write_text(source.replace("dS * slope", "dS"))
     assert main(["check", str(path), *op]) == 1
     assert "softcap-slope-missing" in capsys.readouterr().out
+
+
+OFF_BY_ONE = """
+import numpy as np
+
+def causal_attention(q, k, v):
+    z = np.where(np.tri(len(q), len(k), 1, dtype=bool), q @ k.T / np.sqrt(3), -np.inf)
+    e = np.exp(z - z.max(-1, keepdims=True))
+    p = e / e.sum(-1, keepdims=True)
+    return p @ v, (q, k, v, p)
+
+def causal_attention_backward(dout, cache):
+    q, k, v, p = cache
+    dp = dout @ v.T
+    ds = p * (dp - (dp * p).sum(-1, keepdims=True)) / np.sqrt(3)
+    return ds @ k, ds.T @ q, p.T @ dout
+"""
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_what_gradients_do_not_show_is_said_of_an_attention_that_passes(tmp_path, capsys):
+    path, shapes = tmp_path / "mine.py", ["--shapes", "q=5x3,k=5x3,v=5x2"]
+    path.write_text(OFF_BY_ONE)
+    assert main(["check", str(path), *shapes]) == 0
+    said = "npformer.gradcheck.properties.causal"
+    assert said in capsys.readouterr().out
+    path.write_text(OFF_BY_ONE.replace("p.T @ dout", "2 * p.T @ dout"))
+    assert main(["check", str(path), *shapes]) == 1
+    assert said not in capsys.readouterr().out  # first things first
+    path.write_text(FORWARD + RIGHT)
+    assert main(["check", str(path)]) == 0
+    assert said not in capsys.readouterr().out

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from npformer.cli import main
+from npformer.generation import Generation
 from npformer.models import (
     Decoder,
     DecoderConfig,
@@ -127,6 +128,22 @@ def test_sources_and_beams(folders: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main([*arguments, "--json"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["source"] for answer in answers] == ["the cat", "天"]
+
+
+def test_several_results_with_line_breaks_stay_apart(
+    folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = [
+        Generation([5], [-1.25], -1.25, "length", " sat\n\non"),
+        Generation([5], [-100.5], -100.5, "length", " slept"),
+    ]
+    monkeypatch.setattr("npformer.generation.texts.generate_texts", lambda *_, n, **__: [results[:n]])
+    arguments = ["generate", str(folders / "decoder"), "--prompt", "the\ncat"]
+    assert main([*arguments, "-n", "2", "--temperature", "1"]) == 0
+    out, margin = capsys.readouterr().out, "\n" + 10 * " "
+    assert out == f"  -1.250  the{margin}cat sat{margin}{margin}on\n-100.500  the{margin}cat slept\n"
+    assert main(arguments) == 0  # one result is the text as it is
+    assert capsys.readouterr().out == "the\ncat sat\n\non\n"
 
 
 def test_a_stop_string_ends_the_text(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from npformer.generation.stopping import Stopping
@@ -28,3 +31,10 @@ def test_bad_rules() -> None:
         Stopping.checked("op", 5, (), ["a", ""], object(), 10)
     with pytest.raises(ValueError, match=r"op: stop_tokens: expected ids in \[0, 10\), got -1"):
         Stopping.checked("op", 5, -1, (), None, 10)
+
+
+@pytest.mark.parametrize("tokens", [2.5, [2.5], [2.0, 3.0], [True], "2", [None], {2, 3}])
+def test_stop_tokens_that_are_no_integers_are_refused_and_not_cut(tokens: Any) -> None:
+    with pytest.raises(TypeError, match="op: stop_tokens: expected an integer or several, got "):
+        Stopping.checked("op", 5, tokens, (), None, 10)
+    assert Stopping.checked("op", 5, np.array([2, 3], np.uint8), (), None, 10).tokens == {2, 3}

@@ -172,8 +172,9 @@ def test_nothing_is_unpickled(tmp_path):
     for name in ("objects.npz", "text.npz", "one.npy"):
         with pytest.raises(ValueError, match=r"expected an \.npz file of plain arrays"):
             from_torch_state_dict(tmp_path / name, n_heads=2)
-    with pytest.raises(FileNotFoundError, match="expected an .npz file, found none"):
-        from_torch_state_dict(tmp_path / "missing.npz", n_heads=2)
+    for name in ("missing.npz", "missing.pt"):
+        with pytest.raises(FileNotFoundError, match="expected an .npz file, found no file of that name"):
+            from_torch_state_dict(tmp_path / name, n_heads=2)
     with pytest.raises(TypeError, match="state: expected a mapping .* got list"):
         from_torch_state_dict([], n_heads=2)
 
@@ -195,6 +196,20 @@ def test_parameters_that_pytorch_has_no_place_for(kind, change, message, states)
     params = {name: x for name, x in params.items() if x is not None}
     with pytest.raises(ValueError, match=re.escape(message)):
         to_torch_state_dict(params, kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [
+        ("MultiheadAttention", "d_model=6"),
+        ("TransformerDecoderLayer", "decoder_layers=1, d_model=6"),
+        ("Transformer", "encoder_layers=2, decoder_layers=1, d_model=6"),
+    ],
+)
+def test_a_module_says_what_it_is_in_a_line(kind, sizes, states):
+    module = from_torch_state_dict(states[kind], n_heads=2)
+    count = sum(x.size for x in states[kind].values())
+    assert repr(module) == f"{KINDS[kind].__name__}({kind}, {sizes}, n_heads=2, parameters={count:_})"
 
 
 def test_the_room_is_among_the_lazy_names():

@@ -89,6 +89,36 @@ def test_padding_on_either_side_changes_nothing(model):
         np.testing.assert_allclose(padded[1:], whole[1:], rtol=0, atol=1e-12)
 
 
+GAP = np.array([[False, True, True, True, True, False], [True, True, False, False, True, True]])
+
+
+@pytest.mark.parametrize("changes", [{}, {"positions": "rotary"}])
+def test_padding_between_tokens_changes_nothing(make_decoder, changes):
+    model = make_decoder(**changes)
+    whole, _ = model.forward(IDS[:2], mask=GAP)
+    alone, _ = model.forward(IDS[1:2][GAP[1:]][None])
+    np.testing.assert_allclose(whole[1, GAP[1]], alone[0], rtol=0, atol=1e-12)
+    state = model.start(2, 6)
+    parts = (slice(0, 3), slice(3, 4), slice(4, 6))
+    steps = [model.step(IDS[:2, part], state, GAP[:, part]) for part in parts]
+    np.testing.assert_allclose(np.concatenate(steps, axis=1)[GAP], whole[GAP], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("changes", [{"positions": "alibi"}, {"positions": "rotary", "window": 3}])
+def test_padding_between_tokens_is_refused_where_it_would_count_as_distance(make_decoder, changes):
+    model = make_decoder(**changes)
+    message = "mask: expected no padding between real tokens, .* got some in sequence 1"
+    with pytest.raises(ValueError, match=f"^Decoder: {message}"):
+        model.forward(IDS[:2], mask=GAP)
+    state = model.start(2, 6)
+    model.step(IDS[:2, :4], state, GAP[:, :4])  # so far it is on either side
+    real = state.real.copy()
+    with pytest.raises(ValueError, match=f"^Decoder.step: {message}"):
+        model.step(IDS[:2, 4:], state)
+    assert state.length == 4
+    np.testing.assert_array_equal(state.real, real)
+
+
 def test_outputs_and_gradients_at_some_positions_are_those_of_the_full_pass(make_decoder):
     at = np.array([1, 2, 6, 10, 13])
     for changes in FORMS.values():
@@ -136,7 +166,7 @@ def test_recomputation_changes_no_bit(make_decoder):
     for changes in FORMS.values():
         model = make_decoder(dropout=0.3, **changes)
         dhidden = np.random.default_rng(7).standard_normal((3, 6, 8))
-        options = {"prefix": np.array([2, 0, 1]), "mask": IDS != 5}
+        options = {"prefix": np.array([2, 0, 1]), "mask": np.array([[9], [7], [5]]) != IDS}
         out, expected = gradient(model, dhidden, IDS, rng=per_sequence(8), **options)
         again, found = gradient(model, dhidden, IDS, rng=per_sequence(8), recompute=True, **options)
         np.testing.assert_array_equal(again, out)
@@ -167,3 +197,9 @@ def test_keep_false_gives_the_same_output_and_refuses_a_backward(model):
 def test_bad_input_is_named(make_decoder, changes, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make_decoder().forward(**changes)
+
+
+def test_a_model_says_what_it_is_in_a_line(make_decoder):
+    model = make_decoder()
+    count = sum(view.size for view in model.params.values())
+    assert repr(model) == f"Decoder(n_layers=2, d_model=8, n_heads=2, vocab_size=13, parameters={count:_})"

@@ -27,6 +27,17 @@ def test_a_configuration_comes_back_from_its_values():
             type(config).from_dict({**config.to_dict(), "rotary": 1})
 
 
+def test_a_field_that_is_missing_or_unknown_is_named_by_both_forms():
+    for form, missing, given in (
+        (DecoderConfig.llama, "d_ff", SIZES),
+        (DecoderConfig.gpt2, "n_heads", {name: n for name, n in SIZES.items() if name != "n_heads"}),
+    ):
+        with pytest.raises(TypeError, match=f"^DecoderConfig: {missing}: expected a value"):
+            form(**given)
+        with pytest.raises(ValueError, match="DecoderConfig: unknown field 'hidden_size'"):
+            form(**{**given, missing: 4}, hidden_size=8)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from npformer.models import Encoder, EncoderConfig
+from npformer.models import Encoder, EncoderConfig, Parameters
 from npformer.nn import SequenceRandom
 
 CONFIGS = {
@@ -274,3 +274,12 @@ def test_recomputation_holds_the_activations_of_one_layer():
     model = Encoder(config)
     grads, ids = model.params.zeros_like(), np.arange(4 * 128).reshape(4, 128) % 20
     assert peak(True) < 0.5 * peak(False)
+
+
+def test_a_model_says_what_it_is_in_a_line(make_encoder):
+    model = make_encoder(n_layers=3)
+    count = sum(view.size for view in model.params.values())
+    sizes = "n_layers=3, d_model=8, n_heads=2, vocab_size=13"
+    assert repr(model) == f"Encoder({sizes}, parameters={count:_})"
+    model.params = Parameters(dict(model.params), frozen=["embeddings.token"])
+    assert repr(model) == f"Encoder({sizes}, parameters={count:_})"  # those that are not trained among them

@@ -91,6 +91,15 @@ def test_collected_weights_sum_to_one_and_collecting_changes_nothing(model):
     assert not run(model)[1].collected
 
 
+def test_the_embeddings_of_both_sides_are_collected(make_encoder_decoder):
+    model = make_encoder_decoder(positions="learned")
+    collected = run(model, collect=["embeddings", "source_embeddings"])[1].collected
+    for name, ids in (("source_embeddings", SOURCE), ("embeddings", TARGET)):
+        tokens = model.params["embeddings.token"][ids] * np.sqrt(8)
+        expected = tokens + model.params["embeddings.position"][: ids.shape[1]]
+        np.testing.assert_allclose(collected[name], expected, rtol=0, atol=1e-14)
+
+
 def test_keep_false_gives_the_same_output_and_refuses_a_backward(model):
     hidden, cache = run(model, keep=False)
     np.testing.assert_array_equal(hidden, run(model)[0])
@@ -112,3 +121,10 @@ def test_keep_false_gives_the_same_output_and_refuses_a_backward(model):
 def test_bad_input_is_named(make_encoder_decoder, arguments, options, message):
     with pytest.raises(ValueError, match=message):
         make_encoder_decoder().forward(*arguments, **options)
+
+
+def test_a_model_says_what_it_is_in_a_line(make_encoder_decoder):
+    model = make_encoder_decoder(n_encoder_layers=1)
+    count = sum(view.size for view in model.params.values())
+    sizes = "n_encoder_layers=1, n_decoder_layers=2, d_model=8, n_heads=2, vocab_size=13"
+    assert repr(model) == f"EncoderDecoder({sizes}, parameters={count:_})"

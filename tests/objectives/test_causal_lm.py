@@ -150,4 +150,5 @@ def test_without_gradients_the_loss_is_the_same(problem):
 def test_perplexity_and_bits():
     assert perplexity(0.0) == 1.0
     assert perplexity(math.log(8)) == pytest.approx(8)
+    assert perplexity(709.0) < perplexity(710.0) == math.inf  # which exp has no float for
     assert bits_per_byte(10 * math.log(2), 5) == pytest.approx(2)

@@ -44,15 +44,16 @@ KINDS = [*MASKED, *CAUSAL, (pairs, "right")]
 
 def tokens_of(batch, b):
     """What a sequence of a batch has to say, without its padding."""
-    row = batch.rows(b, b + 1)
-    where = np.cumsum(row.mask[0])[row.at].tolist()  # each target by how many real tokens come up to it
-    said = [row.ids[row.mask].tolist(), where, row.targets.tolist()]
-    if getattr(row, "source_ids", None) is not None:
-        said.append(row.source_ids[row.source_mask].tolist())
-    if getattr(row, "segment_ids", None) is not None:
-        said.append(row.segment_ids[row.mask].tolist())
-    if getattr(row, "prefix", None) is not None:
-        said.append(min(int(row.prefix[0]), int(row.mask.sum())))  # it counts real tokens
+    width, mask = batch.ids.shape[1], batch.mask[b]
+    here = batch.at // width == b
+    where = np.cumsum(mask)[batch.at[here] % width].tolist()  # the real tokens up to each target
+    said = [batch.ids[b][mask].tolist(), where, batch.targets[here].tolist()]
+    if getattr(batch, "source_ids", None) is not None:
+        said.append(batch.source_ids[b][batch.source_mask[b]].tolist())
+    if getattr(batch, "segment_ids", None) is not None:
+        said.append(batch.segment_ids[b][mask].tolist())
+    if getattr(batch, "prefix", None) is not None:
+        said.append(min(int(batch.prefix[b]), int(mask.sum())))  # it counts real tokens
     return said
 
 
@@ -65,7 +66,7 @@ def test_sequences_stay_what_they_are_and_no_column_is_padding(make, sides, seed
     for places in (np.argsort(lengths), rng.permutation(B)[:4], np.array([3]), np.array([2, 2, 0])):
         taken = batch.take(places)
         small = taken.trimmed()
-        assert small.n_targets == taken.n_targets == sum(batch.rows(b, b + 1).n_targets for b in places)
+        assert small.n_targets == taken.n_targets == sum(len(tokens_of(batch, b)[2]) for b in places)
         for i, b in enumerate(places):
             assert tokens_of(taken, i) == tokens_of(small, i) == tokens_of(batch, b)
         real = small.mask.any(axis=0)
@@ -77,6 +78,15 @@ def test_sequences_stay_what_they_are_and_no_column_is_padding(make, sides, seed
         assert small.mask.shape[1] == max(real.nonzero()[0].max(initial=0) + 1, 1)
         if make is pairs:
             assert small.source_ids.shape[1] == max(small.source_mask.sum(axis=1).max(), 1)
+
+
+@pytest.mark.parametrize(("make", "sides"), KINDS)
+def test_rows_are_neighbours_as_many_as_there_are(make, sides):
+    batch = make(np.random.default_rng(0), sides)
+    for start, stop in ((0, B), (2, 5), (5, B + 3), (4, 4)):
+        part = batch.rows(start, stop)
+        expected = [tokens_of(batch, b) for b in range(start, min(stop, B))]
+        assert [tokens_of(part, i) for i in range(len(part.ids))] == expected
 
 
 @pytest.mark.parametrize(("make", "sides"), KINDS)

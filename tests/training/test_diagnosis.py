@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npformer.objectives import MaskedLM
+from npformer.objectives import MaskedLM, Seq2Seq
 from npformer.training.diagnosis import find_not_finite
 
 B, T, V = 6, 6, 13
@@ -57,6 +57,16 @@ def test_a_token_of_one_sequence_points_to_its_micro_batch(make_encoder):
     model.embeddings.forward = poisoned
     found = find_not_finite(model, objective, batch, micro_tokens=2 * T)
     assert found == ("the output of embeddings", (2, 4))
+
+
+@pytest.mark.parametrize(("token", "where"), [(7, "source_embeddings"), (8, "embeddings")])
+def test_an_embedding_of_either_side_of_a_pair(make_encoder_decoder, token, where):
+    model = make_encoder_decoder()
+    source, target = np.array([[5, 7, 2]]), np.array([[1, 8, 6, 2]])
+    batch = Seq2Seq().make_batch(source, source > 0, target, target > 0)
+    model.params["embeddings.token"][token] = np.nan
+    found = find_not_finite(model, Seq2Seq(), batch)
+    assert found.where == f"the output of {where} (parameter embeddings.token is not finite)"
 
 
 def test_a_tied_embedding_shows_in_the_logits_of_sequences_that_do_not_hold_its_token(make_encoder):
