@@ -40,7 +40,7 @@ def test_threads_change_no_bit_of_an_update(optimizer, dtype, executor):
         alone_step(g)
         shared_step(g, executor=executor)
     np.testing.assert_array_equal(shared, theta)
-    assert (theta != before).all()
+    assert np.count_nonzero(theta == before) < 10  # some come back by chance; the shortest piece has 10
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e30])
