@@ -89,7 +89,7 @@ class Proof:
         scale, errors = largest(right.values()), {}
         for name, n in self.exact_along.items():
             if given[name].shape != self.inputs[name].shape:
-                raise ValueError(f"d{name}: expected shape {self.inputs[name].shape}, got {given[name].shape}")
+                raise ValueError(f"d{name}: expected the shape of {name}, got {given[name].shape}")
             slopes = self.directions[name].reshape(DIRECTIONS, -1) @ given[name].ravel()
             size = max(largest([right[name]]), 1e-3 * scale) or 1.0
             errors[name] = float(np.abs(slopes - n).max()) / size
