@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -68,10 +69,16 @@ OPTIONAL = {"threadpoolctl", "matplotlib", "torch", "jax", "mpi4py"}
 MADE_FOR = {("testing", "strategies.py"): "hypothesis"}
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
 def imports(path: Path) -> list[tuple[str, bool]]:
     """Return (dotted module, whether at module level) for each import in a file of the package."""
     parts = path.relative_to(ROOT).with_suffix("").parts
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     top = {id(node) for node in tree.body}
     found = []
     for node in ast.walk(tree):
@@ -119,7 +126,7 @@ def test_only_numpy_and_scipy_are_needed(path: Path) -> None:
 
 def test_nothing_is_unpickled() -> None:
     for path in FILES:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parsed(path)
         assert "pickle" not in {module.split(".")[0] for module, _ in imports(path)}, path
         for node in ast.walk(tree):
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":

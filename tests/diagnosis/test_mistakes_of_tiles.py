@@ -14,7 +14,7 @@ from npformer.diagnosis.textbook.language import before_own_tile, last_tile, wit
 from npformer.functional import flash_attention, flash_attention_backward
 from npformer.teaching.museum.ops import tiles
 
-POINT = sample_inputs("flash_attention", 0, sizes={"B": 1})
+POINT = sample_inputs("flash_attention", 0, sizes={"B": 1, "d_k": 2, "d_v": 1})  # every tile, few numbers
 
 
 def changed(right, wrong, count):

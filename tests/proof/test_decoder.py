@@ -27,11 +27,11 @@ from npformer.proof.decoder import (
 FILE = "golden_decoder"
 
 
-# Two directions of the eight: `npformer verify`, which .ci/run runs, takes them all, and so do twenty seeds.
+# One direction of the eight, or two: `npformer verify`, which .ci/run runs, takes all, as do twenty seeds.
 PASSES = pytest.mark.parametrize(
     ("seed", "directions"),
     [
-        (0, 2),
+        (0, 1),
         *(pytest.param(seed, 2, marks=pytest.mark.thorough) for seed in (1, 2)),
         *(pytest.param(seed, models.DIRECTIONS, marks=pytest.mark.exhaustive) for seed in range(20)),
     ],

@@ -23,11 +23,11 @@ def rows_of(point: Point, label: str = POST) -> dict[str, Row]:
     return {name: Row(label, name) for name in ("out", *point.params)}
 
 
-# Two directions of the eight: `npformer verify`, which .ci/run runs, takes them all, and so do twenty seeds.
+# One direction of the eight, or two: `npformer verify`, which .ci/run runs, takes all, as do twenty seeds.
 PASSES = pytest.mark.parametrize(
     ("seed", "directions"),
     [
-        (0, 2),
+        (0, 1),
         *(pytest.param(seed, 2, marks=pytest.mark.thorough) for seed in (1, 2)),
         *(pytest.param(seed, models.DIRECTIONS, marks=pytest.mark.exhaustive) for seed in range(20)),
     ],

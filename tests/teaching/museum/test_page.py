@@ -6,10 +6,23 @@ from pathlib import Path
 
 import pytest
 
+import npformer
+import npformer.teaching.museum.page as pages
 from npformer.teaching.museum import EXHIBITS, exhibit
 from npformer.teaching.museum.page import described, hides_at, listing, markdown, page
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def checked_by_numbers_once(numbers_once, monkeypatch):
+    """Have the pages take the numeric gradients of a forward once."""
+
+    def check(forward, *rest, **options):
+        with numbers_once(forward):
+            return npformer.check(forward, *rest, **options)
+
+    monkeypatch.setattr(pages, "check", check)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +39,7 @@ ROOT = Path(__file__).resolve().parents[3]
         ("linear/averaged-not-summed", "one row", True),
     ],
 )
+@pytest.mark.usefixtures("checked_by_numbers_once")
 def test_where_it_hides_is_measured(name, place, hidden):
     assert (place in hides_at(exhibit(name))) == hidden
 
@@ -43,6 +57,7 @@ def test_the_list_has_every_exhibit():
 
 
 @pytest.mark.thorough
+@pytest.mark.usefixtures("checked_by_numbers_once")
 def test_the_document_is_what_the_command_prints():
     assert (ROOT / "docs" / "museum.md").read_text(encoding="utf-8") == markdown()
 
