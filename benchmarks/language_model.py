@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from npformer._threads import available_cores
+from npformer._threads import BLAS_VARIABLES, available_cores
 from npformer.training.pace import SHARE
 
 HERE = Path(__file__).resolve().parent
@@ -81,7 +81,8 @@ def paces(folder: Path) -> dict[str, float]:
     peers = {}
     for name in found:
         command = [sys.executable, str(HERE / "peers" / f"decoder_by_{name}.py"), str(folder)]
-        env = os.environ | ({"OMP_NUM_THREADS": threads} if name == "torch" else {})
+        of_blas = threads if name == "torch" else "1"  # npformer's own threads each have one
+        env = os.environ | dict.fromkeys(BLAS_VARIABLES, of_blas)
         peers[name] = subprocess.Popen(command, stdin=-1, stdout=-1, text=True, env=env)
     for round_ in range(1 + ROUNDS):
         for name in sorted(found, reverse=bool(round_ % 2)):

@@ -4,8 +4,9 @@
     python benchmarks/layer_peers.py
 
 prints a Markdown table. Every peer is a process of its own with the same weights, inputs and gradient of the
-output, asked for one layer each in turn (see peers/children.py). What each computed on the first batch, the
-output and the gradients of the input and of all 16 weights, is compared with npformer's block in float64.
+output, asked in turn for two layers each, of which the second is timed (see peers/children.py). What each
+computed on the first batch, the output and the gradients of the input and of all 16 weights, is compared with
+npformer's block in float64.
 """
 
 from __future__ import annotations

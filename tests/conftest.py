@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--thorough",
         action="store_true",
-        help="more seeds of the proofs, finite differences of every entry of an op, ten kills, long runs",
+        help="more seeds of the proofs, derivatives of every entry of an op, ten kills, long runs",
     )
     parser.addoption(
         "--exhaustive", action="store_true", help="twenty seeds of everything that has seeds"

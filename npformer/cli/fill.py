@@ -18,16 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the predictions of each text."""
-    from ..text.corpus import read_stdin
+    from ..text.corpus import lines_of_stdin
     from ..training import fill, load_model
 
     if args.k < 1:
         raise ValueError(f"-k: expected at least 1, got {args.k}")
     texts = list(args.text)
     if not texts or texts == ["-"]:
-        texts = [line for line in read_stdin().splitlines() if line.strip()]
-        if not texts:
-            raise ValueError("no text: expected it as an argument or on standard input")
+        texts = lines_of_stdin("text")
     model, tokenizer = load_model(args.run_folder)
     answers = [fill(model, tokenizer, text, args.k) for text in texts]  # all, before anything is printed
     for text, masks in zip(texts, answers, strict=True):

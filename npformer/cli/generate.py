@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
 
 def texts_of(args: argparse.Namespace, decoder: bool) -> list[str]:
     """Return the prompts or sources, of the command line or of standard input."""
-    from ..text.corpus import read_stdin
+    from ..text.corpus import lines_of_stdin, read_stdin
 
     given, other = ("prompt", "source") if decoder else ("source", "prompt")
     if getattr(args, other):
@@ -141,8 +141,9 @@ def texts_of(args: argparse.Namespace, decoder: bool) -> list[str]:
     texts: list[str] = getattr(args, given) or []
     if texts:
         return texts
-    text = read_stdin()
-    texts = [text.removesuffix("\n")] if args.whole else [line for line in text.splitlines() if line.strip()]
-    if not texts or not texts[0]:
+    if not args.whole:
+        return lines_of_stdin(given)
+    text = read_stdin().removesuffix("\n")
+    if not text:
         raise ValueError(f"no text: expected it as --{given} or on standard input")
-    return texts
+    return [text]

@@ -74,6 +74,8 @@ def generate_texts(
         As `generate` and `beam_search`; and if a text is empty or too long, `n` is below 1, several results
         are wanted of greedy decoding, which has one, or a setting of draws comes with beams.
     """
+    if isinstance(texts, str):
+        raise TypeError(f"texts: expected a sequence of texts, got one: [{texts[:20]!r}]")
     if n < 1:
         raise ValueError(f"n: expected at least 1, got {n}")
     drawing = bool(sampling.get("temperature"))

@@ -124,10 +124,9 @@ class Decoder:
         values |= self.stack.init(rng, std, output_std)
         return values | self.lm_head.init(rng, std)
 
-    @property
-    def _by_distance(self) -> bool:
-        """Whether scores depend on how many columns, padding among them, lie between query and key."""
-        return self.config.positions == "alibi" or self.config.window is not None
+    def _by_distance(self, length: int) -> bool:
+        """Whether scores depend on how many of `length` columns are between two tokens, padding too."""
+        return self.config.positions == "alibi" or (self.config.window or length) < length
 
     def __repr__(self) -> str:
         c = self.config
@@ -159,7 +158,8 @@ class Decoder:
         ids : array_like of int, shape (B, T)
         mask : array_like of bool, shape (B, T), optional
             True = a real token, False = padding, on whichever side: positions count the real tokens.
-            Distances of ALiBi and of a window count columns: with them, none may be between real tokens.
+            Distances of ALiBi and of a window (shorter than T) count columns: with them, none may be between
+            real tokens.
         prefix : array_like of int, shape (B,), optional
             The first so many real tokens of each sequence see one another, later ones among them too (prefix
             LM).
@@ -184,7 +184,7 @@ class Decoder:
         c, name = self.config, "Decoder"
         ids = _arguments.token_ids(name, "ids", ids, c.vocab_size, c.max_positions)
         mask = _arguments.token_mask(name, "mask", mask, ids.shape)
-        if mask is not None and self._by_distance:
+        if mask is not None and self._by_distance(ids.shape[1]):
             _arguments.unbroken(name, mask)
         at = None if at is None else _arguments.integers(name, "at", at, 1, ids.size)
         _arguments.names(name, collect, self.collectable)
@@ -284,7 +284,8 @@ class Decoder:
         ids = _arguments.token_ids("Decoder.step", "ids", ids, c.vocab_size, c.max_positions)
         real = _arguments.token_mask("Decoder.step", "mask", mask, ids.shape)
         start = state.length
-        positions, allowed = state.admit("Decoder", ids.shape, real, c.max_positions, self._by_distance)
+        by_distance = self._by_distance(start + ids.shape[1])
+        positions, allowed = state.admit("Decoder", ids.shape, real, c.max_positions, by_distance)
         x, _ = self.embeddings.forward(params, ids, None, False, None, positions)
         for layer, store in zip(self.stack.layers, state.layers, strict=True):
             x = layer.step(params, x, store, start, allowed, positions)

@@ -12,14 +12,17 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from .._threads import UNIT
+
 Array = npt.NDArray[Any]
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
-# A step reads and writes four vectors and makes two temporaries. In pieces of this many entries they all
+# A step reads and writes four vectors and makes three temporaries. In chunks of this many entries they all
 # stay in a processor's last cache: each vector travels from memory once, not once per operation. Of smaller
-# pieces several threads get nothing, since each operation hands over the interpreter's lock.
-CHUNK = 524288
+# ones several threads get nothing, since each operation hands over the interpreter's lock. The pieces of
+# threads are whole chunks, so that sums of chunks are the same sums on one thread and on many.
+CHUNK = UNIT
 
 
 def bad_value(op: str, argument: str, expected: str, got: object) -> NoReturn:

@@ -140,6 +140,23 @@ def read_stdin() -> str:
     return decode_text(sys.stdin.buffer.read(), "<stdin>")
 
 
+def lines_of_stdin(what: str) -> list[str]:
+    """Return the lines of standard input, a text each.
+
+    Raises
+    ------
+    CorpusError
+        As `read_stdin`; if there is none, or one is blank: what is printed would slip by a line.
+    """
+    lines = read_stdin().removesuffix("\n").split("\n")
+    if lines == [""]:
+        raise CorpusError(f"no text: expected a {what}, as an argument or on standard input")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            raise CorpusError(f"<stdin>:{number}: expected a {what} in each line, got a blank one")
+    return [line.removesuffix("\r") for line in lines]
+
+
 def require_text(text: str, name: str, what: str) -> str:
     """Return `text`; raise CorpusError if it is empty or blank."""
     if not text:

@@ -27,7 +27,7 @@ class Evaluation(NamedTuple):
         """Return what a mean loss in nats comes to: perplexity, bits per character and per byte."""
         found = {}
         if self.is_language:
-            found["perplexity"] = perplexity(loss)
+            found["perplexity"] = perplexity(min(loss, 700.0))  # more has no number, or none in JSON
         targets = sum(batch.n_targets for batch in self.batches)
         for name, n in (("bits_per_character", self.characters), ("bits_per_byte", self.bytes)):
             if n:

@@ -39,7 +39,7 @@ def test_one_mask_and_several(folder, capsys):
 
 
 def test_json_and_standard_input(folder, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("the [MASK].\n\n天 [MASK] 天\n".encode())))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("the [MASK].\n天 [MASK] 天\n".encode())))
     assert main(["fill", folder, "--json", "-k", "20"]) == 0
     out = capsys.readouterr().out
     answers = [json.loads(line) for line in out.splitlines()]
@@ -75,7 +75,8 @@ def test_no_model(tmp_path, capsys, folder, monkeypatch):
     assert main(["fill", str(tmp_path), "the [MASK]"]) == 2
     assert "config.json" in capsys.readouterr().err
     for data, message in (
-        (b"\n", "no text: expected it as an argument or on"),
+        (b"\n", "no text: expected a text, as an argument or on"),
+        (b"the [MASK]\n\nthe [MASK]\n", "<stdin>:2: expected a text in each line, got a blank one"),
         (b"the \xff [MASK]", "<stdin>: not UTF-8: byte 0xff at offset 4"),
         (None, "<stdin>: standard input is closed"),
     ):

@@ -86,7 +86,7 @@ def test_standard_input_and_json(
     folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = ["generate", str(folders / "decoder"), "--json", "--max-new-tokens", "5"]
-    monkeypatch.setattr(sys, "stdin", stdin("the cat\n\n天 sat\n".encode()))
+    monkeypatch.setattr(sys, "stdin", stdin("the cat\n天 sat\n".encode()))
     assert main([*arguments, "-n", "2", "--temperature", "2"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["prompt"] for answer in answers] == ["the cat", "天 sat"]
@@ -204,7 +204,7 @@ def test_unknown_tokens_are_told_and_read(folders: Path, capsys: pytest.CaptureF
         ),
         ("translator", ["--source", ""], "source 1: expected a text, got an empty one"),
         ("decoder", ["--prompt", "the", "--prompt", ""], "prompt 2: expected a text, got an empty one"),
-        ("decoder", [], "no text: expected it as --prompt or on standard input"),
+        ("decoder", [], "no text: expected a prompt, as an argument or on standard input"),
         (
             "decoder",
             ["--prompt", "the", "--temperature", "1", "--top-p", "0"],

@@ -124,3 +124,8 @@ def test_bad_input(gpt2: Decoder, translator: EncoderDecoder, tokenizer: Any) ->
     with pytest.raises(ValueError, match=r"source 2: expected at most max_positions = \d+ tokens, got 22"):
         generate_texts(translator, tokenizer, ["a", 20 * "a "])
     assert np.isfinite(gpt2.params.flat).all()
+
+
+def test_one_text_is_not_a_sequence_of_letters() -> None:
+    with pytest.raises(TypeError, match="texts: expected a sequence of texts, got one"):
+        generate_texts(None, None, "The ")  # type: ignore[arg-type]

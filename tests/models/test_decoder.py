@@ -92,7 +92,7 @@ def test_padding_on_either_side_changes_nothing(model):
 GAP = np.array([[False, True, True, True, True, False], [True, True, False, False, True, True]])
 
 
-@pytest.mark.parametrize("changes", [{}, {"positions": "rotary"}])
+@pytest.mark.parametrize("changes", [{}, {"positions": "rotary"}, {"positions": "rotary", "window": 6}])
 def test_padding_between_tokens_changes_nothing(make_decoder, changes):
     model = make_decoder(**changes)
     whole, _ = model.forward(IDS[:2], mask=GAP)

@@ -49,7 +49,7 @@ def test_the_evaluation_is_the_loss_of_the_text_after_the_first_token():
     assert (held_out.characters, held_out.bytes) == (len(text), len(text))
     figures = held_out.figures(2 * math.log(2))
     assert figures["perplexity"] == pytest.approx(4)
-    assert held_out.figures(800.0)["perplexity"] == math.inf
+    assert math.isfinite(held_out.figures(800.0)["perplexity"])  # JSON has no infinity
     assert figures["bits_per_character"] == pytest.approx(
         2 * (len(text) + 1) / len(text)
     )  # [SEP] costs as well
