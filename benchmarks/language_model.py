@@ -74,16 +74,20 @@ def seconds_of(folder: Path) -> tuple[float, list[tuple[float, float]]]:
     return max(at.values()), looks
 
 
+def environment(threads: int) -> dict[str, str]:
+    """Return the environment of a process whose BLAS has so many threads."""
+    return os.environ | dict.fromkeys(BLAS_VARIABLES, str(threads))
+
+
 def paces(folder: Path) -> dict[str, float]:
     """Return the seconds of a step by npformer and by PyTorch: medians of bursts in turn."""
-    threads = str(available_cores())
     found: dict[str, list[float]] = {"npformer": [], "torch": []}
     peers = {}
     for name in found:
         command = [sys.executable, str(HERE / "peers" / f"decoder_by_{name}.py"), str(folder)]
-        of_blas = threads if name == "torch" else "1"  # npformer's own threads each have one
-        env = os.environ | dict.fromkeys(BLAS_VARIABLES, of_blas)
-        peers[name] = subprocess.Popen(command, stdin=-1, stdout=-1, text=True, env=env)
+        env = environment(available_cores() if name == "torch" else 1)  # each of npformer's threads has one
+        pipe = subprocess.PIPE
+        peers[name] = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=env)
     for round_ in range(1 + ROUNDS):
         for name in sorted(found, reverse=bool(round_ % 2)):
             time.sleep(REST)
@@ -101,8 +105,8 @@ def paces(folder: Path) -> dict[str, float]:
 def peer(folder: Path, steps: int) -> dict[str, Any]:
     """Train PyTorch's model in a process of its own and return what it reports."""
     command = [sys.executable, str(HERE / "peers" / "decoder_by_torch.py"), str(folder), str(steps)]
-    threads = {"OMP_NUM_THREADS": str(available_cores())}
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=os.environ | threads)
+    env = environment(available_cores())
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=env)
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npformer.text import CorpusError, Document, read_corpus
-from npformer.text.corpus import decode_text
+from npformer.text.corpus import decode_text, lines_of_stdin
 
 
 @pytest.fixture
@@ -138,3 +138,9 @@ def test_bytes_are_decoded_or_refused(data: bytes) -> None:
     except CorpusError:
         return
     assert data.decode("utf-8").removeprefix("\ufeff").splitlines() == text.splitlines()
+
+
+@pytest.mark.parametrize("data", [b"one\x0ctwo\nthree", b"one\x0ctwo\r\nthree\r\n"])
+def test_lines_of_standard_input_end_at_line_feeds_alone(data, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert lines_of_stdin("text") == ["one\x0ctwo", "three"]
