@@ -69,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
             print(f"{path} printed:\n" + "\n".join(lines[:SHOWN]) + more + "\n")
         if outcome.status != "done" and not checked:  # (else each of its functions says so)
             print(f"{path}: {_words(outcome.status)}\n{outcome.error}")
+    if any(one.get("absent") for one in checked):
+        return 2  # the name was wrong, not the gradient
     return 0 if checked and all(one["passed"] for one in checked) else 1
 
 

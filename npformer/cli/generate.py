@@ -79,6 +79,10 @@ def run(args: argparse.Namespace) -> int:
 
     if args.stream and (args.beams != 1 or args.n != 1):
         raise ValueError("--stream: expected one result, neither --beams nor --n")
+    if args.length_penalty != 1 and args.beams == 1:
+        raise ValueError("--length-penalty: only beams have a use for it (--beams 4)")
+    if args.whole and (args.prompt or args.source):
+        raise ValueError("--whole: expected the text on standard input alone, got --prompt or --source too")
     for name in ("top_k", "top_p", "min_p"):
         if getattr(args, name) is not None and args.temperature == 0 and args.beams == 1:
             raise ValueError(

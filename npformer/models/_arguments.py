@@ -12,7 +12,12 @@ from .parameters import Array
 
 def integers(model: str, argument: str, values: Any, ndim: int, upper: int) -> Array:
     """Return `values` as an array of integers in [0, upper)."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:  # NumPy's speaks of inhomogeneous shapes
+        raise ValueError(
+            f"{model}: {argument}: expected rows of one length (padded, with a mask), got several"
+        ) from None
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"{model}: {argument}: expected integers, got dtype {array.dtype}")
     array = array.astype(np.intp, copy=False)

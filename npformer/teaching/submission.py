@@ -150,7 +150,8 @@ def _checked(module: Any, name: str, request: dict[str, Any]) -> dict[str, Any]:
     backward = getattr(module, f"{name}_backward", None)
     for function, what in ((forward, f"{name}_forward or {name}"), (backward, f"{name}_backward")):
         if not callable(function):
-            return {"name": name, "passed": False, "text": f"{name}: there is no function {what}"}
+            text = f"{name}: there is no function {what}"
+            return {"name": name, "passed": False, "absent": True, "text": text}
     assert forward is not None
     assert backward is not None
     op = op_of(request.get("op") or name)

@@ -117,6 +117,13 @@ def test_bad_usage(arguments, words, tmp_path, capsys):
     assert words in capsys.readouterr().err
 
 
+def test_a_name_that_is_not_there_is_bad_usage(tmp_path, capsys):
+    path = tmp_path / "s.py"
+    path.write_text(FORWARD + RIGHT)
+    assert main(["check", f"{path}:nothing"]) == 2
+    assert "nothing: there is no function nothing_forward or nothing" in capsys.readouterr().out
+
+
 PLAIN = """
 import numpy as np
 

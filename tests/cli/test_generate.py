@@ -237,6 +237,8 @@ def test_unknown_tokens_are_told_and_read(folders: Path, capsys: pytest.CaptureF
         ("decoder", ["--prompt", "the", "--stop", ""], "stop_strings: expected strings that are not empty"),
         ("decoder", ["--prompt", 9 * "the "], "expected at most max_positions = 8 tokens, got 9"),
         ("decoder", ["--prompt", "the", "--stream", "--beams", "2"], "--stream: expected one result"),
+        ("decoder", ["--prompt", "the", "--length-penalty", "2"], "--length-penalty: only beams have a use"),
+        ("decoder", ["--prompt", "the", "--whole"], "--whole: expected the text on standard input alone"),
         ("encoder", ["--prompt", "the"], "expected a Decoder or EncoderDecoder, got an Encoder"),
         ("nowhere", ["--prompt", "the"], "no such folder"),
     ],

@@ -211,6 +211,7 @@ def test_initial_embeddings_and_neighbours():
         ({"ids": [[13]]}, r"ids: expected integers in \[0, 13\), got 13"),
         ({"ids": [[-1]]}, r"ids: expected integers in \[0, 13\), got -1"),
         ({"ids": [1, 2]}, "ids: expected 2 axes"),
+        ({"ids": [[1, 2], [1]]}, "ids: expected rows of one length"),
         ({"ids": np.ones((1, 8), int)}, "max_positions = 7 tokens, got 8"),
         ({"ids": [[1, 2]], "mask": [[True]]}, r"mask: expected shape \(1, 2\)"),
         ({"ids": [[1, 2]], "segment_ids": [[0, 2]]}, r"segment_ids: expected integers in \[0, 2\), got 2"),
