@@ -148,12 +148,34 @@ def lines_of_stdin(what: str) -> list[str]:
     CorpusError
         As `read_stdin`; if there is none, or one is blank: what is printed would slip by a line.
     """
-    lines = read_stdin().removesuffix("\n").split("\n")
-    if lines == [""]:
+    text = read_stdin()
+    if not text.removesuffix("\n"):
         raise CorpusError(f"no text: expected a {what}, as an argument or on standard input")
+    return _lines(text, "<stdin>", what)
+
+
+def lines_of(path: str, what: str) -> list[str]:
+    """Return the lines of a file, "-" for standard input, a text each.
+
+    Raises
+    ------
+    CorpusError
+        If it cannot be read as text, is empty, or a line is blank: what is printed would slip by a line.
+    """
+    if path == STDIN:
+        return lines_of_stdin(what)
+    if os.path.isdir(path):
+        raise CorpusError(f"{path}: expected a file with a {what} in each line, got a folder")
+    if not os.path.lexists(path):
+        raise CorpusError(f"{path}: no such file")
+    return _lines(require_text(decode_text(_read(path), path), path, "the file"), path, what)
+
+
+def _lines(text: str, name: str, what: str) -> list[str]:
+    lines = text.removesuffix("\n").split("\n")
     for number, line in enumerate(lines, 1):
         if not line.strip():
-            raise CorpusError(f"<stdin>:{number}: expected a {what} in each line, got a blank one")
+            raise CorpusError(f"{name}:{number}: expected a {what} in each line, got a blank one")
     return [line.removesuffix("\r") for line in lines]
 
 

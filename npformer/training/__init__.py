@@ -7,6 +7,7 @@ result = fit(run)                            # again with open_run("runs/poems")
 
 from .checkpoints import Checkpoint, load_checkpoint, load_newest, save_checkpoint
 from .config import RunConfig
+from .embed import Neighbour, embed, nearest
 from .evaluate import Evaluation, evaluate
 from .example import example_sentence
 from .fill import Prediction, fill, load_model
@@ -29,6 +30,7 @@ __all__ = [
     "Checkpoint",
     "Evaluation",
     "Interruption",
+    "Neighbour",
     "Prediction",
     "Prepared",
     "Ranks",
@@ -37,6 +39,7 @@ __all__ = [
     "Trainer",
     "TrainingStopped",
     "create_run",
+    "embed",
     "evaluate",
     "example_sentence",
     "fill",
@@ -47,6 +50,7 @@ __all__ = [
     "load_checkpoint",
     "load_model",
     "load_newest",
+    "nearest",
     "open_run",
     "prepare",
     "preset",

@@ -1,0 +1,39 @@
+"""`npformer embed`: a vector for each line of a file."""
+
+from __future__ import annotations
+
+import argparse
+from typing import BinaryIO
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("run_folder", metavar="RUN", help="folder of an encoder's run, or of its model")
+    parser.add_argument("file", metavar="FILE", help="a text in each line; - for standard input")
+    parser.add_argument("--out", metavar="FILE.npy", required=True, help="where the vectors go (n, d_model)")
+    parser.add_argument(
+        "--pooling", default="mean", choices=("mean", "cls", "pooler"), help="what stands for a text (mean)"
+    )
+    parser.add_argument("--normalize", action="store_true", help="scale every vector to length 1")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the vectors, and say how many."""
+    import numpy as np
+
+    from .._files import write_atomically
+    from ..text.corpus import lines_of
+    from ..training import embed, load_model
+
+    if not args.out.endswith(".npy"):
+        raise ValueError(f"--out: expected a name that ends in .npy, got {args.out!r}")
+    texts = lines_of(args.file, "text")
+    model, tokenizer = load_model(args.run_folder)
+    vectors = embed(model, tokenizer, texts, pooling=args.pooling, normalize=args.normalize)
+
+    def write(file: BinaryIO) -> None:
+        np.save(file, vectors)
+
+    write_atomically(args.out, write)
+    print(f"{len(vectors):,} vectors of {vectors.shape[1]} numbers ({vectors.dtype}) in {args.out}")
+    return 0
