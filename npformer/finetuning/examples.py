@@ -1,0 +1,100 @@
+"""Examples made ready for a model: rows, targets, and what a model says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..text import Tokenizer
+from ..text.labelled import Example
+from ..training.step import cut_batch, tokens_at_once
+from .kinds import KINDS, Kind
+from .kinds.kind import Prediction
+from .rows import Rows
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model was fine-tuned for: the task, and what its outputs mean.
+
+    Attributes
+    ----------
+    name : str
+        A key of `KINDS`.
+    labels : tuple of str
+        Names of the labels; of numbers what they were scaled by.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """Everything that is particular to the task."""
+        return KINDS[self.name]
+
+    def rows(self, examples: Sequence[Example], model: Any, tokenizer: Tokenizer, longest: int | None) -> Rows:
+        """Return the examples as rows of tokens that the model can read."""
+        most = model.config.max_positions if longest is None else longest
+        return self.kind.rows(examples, tokenizer, most, model.config.n_segments > 1)
+
+
+def predict_examples(
+    model: Any,
+    tokenizer: Tokenizer,
+    task: Task,
+    examples: Sequence[Example],
+    rows: Rows,
+    executor: Executor | None = None,
+) -> list[Prediction]:
+    """Return what the model says of each example, whatever its label.
+
+    Parameters
+    ----------
+    model : Encoder
+    tokenizer : WordPieceTokenizer or CharacterTokenizer
+    task : Task
+    examples : sequence of Example
+    rows : Rows
+        Of the examples.
+    executor : concurrent.futures.Executor, optional
+        Its threads share the work; the result does not depend on them.
+    """
+    kind, objective = task.kind, task.kind.objective(task.labels, None)
+    if not examples:
+        return []
+    whole = kind.batch(objective, rows, None, range(len(examples)), tokenizer.pad_id)
+    first, stop = whole.extents
+    (pieces,) = cut_batch(stop - first, 1, tokens_at_once(model.config.d_model))
+
+    def work(places: Array) -> list[Array]:
+        outputs = objective.predict(model, whole.take(places).trimmed())
+        return kind.split(outputs, rows, places.tolist())
+
+    outputs: list[Any] = [None] * len(examples)
+    run: Callable[..., Any] = map if executor is None else executor.map
+    for places, found in zip(pieces, run(work, pieces), strict=True):
+        for i, output in zip(places.tolist(), found, strict=True):
+            outputs[i] = output
+    return kind.predictions(outputs, examples, task.labels)
+
+
+def class_weights(counts: Array | None, how: str) -> Array | None:
+    """Return a weight for each label, n / (labels · its count) where balanced; 0 for one that never comes.
+
+    Examples
+    --------
+    >>> class_weights(np.array([6, 2, 0]), "balanced").round(3)
+    array([0.444, 1.333, 0.   ])
+    """
+    if counts is None or how == "none":
+        return None
+    weights: Array = np.divide(counts.sum(), counts.size * counts, out=np.zeros(counts.size), where=counts > 0)
+    return weights

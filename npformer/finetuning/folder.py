@@ -1,0 +1,58 @@
+"""A fine-tuned model in a folder: the model's own files, and task.json, which says what its outputs mean."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from .._files import write_atomically
+from ..text import Tokenizer
+from ..training import load_model
+from .examples import Task
+from .kinds import KINDS
+
+
+def save_task_model(model: Any, tokenizer: Tokenizer, task: Task, folder: str | Path) -> None:
+    """Write a model and what it was fine-tuned for.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; what was there stays whole.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {"task": task.name, "labels": list(task.labels)}
+
+    def write(file: BinaryIO) -> None:
+        file.write(json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    write_atomically(folder / "task.json", write)
+    model.save_pretrained(folder, tokenizer)
+
+
+def load_task_model(folder: str | Path) -> tuple[Any, Tokenizer, Task]:
+    """Read a fine-tuned model: of a folder that `finetune` has made, or the model folder in it.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is none, or it was not fine-tuned.
+    """
+    folder = Path(folder)
+    model, tokenizer = load_model(folder)
+    path = folder / "task.json"
+    if not path.is_file():
+        path = folder / "model" / "task.json"
+    if not path.is_file():
+        raise ValueError(f"{folder}: expected a fine-tuned model, found no task.json (npformer finetune {folder})")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        task = Task(values["task"], tuple(map(str, values["labels"])))
+        head = KINDS[task.name].HEAD
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not the description of a task ({error})") from None
+    if getattr(model.config, "task", None) != head:
+        raise ValueError(f"{path}: expected a model with a head for {task.name}, got one with another, or none")
+    return model, tokenizer, task

@@ -1,0 +1,91 @@
+"""What the modules of this folder have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ...text import Tokenizer
+from ...text.labelled import Example
+from ..rows import Rows
+
+Array = npt.NDArray[Any]
+
+
+class Prediction(NamedTuple):
+    """What a model says of an example."""
+
+    label: Any  # a label, a number, or for words a tuple of labels (None where a word was cut off)
+    probability: Any = None  # of the label, or of each word's; None for a number
+
+
+class Kind(Protocol):
+    """A kind of label, and what goes with it.
+
+    Attributes
+    ----------
+    HEAD : str or None
+        `EncoderConfig.task` of the model; None = it has no head.
+    """
+
+    @property
+    def HEAD(self) -> str | None: ...  # noqa: N802, D102
+
+    def labels(self, examples: Sequence[Example], /) -> tuple[str, ...]:
+        """Return the names of the labels, in the order of the head's outputs; none where they are numbers."""
+
+    def objective(self, labels: Sequence[str], class_weights: Array | None, /) -> Any:
+        """Return the objective, with a weight for each label or None."""
+
+    def counts(self, examples: Sequence[Example], labels: Sequence[str], /) -> Array | None:
+        """Return how often each label is there; None where they are numbers."""
+
+    def rows(
+        self, examples: Sequence[Example], tokenizer: Tokenizer, longest: int, segments: bool, /
+    ) -> Rows:
+        """Return the examples as rows of tokens."""
+
+    def targets(self, examples: Sequence[Example], labels: Sequence[str], /) -> list[Any]:
+        """Return what each example's label is to the objective.
+
+        Raises
+        ------
+        CorpusError
+            Naming file and line of a label that is not among `labels`, or that is out of range.
+        """
+
+    def batch(
+        self, objective: Any, rows: Rows, targets: Sequence[Any] | None, places: Sequence[int], pad_id: int, /
+    ) -> Any:
+        """Return the examples at `places` as a batch of the objective; without targets to predict them."""
+
+    def split(self, outputs: Array, rows: Rows, places: Sequence[int], /) -> list[Array]:
+        """Return what the objective predicts of a batch, for each of its examples."""
+
+    def predictions(
+        self, outputs: Sequence[Array], examples: Sequence[Example], labels: Sequence[str], /
+    ) -> list[Prediction]:
+        """Return what the outputs of each example say in words."""
+
+    def scores(self, examples: Sequence[Example], said: Sequence[Prediction], /) -> dict[str, float]:
+        """Return how good predictions are; the first score is the one to choose by, the higher the better."""
+
+    def baseline(
+        self, train: Sequence[Example], examples: Sequence[Example], /
+    ) -> tuple[str, dict[str, float]]:
+        """Return what guesses without a look at the text, and its scores."""
+
+
+def most_frequent(values: Sequence[str]) -> str:
+    """Return the most frequent of some names, of several the first in the alphabet.
+
+    Examples
+    --------
+    >>> most_frequent(["no", "yes", "no", "yes", "maybe"])
+    'no'
+    """
+    names, counts = np.unique(np.array(values, dtype=object), return_counts=True)
+    return str(names[counts.argmax()])

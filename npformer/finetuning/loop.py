@@ -1,0 +1,278 @@
+"""Fine-tuning: epochs over labelled examples, a score on others after each, the best model kept.
+
+    OUT/config.json       recipe, base model, files, labels
+    OUT/metrics.jsonl     a line for each step, and for each epoch's scores
+    OUT/model/            of the best epoch so far, with tokenizer and task.json: there from the first epoch on
+    OUT/result.json       when it has finished
+
+Batches are the step's lanes and micro-batches (training/step.py), and every random number is keyed by what it is
+for, so the bits do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from .._files import write_atomically
+from .._threads import available_cores
+from ..optim import AdamW, clip_by_global_norm, decays, global_norm, layerwise_decay, linear, make_segments
+from ..text import Tokenizer
+from ..text.labelled import Example
+from ..training import Interruption, TrainingStopped, draws, gradient, require_free
+from ..training.metrics import MetricsLog
+from ..training.progress import Progress
+from ..training.signals import StopRequest
+from ..training.trainer import workers
+from .examples import Task, class_weights, predict_examples
+from .folder import save_task_model
+from .kinds import KINDS
+from .model import prepare_model
+from .recipe import Recipe
+from .rows import Rows
+
+Array = npt.NDArray[Any]
+
+
+@dataclass
+class Part:
+    """Examples, and what they are to the model."""
+
+    examples: Sequence[Example]
+    rows: Rows
+    targets: list[Any]
+
+
+def finetune(
+    pretrained: Any,
+    tokenizer: Tokenizer,
+    train: Sequence[Example],
+    dev: Sequence[Example],
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    test: Sequence[Example] | None = None,
+    labels: Sequence[str] = (),
+    about: Mapping[str, Any] | None = None,
+    threads: int | None = None,
+    quiet: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Train an encoder on labelled examples and keep the model that does best on others.
+
+    Parameters
+    ----------
+    pretrained : Encoder
+        Which stays as it is.
+    tokenizer : WordPieceTokenizer or CharacterTokenizer
+    train, dev : sequence of Example
+        From `npformer.text.labelled.read_examples`.
+    recipe : Recipe
+    out : path
+        A folder that does not exist, or is empty.
+    test : sequence of Example, optional
+        Scored at the end by the model that was kept.
+    labels : sequence of str
+        Labels that there are besides those of `train`.
+    about : mapping, optional
+        Recorded in config.json.
+    threads : int, optional
+        Default: as many as there are cores. The result does not depend on it.
+    quiet : bool
+        No progress.
+    say : callable, optional
+        Told what a person should know, a line at a time; default: standard error.
+
+    Returns
+    -------
+    dict
+        What result.json holds: "task", "score" (the name of the one to choose by), "dev", "baseline",
+        "baseline_is", "epoch", "epochs", "trained" and "parameters", and with `test` "test" and "test_baseline".
+
+    Raises
+    ------
+    CorpusError
+        If `dev` or `test` has a label that training has not, naming file and line. Nothing is written then.
+    OSError
+        If `out` cannot be written.
+    TrainingStopped
+        If a loss or gradient is not finite.
+    Interruption
+        After SIGINT or SIGTERM; the best model so far stays.
+    """
+    kind, out = KINDS[recipe.task], Path(out)
+    require_free(out)
+    names = kind.labels(train)
+    more = [label for label in labels if label not in names]
+    task = Task(recipe.task, (*names, *more))
+    model = prepare_model(pretrained, recipe, len(task.labels))
+    longest = _longest(model, recipe)
+
+    def part(examples: Sequence[Example]) -> Part:
+        targets = kind.targets(examples, task.labels)
+        return Part(examples, task.rows(examples, model, tokenizer, longest), targets)
+
+    parts = {"train": part(train), "dev": part(dev)} | ({} if test is None else {"test": part(test)})
+    out.mkdir(parents=True, exist_ok=True)
+    values = {"run": "finetune", "recipe": recipe.to_dict(), "labels": list(task.labels), **(about or {})}
+    _write_json(out / "config.json", values)
+    run = _Run(model, tokenizer, task, recipe, out, quiet, say)
+    for name, one in parts.items():
+        if one.rows.cut:
+            run.say(f"{name}: {one.rows.cut:,} of {len(one.rows.ids):,} rows are cut to {longest} tokens")
+    threads = available_cores() if threads is None else threads
+    with workers(threads, recipe.lanes) as executor:
+        result = run.train(parts["train"], parts["dev"], executor)
+        if test is not None:
+            result["test"] = run.score(parts["test"], executor)
+            _, result["test_baseline"] = kind.baseline(train, test)
+    _write_json(out / "result.json", result)  # last: a folder that has it has finished
+    return result
+
+
+def _longest(model: Any, recipe: Recipe) -> int:
+    """Return the most tokens of a row."""
+    most: int = model.config.max_positions
+    if recipe.max_len is not None and recipe.max_len > most:
+        raise ValueError(f"max_len: the model reads at most {most} tokens, got {recipe.max_len}")
+    return most if recipe.max_len is None else recipe.max_len
+
+
+class _Run:
+    """A model on its way through the epochs."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Tokenizer,
+        task: Task,
+        recipe: Recipe,
+        out: Path,
+        quiet: bool,
+        say: Callable[[str], None] | None,
+    ) -> None:
+        self.model, self.tokenizer, self.task, self.recipe, self.out = model, tokenizer, task, recipe, out
+        self.quiet, self.progress = quiet, Progress(1, 0, quiet=quiet)
+        self.told = say
+
+    def say(self, line: str) -> None:
+        """Tell a person something."""
+        (self.told or self.progress.say)(line)
+
+    def train(self, train: Part, dev: Part, executor: Executor | None) -> dict[str, Any]:
+        """Go through the epochs; the model is then that of the best, and saved. Return the result."""
+        recipe, kind, params = self.recipe, self.task.kind, self.model.params
+        weights = class_weights(kind.counts(train.examples, self.task.labels), recipe.class_weights)
+        objective = kind.objective(self.task.labels, weights)
+        n = len(train.examples)
+        each = -(-n // recipe.batch_size)
+        steps = each * recipe.epochs
+        schedule = linear(recipe.lr, steps, warmup_steps=round(recipe.warmup * steps))
+        scale = layerwise_decay(self.model.config.n_layers, recipe.layer_decay)
+        optimizer = AdamW(
+            params.flat,
+            recipe.lr,
+            segments=make_segments(
+                params.layout, decay=decays, weight_decay=recipe.weight_decay, lr_scale=scale
+            ),
+        )
+        lanes = [params.zeros_like() for _ in range(recipe.lanes)]
+        tokens = round(float(np.mean([len(row) for row in train.rows.ids])) * min(recipe.batch_size, n))
+        self.progress = Progress(steps, tokens, quiet=self.quiet)
+        best: dict[str, Any] = {}
+        kept: Array = params.flat.copy()
+        with StopRequest() as stop, _log(self.out) as log:
+            for epoch in range(recipe.epochs):
+                order = draws.generator(recipe.seed, draws.ORDER, epoch).permutation(n)
+                for start in range(0, n, recipe.batch_size):
+                    step = epoch * each + start // recipe.batch_size
+                    places = order[start : start + recipe.batch_size].tolist()
+                    batch = kind.batch(objective, train.rows, train.targets, places, self.tokenizer.pad_id)
+                    generators = None
+                    if recipe.dropout:
+                        generators = draws.of_sequences(recipe.seed, draws.DROPOUT, step, len(places))
+                    found = gradient(
+                        self.model, objective, batch, lanes, generators=generators, executor=executor
+                    )
+                    grad = lanes[0].flat
+                    norm = global_norm(grad, executor)
+                    if not (math.isfinite(found.loss) and math.isfinite(norm)):
+                        raise TrainingStopped(self._not_finite(step, found.loss, train, places, best))
+                    clip_by_global_norm(grad, recipe.clip or math.inf, executor, norm=norm)
+                    optimizer.step(grad, lr=schedule(step), executor=executor)
+                    log.write(step=step + 1, loss=found.loss, lr=schedule(step), grad_norm=norm)
+                    self.progress.update(step + 1, found.loss)
+                    if stop.made:
+                        raise Interruption(f"stopped in epoch {epoch + 1}; {self._what_is_left(best)}")
+                scores = self.score(dev, executor)
+                log.write(epoch=epoch + 1, **scores)
+                name, value = next(iter(scores.items()))
+                self._tell_epoch(epoch + 1, name, value)
+                if not best or value > best["dev"][best["score"]]:
+                    best = {"score": name, "epoch": epoch + 1, "dev": scores}
+                    kept = params.flat.copy()
+                    save_task_model(self.model, self.tokenizer, self.task, self.out / "model")
+                elif recipe.patience is not None and epoch + 1 - best["epoch"] >= recipe.patience:
+                    self.say(f"no better {name} for {recipe.patience} epochs: ended")
+                    break
+        self.progress.close()
+        params.flat[...] = kept
+        baseline_is, baseline = kind.baseline(train.examples, dev.examples)
+        return {
+            "task": self.task.name,
+            **best,
+            "epochs": epoch + 1,
+            "baseline_is": baseline_is,
+            "baseline": baseline,
+            "trained": int(params.flat.size),
+            "parameters": int(params.size),
+            "examples": {"train": n, "dev": len(dev.examples)},
+        }
+
+    def score(self, part: Part, executor: Executor | None) -> dict[str, float]:
+        """Return the scores of the model as it is."""
+        said = predict_examples(self.model, self.tokenizer, self.task, part.examples, part.rows, executor)
+        return self.task.kind.scores(part.examples, said)
+
+    def _tell_epoch(self, epoch: int, name: str, value: float) -> None:
+        if not self.quiet:
+            self.say(f"epoch {epoch}/{self.recipe.epochs}  {name} {value:.4f}")
+
+    def _not_finite(self, step: int, loss: float, train: Part, places: list[int], best: dict[str, Any]) -> str:
+        what = f"the loss is {loss}" if not math.isfinite(loss) else "the gradient is not finite"
+        rows = ", ".join(train.examples[i].where for i in places[:4]) + (", ..." if len(places) > 4 else "")
+        return f"step {step + 1}: {what} (examples {rows}); {self._what_is_left(best)}"
+
+    def _what_is_left(self, best: dict[str, Any]) -> str:
+        if not best:
+            return "no epoch was finished, nothing is saved"
+        return (
+            f"the model of epoch {best['epoch']} ({best['score']} {best['dev'][best['score']]:.4f}) "
+            f"is in {self.out / 'model'}"
+        )
+
+
+class _log:  # noqa: N801 - a context, used once
+    def __init__(self, out: Path) -> None:
+        self.log = MetricsLog(out / "metrics.jsonl")
+
+    def __enter__(self) -> MetricsLog:
+        return self.log
+
+    def __exit__(self, *exc: object) -> None:
+        self.log.close()
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    def write(file: BinaryIO) -> None:
+        file.write(json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    write_atomically(path, write)

@@ -1,0 +1,73 @@
+"""What a fine-tuned model says of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .._threads import available_cores
+from ..text import Tokenizer
+from ..text.labelled import Example
+from ..training.trainer import workers
+from .examples import Task, predict_examples
+from .kinds.kind import Prediction
+
+
+def predict(
+    model: Any,
+    tokenizer: Tokenizer,
+    task: Task,
+    texts: Sequence[str | Sequence[str]],
+    *,
+    threads: int | None = None,
+) -> list[Prediction]:
+    """Return what the model says of each text.
+
+    Parameters
+    ----------
+    model, tokenizer, task
+        From `load_task_model`.
+    texts : sequence of str or of sequences of str
+        A text each; a pair of texts for "pair" and "similarity" (and "regress", if it learnt from pairs); for
+        "tag" a sequence of words, or a text of words with blanks between them.
+    threads : int, optional
+        Default: as many as there are cores. The result does not depend on it.
+
+    Returns
+    -------
+    list of Prediction
+        A label and its probability; a number; or for words a tuple of labels and one of probabilities.
+
+    Raises
+    ------
+    ValueError
+        If a text is blank, or there are not as many as the task takes (naming it by its place, from 1).
+    """
+    examples = [example_of(task.name, text, number) for number, text in enumerate(texts, 1)]
+    rows = task.rows(examples, model, tokenizer, None)
+    with workers(available_cores() if threads is None else threads, len(examples)) as executor:
+        return predict_examples(model, tokenizer, task, examples, rows, executor)
+
+
+def example_of(task: str, text: str | Sequence[str], number: int) -> Example:
+    """Return a text without a label as an example.
+
+    Examples
+    --------
+    >>> example_of("tag", "Play chess", 1).words, example_of("pair", ("a", "b"), 2).texts
+    (('Play', 'chess'), ('a', 'b'))
+    """
+    where = f"text {number}"
+    if task == "tag":
+        words = tuple(text.split() if isinstance(text, str) else text)
+        if not words or not all(word.strip() for word in words):
+            raise ValueError(f"{where}: expected words, got {'none' if not words else 'a blank one'}")
+        return Example((), None, words, where)
+    texts = (text,) if isinstance(text, str) else tuple(text)
+    allowed = {"classify": (1,), "pair": (2,), "similarity": (2,), "regress": (1, 2)}[task]
+    if len(texts) not in allowed:
+        wanted = {(1,): "one text", (2,): "two texts", (1, 2): "one text or two"}[allowed]
+        raise ValueError(f"{where}: expected {wanted} for {task}, got {len(texts)}")
+    if not all(one.strip() for one in texts):
+        raise ValueError(f"{where}: expected a text, got a blank one")
+    return Example(texts, None, None, where)
