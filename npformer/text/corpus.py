@@ -72,7 +72,7 @@ def read_corpus(sources: str | Path | Sequence[str | Path]) -> list[Document]:
                 texts += 1
                 continue
             seen.add(key)
-            text = decode_text(_read(path), path)
+            text = decode_text(read_file(path), path)
             if named:
                 require_text(text, path, "the file")
             if text.strip():
@@ -117,7 +117,8 @@ def _walk(folder: str) -> Iterator[str]:
                 yield path
 
 
-def _read(path: str) -> bytes:
+def read_file(path: str) -> bytes:
+    """Return the bytes of a file or a named pipe; raise CorpusError if there is none."""
     try:
         mode = os.stat(path).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
@@ -135,9 +136,14 @@ def read_stdin() -> str:
     CorpusError
         If it is closed, or not what `decode_text` takes.
     """
+    return decode_text(bytes_of_stdin(), "<stdin>")
+
+
+def bytes_of_stdin() -> bytes:
+    """Return the bytes of standard input; raise CorpusError if it is closed."""
     if sys.stdin is None:  # closed by whoever started the program
         raise CorpusError("<stdin>: standard input is closed")
-    return decode_text(sys.stdin.buffer.read(), "<stdin>")
+    return sys.stdin.buffer.read()
 
 
 def lines_of_stdin(what: str) -> list[str]:
@@ -188,7 +194,7 @@ def require_text(text: str, name: str, what: str) -> str:
     return text
 
 
-def decode_text(data: bytes, name: str, offset: int = 0) -> str:
+def decode_text(data: bytes, name: str, offset: int = 0, errors: str = "strict") -> str:
     """The text of a file's bytes: UTF-8, without a byte-order mark, its line ends newlines.
 
     Parameters
@@ -198,6 +204,9 @@ def decode_text(data: bytes, name: str, offset: int = 0) -> str:
         What an error calls it.
     offset : int
         Where in the file the bytes begin.
+    errors : str
+        What becomes of bytes that are not UTF-8: "strict", they are an error; "surrogateescape", each becomes
+        a lone surrogate, U+DC00 and the byte, for callers who name the line.
 
     Raises
     ------
@@ -219,7 +228,7 @@ def decode_text(data: bytes, name: str, offset: int = 0) -> str:
     if nul >= 0:
         raise CorpusError(f"{name}: a binary file (byte 0x00 at offset {offset + nul}), expected UTF-8 text")
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8", errors)
     except UnicodeDecodeError as error:
         at = error.start
         raise CorpusError(f"{name}: not UTF-8: byte 0x{data[at]:02x} at offset {offset + at}") from None

@@ -1,0 +1,132 @@
+"""Which format a file has: told by what is in it; its name decides only where that is not enough."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
+
+from ..errors import CorpusError
+from .conll import DOCSTART, splitter
+from .example import BadRow
+from .jsonl import parse_object
+from .names import known_names
+
+FORMATS = {"tsv": "TSV", "csv": "CSV", "jsonl": "JSONL", "conll": "CoNLL"}
+SUFFIXES = {
+    ".tsv": "tsv", ".tab": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
+    ".conll": "conll", ".conllu": "conll", ".bio": "conll", ".iob": "conll", ".iob2": "conll",
+}  # fmt: skip
+SAMPLE = 1000  # lines that are looked at
+# columns that hold a word; those of several have names in the plural
+_A_WORD = {"word", "token", "form"}
+
+
+def tell_format(lines: Sequence[str], name: str, task: str) -> str:
+    """Return "tsv", "csv", "jsonl" or "conll".
+
+    1. JSONL if most lines are JSON objects.
+    2. For tag: CoNLL if most lines are a word and what belongs to it; see `_word_a_line`.
+    3. TSV, then CSV, if most lines have the same number of columns, at least two.
+    4. What the name says; JSONL if most lines begin with a brace.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        Not all of them blank.
+    name : str
+        Of the file.
+    task : str
+
+    Raises
+    ------
+    CorpusError
+        If it is none of them.
+
+    Examples
+    --------
+    >>> tell_format(["EU B-org", "votes O", "", "Rome B-place"], "a.txt", "tag")
+    'conll'
+    >>> tell_format(["text,label", '"red, blue",colours'], "a.txt", "classify")
+    'csv'
+    """
+    sample = [line for line in lines[:SAMPLE] if line.strip()]
+    opening = sample[0].strip()
+    if opening in ("[", "{") or opening.startswith("[{"):
+        line = lines.index(sample[0]) + 1
+        raise CorpusError(f"{name}:{line}: expected JSONL, an object on each line, got one JSON document")
+    hint = SUFFIXES.get(PurePath(name).suffix.lower(), "")
+    if _most(sample, _is_object):
+        return "jsonl"
+    tabs = regularity(sample, lambda lines: [len(line.split("\t")) for line in lines])
+    commas = max(_csv_regularity(sample, delimiter) for delimiter in ",;")
+    if task == "tag" and _word_a_line(lines, sample, hint, tabs, commas):
+        return "conll"
+    if tabs > 0.5 and tabs >= commas:
+        return "tsv"
+    if commas > 0.5:
+        return "csv"
+    if tabs > 0.5:
+        return "tsv"
+    if hint and (hint != "conll" or task == "tag"):
+        return hint
+    if _most(sample, lambda line: line.lstrip().startswith("{")):
+        return "jsonl"
+    raise CorpusError(f"{name}: expected TSV, CSV, JSONL or CoNLL, got lines without columns")
+
+
+def tell_delimiter(lines: Sequence[str]) -> str:
+    """The comma or, where more lines have the same number of columns with it, the semicolon."""
+    sample = [line for line in lines[:SAMPLE] if line.strip()]
+    return ";" if _csv_regularity(sample, ";") > _csv_regularity(sample, ",") else ","
+
+
+def regularity(sample: Sequence[str], columns: Callable[[Sequence[str]], list[int]]) -> float:
+    """The share of rows with the number of columns, above one, that most have."""
+    counts = columns(sample)
+    several = Counter(count for count in counts if count > 1)
+    return several.most_common(1)[0][1] / len(counts) if several else 0.0
+
+
+def _csv_regularity(sample: Sequence[str], delimiter: str) -> float:
+    def columns(lines: Sequence[str]) -> list[int]:
+        counts: list[int] = []
+        reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
+        with contextlib.suppress(csv.Error):  # a field without end: what came before it tells
+            counts += map(len, reader)
+        return counts or [0]
+
+    return regularity(sample, columns)
+
+
+def _word_a_line(lines: Sequence[str], sample: Sequence[str], hint: str, tabs: float, commas: float) -> bool:
+    """Whether a file for tag has a word on each line.
+
+    A table has a sentence in each row, with blanks between its words; or a header whose names are in the
+    plural; and no blank lines, as there are between the sentences of CoNLL.
+    """
+    if hint == "conll" or any(line.startswith(DOCSTART) for line in sample):
+        return True
+    words = [line for line in sample if not line.startswith("#")] or list(sample)
+    split = splitter(words)
+    blanks = regularity(words, lambda lines: [len(split(line)) for line in lines])
+    parted = any(not line.strip() for line in lines[:SAMPLE])
+    if tabs > 0.5:
+        first = words[0].split("\t")
+        if known_names(first) > 1 and not parted:
+            return any(field.strip().lower() in _A_WORD for field in first)
+        return _most(words, lambda line: " " not in line.split("\t")[0].strip())
+    return blanks > 0.5 and (parted or commas <= 0.5)
+
+
+def _most(lines: Sequence[str], test: Callable[[str], bool]) -> bool:
+    return 2 * sum(map(test, lines)) > len(lines)
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return line.lstrip().startswith("{") and bool(parse_object(line))
+    except BadRow:
+        return False

@@ -1,0 +1,117 @@
+"""The names of labels and tags: which there are, whether all are known, and what BIO tags mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..errors import CorpusError
+from .example import Example, shown
+
+
+def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:
+    """Return the names of the labels, or of the tags, in order.
+
+    Sorted as text; of BIO tags O comes first, then B- and I- of each kind of entity. So the order does not
+    depend on that of the examples.
+
+    Raises
+    ------
+    ValueError
+        If labels are numbers, or missing.
+
+    Examples
+    --------
+    >>> labels_of([Example((), ("I-org", "O", "B-place", "B-org"), ("a", "b", "c", "d"), "a.txt:1")])
+    ('O', 'B-org', 'I-org', 'B-place')
+    """
+    found: set[str] = set()
+    for item in examples:
+        if isinstance(item.label, str):
+            found.add(item.label)
+        elif isinstance(item.label, tuple):
+            found.update(item.label)
+        else:
+            raise ValueError(f"labels_of: examples: expected names as labels, got {item.label!r}")
+    if is_bio([tuple(found)]):
+        return tuple(sorted(found, key=lambda tag: (tag != "O", *reversed(split_tag(tag)))))
+    return tuple(sorted(found))
+
+
+def check_labels(examples: Iterable[Example], labels: Sequence[str]) -> None:
+    """Raise CorpusError, which names file and line, at the first label that is not among `labels`.
+
+    Examples
+    --------
+    >>> check_labels([Example(("Hello",), "greeting", None, "dev.tsv:7")], ["order", "thanks"])
+    Traceback (most recent call last):
+    ...
+    npformer.text.errors.CorpusError: dev.tsv:7: expected a label of training (order, thanks), got 'greeting'
+    """
+    known = set(labels)
+    for item in examples:
+        tagged = isinstance(item.label, tuple)
+        for place, label in enumerate(item.label if isinstance(item.label, tuple) else [item.label]):
+            if label in known:
+                continue
+            listed = ", ".join(labels[:10]) + (f", {len(labels) - 10} more" if len(labels) > 10 else "")
+            what, word = "label", ""
+            if tagged and item.words is not None:
+                what, word = "tag", f" (word {place + 1}, {shown(item.words[place])})"
+            raise CorpusError(
+                f"{item.where}: expected a {what} of training ({listed}), got {shown(label)}{word}"
+            )
+
+
+def is_bio(sequences: Iterable[Sequence[str]]) -> bool:
+    """Whether the tags are BIO: each is O or begins with B- or I-, and not all are O.
+
+    Examples
+    --------
+    >>> is_bio([("O", "B-org"), ("O",)]), is_bio([("NOUN", "I-VERB")]), is_bio([("O", "O")])
+    (True, False, False)
+    """
+    tags = {tag for sequence in sequences for tag in sequence} - {"O"}
+    return bool(tags) and all(tag.startswith(("B-", "I-")) for tag in tags)
+
+
+def split_tag(tag: str) -> tuple[str, str]:
+    """The prefix and the kind of a BIO tag; O has neither.
+
+    Examples
+    --------
+    >>> split_tag("B-music-item"), split_tag("O")
+    (('B', 'music-item'), ('O', ''))
+    """
+    prefix, _, kind = tag.partition("-")
+    return prefix, kind
+
+
+def check_bio(tags: Sequence[str]) -> list[int]:
+    """Return where an entity begins with I-: the tag before it is O, or of another kind, or there is none.
+
+    That is no error. It is read as conlleval reads it, the script of the CoNLL-2000 task: an I- that
+    continues nothing begins an entity. In the older scheme IOB1 that is how most entities begin; B- is kept
+    for one that follows another of its kind.
+
+    Parameters
+    ----------
+    tags : sequence of str
+        Of one sentence.
+
+    Returns
+    -------
+    list of int
+        Places in `tags`.
+
+    Examples
+    --------
+    >>> check_bio(["I-org", "I-org", "O", "B-place", "I-org", "B-org", "I-org"])
+    [0, 4]
+    """
+    found, before = [], ("O", "")
+    for place, tag in enumerate(tags):
+        prefix, kind = split_tag(tag)
+        if prefix == "I" and (before[0] == "O" or before[1] != kind):
+            found.append(place)
+        before = prefix, kind
+    return found
