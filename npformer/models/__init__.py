@@ -12,6 +12,8 @@ from .inference import encode
 from .memory import TrainingMemory, training_memory
 from .parameters import Parameters
 from .pretrained import from_pretrained, save_pretrained
+from .task_heads import SequenceHead, TokenHead
+from .with_task import with_task
 
 __all__ = [
     "Decoder",
@@ -27,10 +29,13 @@ __all__ = [
     "MaskedLMHead",
     "Parameters",
     "Pooler",
+    "SequenceHead",
+    "TokenHead",
     "TrainingMemory",
     "Unembedding",
     "encode",
     "from_pretrained",
     "save_pretrained",
     "training_memory",
+    "with_task",
 ]

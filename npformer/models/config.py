@@ -8,6 +8,7 @@ from typing import Any
 
 from ..nn.feed_forward import ACTIVATIONS
 from . import _fields
+from .task_heads import POOLINGS, TASKS
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,16 @@ class EncoderConfig:
     neighbour_heads : int
         So many heads of every layer begin by looking at a neighbour (right, left, two to the right, ...).
         Needs rotary positions, whose biases can say so.
+    task : {None, "classify", "tag", "regress"}
+        What the head for fine-tuning gives: labels for a text, for each word, or a number for a text; None =
+        there is no such head.
+    n_labels : int
+        How many labels, from 2 on; 1 for "regress", 0 without a task.
+    task_pooling : {"mean", "cls", "pooler"}
+        How a text's outputs become one vector: the mean over its tokens, the first token's, or the model's
+        pooler on that. Not for "tag".
+    task_dropout : float
+        Of that vector, or of the words' outputs, before the last linear map.
 
     Raises
     ------
@@ -76,6 +87,10 @@ class EncoderConfig:
     scale_residual: bool = False
     embedding_std: float | None = None
     neighbour_heads: int = 0
+    task: str | None = None
+    n_labels: int = 0
+    task_pooling: str = "mean"
+    task_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         f = _fields.Fields(self)
@@ -98,6 +113,23 @@ class EncoderConfig:
         f.number("init_std")
         if self.embedding_std is not None:
             f.number("embedding_std")
+        self._check_task(f)
+
+    def _check_task(self, f: _fields.Fields) -> None:
+        f.integers("n_labels", least=0)
+        f.choice("task_pooling", POOLINGS)
+        f.number("task_dropout", high=1.0)
+        if self.task is None:
+            if self.n_labels:
+                f.bad("n_labels", "0 without a task", self.n_labels)
+            return
+        f.choice("task", TASKS)
+        if self.task == "regress" and self.n_labels != 1:
+            f.bad("n_labels", "1 for task 'regress'", self.n_labels)
+        if self.task != "regress" and self.n_labels < 2:
+            f.bad("n_labels", f"at least 2 for task {self.task!r}", self.n_labels)
+        if self.task != "tag" and self.task_pooling == "pooler" and not self.pooler:
+            f.bad("task_pooling", "'mean' or 'cls' without a pooler", repr(self.task_pooling))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON."""

@@ -16,6 +16,7 @@ from .config import EncoderConfig
 from .heads import MaskedLMHead, Pooler
 from .parameters import Array, Parameters
 from .stack import Stack, StackCache
+from .task_heads import SequenceHead, TokenHead
 
 
 class EncoderCache(NamedTuple):
@@ -46,6 +47,8 @@ class Encoder:
         Where ``config.mlm``; logits from outputs.
     pooler : Pooler
         Where ``config.pooler``; a vector for the text from the first token's output.
+    task_head : SequenceHead or TokenHead
+        Where ``config.task``; labels or a number, for a text or for each word.
 
     References
     ----------
@@ -96,6 +99,11 @@ class Encoder:
             self.mlm_head = MaskedLMHead(c.d_model, c.vocab_size, activation=c.activation, eps=c.eps)
         if c.pooler:
             self.pooler = Pooler(c.d_model)
+        if c.task == "tag":
+            self.task_head: Any = TokenHead(c.d_model, c.n_labels, c.task_dropout)
+        elif c.task is not None:
+            pooler = self.pooler if c.pooler else None
+            self.task_head = SequenceHead(c.d_model, c.n_labels, c.task_pooling, c.task_dropout, pooler)
         self.params = Parameters(self._init(np.random.default_rng(0) if rng is None else rng), dtype)
 
     def _init(self, rng: np.random.Generator) -> dict[str, Array]:
@@ -107,6 +115,8 @@ class Encoder:
             values |= self.mlm_head.init(rng, std)
         if c.pooler:
             values |= self.pooler.init(rng, std)
+        if c.task is not None:
+            values |= self.task_head.init(rng, std)
         return values
 
     def __repr__(self) -> str:

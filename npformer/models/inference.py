@@ -20,6 +20,7 @@ import numpy.typing as npt
 from .._allocator import keep_freed_memory
 from .._threads import available_cores, one_blas_thread
 from .parameters import Array
+from .pooling import mean_pooled
 
 Pooling = Literal["mean", "cls", "pooler"]
 POOLINGS = ("mean", "cls", "pooler", None)
@@ -240,11 +241,9 @@ def _vectors(
             pooled, _ = model.pooler.forward(model.params, pooled, False)
         return list(pooled)
     hidden, _ = model.forward(ids, segment_ids=segment_ids, mask=mask, keep=False)  # (b, T, d_model)
-    lengths = mask.sum(axis=1)
     if pooling == "mean":
-        weights = (mask / lengths[:, None]).astype(hidden.dtype)
-        return list((weights[:, None, :] @ hidden)[:, 0])
-    return [row[:n].copy() for row, n in zip(hidden, lengths, strict=True)]
+        return list(mean_pooled(hidden, mask)[0])
+    return [row[:n].copy() for row, n in zip(hidden, mask.sum(axis=1), strict=True)]
 
 
 def _checked(argument: str, sequences: Sequence[npt.ArrayLike], upper: int, longest: int) -> list[Array]:

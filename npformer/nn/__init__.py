@@ -13,7 +13,7 @@ from .embeddings import Embeddings
 from .encoder_layer import EncoderLayer
 from .feed_forward import FeedForward, GatedFeedForward
 from .layers import NORMS, Dropout, LayerNorm, Linear, RMSNorm
-from .randomness import GatheredRandom, SequenceRandom
+from .randomness import GatheredRandom, PairedRandom, SequenceRandom
 from .residual import Residual
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "KeyValues",
     "LayerNorm",
     "Linear",
+    "PairedRandom",
     "RMSNorm",
     "Residual",
     "SelfAttention",

@@ -4,7 +4,7 @@ Dropout must drop the same elements whether a batch is worked through whole or i
 one thread or several, at every position or only where an output is wanted, however much padding there is
 beside a sequence. So each sequence has a Generator of its own, which draws for its tokens alone, and where
 only some positions are computed, the draws are made for all of them.
-Both classes have the one method of `numpy.random.Generator` that the ops use.
+All classes have the one method of `numpy.random.Generator` that the ops use.
 """
 
 from __future__ import annotations
@@ -97,3 +97,31 @@ class GatheredRandom:
         B, T = self.grid
         everywhere: Array = self.rng.random((B, T, *size[1:]), dtype=dtype)
         return everywhere.reshape(B * T, *size[1:])[self.at]
+
+
+class PairedRandom:
+    """The draws for B pairs of sequences that are worked on as 2 B sequences: 2 i and 2 i + 1 are a pair.
+
+    A pair has one row of `rng`, which draws for its first sequences, then for its second.
+
+    Parameters
+    ----------
+    rng : Generator or SequenceRandom
+
+    Examples
+    --------
+    >>> first, second = (SequenceRandom([np.random.default_rng(b) for b in range(3)]) for _ in range(2))
+    >>> u = PairedRandom(first).random((6, 2, 4))
+    >>> np.array_equal(u[0::2], second.random((3, 2, 4))), np.array_equal(u[1::2], second.random((3, 2, 4)))
+    (True, True)
+    """
+
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
+
+    def random(self, size: Any = None, dtype: Any = np.float64) -> Array:
+        """Return uniform numbers of shape `size` = (2 B, ...)."""
+        out = np.empty(size, dtype)
+        for side in (0, 1):
+            out[side::2] = self.rng.random((size[0] // 2, *size[1:]), dtype=dtype)
+        return out

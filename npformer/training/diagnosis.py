@@ -10,6 +10,8 @@ import numpy as np
 
 from .step import micro_batches, random_of, tokens_at_once
 
+OF_HEADS = ("mlm.", "lm_head.", "embeddings.token", "pooler.", "task.")  # parameters' names
+
 
 class NotFinite(NamedTuple):
     """The first place, in the order of computation, where something was not finite."""
@@ -55,9 +57,11 @@ def find_not_finite(
             if not np.isfinite(hidden).all():  # what is collected comes before the last norm
                 last = f"{model.collectable[-1].partition('.')[0]}.norm"
                 return NotFinite(f"the output of {last}{_and_parameter(last, bad)}", (a, b))
+            if objective.head is None:
+                continue
             logits, _ = getattr(model, objective.head).forward(model.params, hidden, False)
             if not np.isfinite(logits).all():
-                of_head = [name for name in bad if name.startswith(("mlm.", "lm_head.", "embeddings.token"))]
+                of_head = [name for name in bad if name.startswith(OF_HEADS)]
                 return NotFinite(f"the logits{_named(of_head)}", (a, b))
         # The forward is sound, so only now is a backward worth its time.
         for a, b in pieces:

@@ -1,0 +1,46 @@
+"""A pre-trained encoder with a head for a task: what is taken over, and what begins fresh."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npformer.models import with_task
+
+
+def test_the_encoder_stays_and_the_head_is_fresh(make_encoder, inputs):
+    pretrained = make_encoder(norm="pre", positions="rotary", pooler=True)
+    before = pretrained.params.flat.copy()
+    model = with_task(pretrained, "classify", 3, pooling="cls", dropout=0.1, rng=np.random.default_rng(7))
+    np.testing.assert_array_equal(model.forward(**inputs)[0], pretrained.forward(**inputs)[0])
+    c = model.config
+    assert (c.task, c.n_labels, c.task_pooling, c.task_dropout) == ("classify", 3, "cls", 0.1)
+    assert (c.mlm, c.pooler, c.positions) == (False, False, "rotary")
+    assert not any(name.startswith(("mlm.", "pooler.")) for name in model.params)
+    assert model.params.flat.dtype == np.float64
+    assert model.params["task.weight"].std() == pytest.approx(c.init_std, rel=0.5)
+    assert not model.params["task.bias"].any()
+    model.params.flat[...] = 0
+    np.testing.assert_array_equal(pretrained.params.flat, before)
+
+
+def test_the_pooler_comes_along_where_it_is_asked_for(make_encoder):
+    pretrained = make_encoder(pooler=True)
+    model = with_task(pretrained, "regress", 1, pooling="pooler")
+    np.testing.assert_array_equal(model.params["pooler.weight"], pretrained.params["pooler.weight"])
+    fresh = with_task(make_encoder(), "regress", 1, pooling="pooler")
+    assert fresh.params["pooler.weight"].std() == pytest.approx(0.02, rel=0.3)
+    assert "pooler.weight" not in with_task(pretrained, "tag", 4, pooling="pooler").params
+
+
+def test_another_tasks_head_is_not_taken_over(make_encoder):
+    one = make_encoder(mlm=False, task="classify", n_labels=3)
+    two = with_task(one, "tag", 3, rng=np.random.default_rng(1))
+    assert np.abs(two.params["task.weight"]).max() < 0.2 < np.abs(one.params["task.weight"]).max()
+    again = with_task(one, "tag", 3, rng=np.random.default_rng(1))
+    np.testing.assert_array_equal(again.params.flat, two.params.flat)
+
+
+def test_bad_choices_are_named(make_encoder):
+    with pytest.raises(ValueError, match="n_labels: expected at least 2"):
+        with_task(make_encoder(), "classify", 1)
