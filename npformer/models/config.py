@@ -8,6 +8,7 @@ from typing import Any
 
 from ..nn.feed_forward import ACTIVATIONS
 from . import _fields
+from .lora_config import LoraConfig
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class EncoderConfig:
     neighbour_heads : int
         So many heads of every layer begin by looking at a neighbour (right, left, two to the right, ...).
         Needs rotary positions, whose biases can say so.
+    lora : LoraConfig, optional
+        Adapters of the layers' weights; see `models.add_lora`.
 
     Raises
     ------
@@ -76,6 +79,7 @@ class EncoderConfig:
     scale_residual: bool = False
     embedding_std: float | None = None
     neighbour_heads: int = 0
+    lora: LoraConfig | None = None
 
     def __post_init__(self) -> None:
         f = _fields.Fields(self)
@@ -106,4 +110,4 @@ class EncoderConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EncoderConfig:
         """Return the configuration in `values`, refusing unknown and missing fields by name."""
-        return cls(**_fields.known(cls, values))
+        return cls(**_fields.known(cls, values, lora=LoraConfig))

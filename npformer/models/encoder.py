@@ -14,6 +14,7 @@ from ..nn import Embeddings, EncoderLayer, LayerNorm
 from . import _arguments
 from .config import EncoderConfig
 from .heads import MaskedLMHead, Pooler
+from .lora import initial_parameters
 from .parameters import Array, Parameters
 from .stack import Stack, StackCache
 
@@ -96,7 +97,8 @@ class Encoder:
             self.mlm_head = MaskedLMHead(c.d_model, c.vocab_size, activation=c.activation, eps=c.eps)
         if c.pooler:
             self.pooler = Pooler(c.d_model)
-        self.params = Parameters(self._init(np.random.default_rng(0) if rng is None else rng), dtype)
+        rng = np.random.default_rng(0) if rng is None else rng
+        self.params = initial_parameters(self._init(rng), c.lora, rng, dtype)
 
     def _init(self, rng: np.random.Generator) -> dict[str, Array]:
         c, std = self.config, self.config.init_std
