@@ -1,5 +1,6 @@
 """Whole models, their configurations and their parameters."""
 
+from .adapters import load_adapter, save_adapter
 from .config import EncoderConfig
 from .decoder import Decoder, DecoderCache
 from .decoder_config import DecoderConfig
@@ -7,8 +8,11 @@ from .decoding import DecodingState
 from .encoder import Encoder, EncoderCache
 from .encoder_decoder import EncoderDecoder, EncoderDecoderCache
 from .encoder_decoder_config import EncoderDecoderConfig
+from .freezing import freeze
 from .heads import MaskedLMHead, Pooler, Unembedding
 from .inference import encode
+from .lora import add_lora, merge_lora
+from .lora_config import LoraConfig
 from .memory import TrainingMemory, training_memory
 from .parameters import Parameters
 from .pretrained import from_pretrained, save_pretrained
@@ -26,6 +30,7 @@ __all__ = [
     "EncoderDecoder",
     "EncoderDecoderCache",
     "EncoderDecoderConfig",
+    "LoraConfig",
     "MaskedLMHead",
     "Parameters",
     "Pooler",
@@ -33,8 +38,13 @@ __all__ = [
     "TokenHead",
     "TrainingMemory",
     "Unembedding",
+    "add_lora",
     "encode",
+    "freeze",
     "from_pretrained",
+    "load_adapter",
+    "merge_lora",
+    "save_adapter",
     "save_pretrained",
     "training_memory",
     "with_task",

@@ -42,6 +42,14 @@ class Fields:
         if value not in allowed:
             self.bad(name, f"one of {', '.join(allowed)}", repr(value))
 
+    def strings(self, *names: str) -> None:
+        """Check lists or tuples of strings, and make tuples of them."""
+        for name in names:
+            value = getattr(self.config, name)
+            if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+                raise TypeError(f"{self.owner}: {name}: expected a list of names, got {value!r}")
+            object.__setattr__(self.config, name, tuple(value))  # lists come out of JSON
+
     def divides(self, name: str, whole: str) -> None:
         """Check that a field divides another."""
         value, of = getattr(self.config, name), getattr(self.config, whole)
@@ -57,8 +65,11 @@ class Fields:
             self.bad(name, f"a number in [{low:g}, {high:g})", value)
 
 
-def known(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `values`, refusing by name what is no field of `config`, and a field that is missing."""
+def known(config: type, values: Mapping[str, Any], **inner: type) -> dict[str, Any]:
+    """Return `values`, refusing by name what is no field of `config`, and a field that is missing.
+
+    `inner` are the fields that are None or configurations themselves, with their types.
+    """
     names = {f.name for f in fields(config)}
     unknown = sorted(set(values) - names)
     if unknown:
@@ -67,4 +78,8 @@ def known(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
     for f in fields(config):
         if f.default is MISSING and f.name not in values:
             raise TypeError(f"{config.__name__}: {f.name}: expected a value (it has no default), got none")
-    return dict(values)
+    made = dict(values)
+    for name, kind in inner.items():
+        if made.get(name) is not None:
+            made[name] = kind(**known(kind, made[name]))
+    return made

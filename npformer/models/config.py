@@ -8,6 +8,7 @@ from typing import Any
 
 from ..nn.feed_forward import ACTIVATIONS
 from . import _fields
+from .lora_config import LoraConfig
 from .task_heads import POOLINGS, TASKS
 
 
@@ -54,6 +55,8 @@ class EncoderConfig:
         pooler on that. Not for "tag".
     task_dropout : float
         Of that vector, or of the words' outputs, before the last linear map.
+    lora : LoraConfig, optional
+        Adapters of the layers' weights; see `models.add_lora`.
 
     Raises
     ------
@@ -91,6 +94,7 @@ class EncoderConfig:
     n_labels: int = 0
     task_pooling: str = "mean"
     task_dropout: float = 0.0
+    lora: LoraConfig | None = None
 
     def __post_init__(self) -> None:
         f = _fields.Fields(self)
@@ -138,4 +142,4 @@ class EncoderConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EncoderConfig:
         """Return the configuration in `values`, refusing unknown and missing fields by name."""
-        return cls(**_fields.known(cls, values))
+        return cls(**_fields.known(cls, values, lora=LoraConfig))

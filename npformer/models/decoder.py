@@ -15,6 +15,7 @@ from . import _arguments
 from .decoder_config import DecoderConfig
 from .decoding import DecodingState
 from .heads import Unembedding
+from .lora import initial_parameters
 from .parameters import Array, Parameters
 from .stack import Stack, StackCache
 
@@ -115,7 +116,8 @@ class Decoder:
             tied=c.tied,
             softcap=c.logit_softcap,
         )
-        self.params = Parameters(self._init(np.random.default_rng(0) if rng is None else rng), dtype)
+        rng = np.random.default_rng(0) if rng is None else rng
+        self.params = initial_parameters(self._init(rng), c.lora, rng, dtype)
 
     def _init(self, rng: np.random.Generator) -> dict[str, Array]:
         c, std = self.config, self.config.init_std

@@ -10,6 +10,7 @@ from typing import Any
 from ..nn import NORMS
 from ..nn.feed_forward import ACTIVATIONS
 from . import _fields
+from .lora_config import LoraConfig
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class DecoderConfig:
     scale_residual : bool
     embedding_std : float, optional
         Standard deviation of the initial embeddings; default: `init_std`.
+    lora : LoraConfig, optional
+        As in `EncoderConfig`.
 
     Raises
     ------
@@ -97,6 +100,7 @@ class DecoderConfig:
     init_std: float = 0.02
     scale_residual: bool = True
     embedding_std: float | None = None
+    lora: LoraConfig | None = None
 
     def __post_init__(self) -> None:
         f = _fields.Fields(self)
@@ -149,4 +153,4 @@ class DecoderConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DecoderConfig:
         """Return the configuration in `values`, refusing unknown and missing fields by name."""
-        return cls(**_fields.known(cls, values))
+        return cls(**_fields.known(cls, values, lora=LoraConfig))

@@ -14,6 +14,7 @@ from ..nn import Embeddings, EncoderLayer, LayerNorm
 from . import _arguments
 from .config import EncoderConfig
 from .heads import MaskedLMHead, Pooler
+from .lora import initial_parameters
 from .parameters import Array, Parameters
 from .stack import Stack, StackCache
 from .task_heads import SequenceHead, TokenHead
@@ -104,7 +105,8 @@ class Encoder:
         elif c.task is not None:
             pooler = self.pooler if c.pooler else None
             self.task_head = SequenceHead(c.d_model, c.n_labels, c.task_pooling, c.task_dropout, pooler)
-        self.params = Parameters(self._init(np.random.default_rng(0) if rng is None else rng), dtype)
+        rng = np.random.default_rng(0) if rng is None else rng
+        self.params = initial_parameters(self._init(rng), c.lora, rng, dtype)
 
     def _init(self, rng: np.random.Generator) -> dict[str, Array]:
         c, std = self.config, self.config.init_std

@@ -15,6 +15,7 @@ from . import _arguments
 from .decoding import DecodingState
 from .encoder_decoder_config import EncoderDecoderConfig
 from .heads import Unembedding
+from .lora import initial_parameters
 from .parameters import Array, Parameters
 from .stack import Stack, StackCache
 
@@ -100,7 +101,8 @@ class EncoderDecoder:
         )
         weight = "embeddings.token" if c.tied else "lm_head.weight"
         self.lm_head = Unembedding(c.d_model, c.vocab_size, weight, tied=c.tied)
-        self.params = Parameters(self._init(np.random.default_rng(0) if rng is None else rng), dtype)
+        rng = np.random.default_rng(0) if rng is None else rng
+        self.params = initial_parameters(self._init(rng), c.lora, rng, dtype)
 
     def _init(self, rng: np.random.Generator) -> dict[str, Array]:
         c, default = self.config, self.config.d_model**-0.5

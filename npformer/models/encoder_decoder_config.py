@@ -8,6 +8,7 @@ from typing import Any
 
 from ..nn.feed_forward import ACTIVATIONS
 from . import _fields
+from .lora_config import LoraConfig
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class EncoderDecoderConfig:
         a token begins as large as its position.
     scale_residual : bool
         Smaller initial projections where residual sums end, by sqrt(2 n_layers).
+    lora : LoraConfig, optional
+        As in `EncoderConfig`.
 
     Raises
     ------
@@ -66,6 +69,7 @@ class EncoderDecoderConfig:
     init_std: float | None = None
     embedding_std: float | None = None
     scale_residual: bool = False
+    lora: LoraConfig | None = None
 
     def __post_init__(self) -> None:
         f = _fields.Fields(self)
@@ -88,4 +92,4 @@ class EncoderDecoderConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EncoderDecoderConfig:
         """Return the configuration in `values`, refusing unknown and missing fields by name."""
-        return cls(**_fields.known(cls, values))
+        return cls(**_fields.known(cls, values, lora=LoraConfig))

@@ -93,6 +93,9 @@ class Parameters(Mapping[str, Array]):
             raise ValueError(f"Parameters: {name}: expected shape {view.shape}, got {np.shape(value)}")
         view[...] = value
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._views  # Mapping's own tries and catches, which takes longer
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._views)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,18 +45,16 @@ def save_pretrained(model: Model, folder: str | os.PathLike[str], tokenizer: Any
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    architecture = next(name for name, (build, _) in ARCHITECTURES.items() if type(model) is build)
-    config = {"architecture": architecture, **model.config.to_dict()}
     if tokenizer is not None:
         tokenizer.save(folder / "vocab.txt")
         config_text: dict[str, Any] = {"lowercase": bool(getattr(tokenizer, "lowercase", True))}
         if hasattr(tokenizer, "kind"):
             config_text["kind"] = tokenizer.kind
-        write_atomically(folder / "tokenizer.json", lambda f: _write_json(f, config_text))
+        write_atomically(folder / "tokenizer.json", lambda f: write_json(f, config_text))
     weights: dict[str, Any] = dict(model.params.items())
     write_atomically(folder / "model.npz", lambda f: np.savez(f, **weights))
     # Last: a folder that has it is whole.
-    write_atomically(folder / "config.json", lambda f: _write_json(f, config))
+    write_atomically(folder / "config.json", lambda f: write_json(f, configuration_of(model)))
 
 
 def from_pretrained(folder: str | os.PathLike[str], dtype: npt.DTypeLike | None = None) -> Any:
@@ -82,29 +81,56 @@ def from_pretrained(folder: str | os.PathLike[str], dtype: npt.DTypeLike | None 
     path = folder / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"{folder}: expected a model folder with config.json, found none")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        architecture = values.pop("architecture")
-        build, configure = ARCHITECTURES[architecture]
-        config = configure.from_dict(values)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path}: expected the configuration of a model, got {error}") from None
+    build, config, _ = read_configuration(path)
     weights_path = folder / "model.npz"
-    weights = _read_arrays(weights_path)
+    weights = read_arrays(weights_path)
     model = build(config, dtype=dtype or next(iter(weights.values())).dtype)
-    for name in sorted(set(weights) ^ set(model.params)):
-        trouble = "is missing" if name in model.params else "is not known to this model"
-        raise ValueError(f"{weights_path}: weight {name!r} {trouble}")
-    for name, value in weights.items():
-        if value.shape != model.params[name].shape:
-            raise ValueError(
-                f"{weights_path}: {name}: expected shape {model.params[name].shape}, got {value.shape}"
-            )
-        model.params[name] = value
+    fill(model, weights, weights_path)
     return model
 
 
-def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+def configuration_of(model: Model) -> dict[str, Any]:
+    """Return the architecture and the configuration of a model as plain values for JSON."""
+    architecture = next(name for name, (build, _) in ARCHITECTURES.items() if type(model) is build)
+    return {"architecture": architecture, **model.config.to_dict()}
+
+
+def read_configuration(path: Path, *more: str) -> tuple[Any, Any, dict[str, Any]]:
+    """Read what `configuration_of` returned: the model's class, its configuration, and the values of `more`.
+
+    Raises
+    ------
+    ValueError
+        If the file is not what it should be.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        build, configure = ARCHITECTURES[values.pop("architecture")]
+        others = {key: values.pop(key) for key in more}
+        return build, configure.from_dict(values), others
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path}: expected the configuration of a model, got {error}") from None
+
+
+def fill(model: Model, weights: Mapping[str, npt.NDArray[Any]], path: Path) -> None:
+    """Give the parameters of `model` the values that were read from `path`.
+
+    Raises
+    ------
+    ValueError
+        If a weight is missing, not known, or of another shape.
+    """
+    for name in sorted(set(weights) ^ set(model.params)):
+        trouble = "is missing" if name in model.params else "is not known to this model"
+        raise ValueError(f"{path}: weight {name!r} {trouble}")
+    for name, value in weights.items():
+        if value.shape != model.params[name].shape:
+            raise ValueError(f"{path}: {name}: expected shape {model.params[name].shape}, got {value.shape}")
+        model.params[name] = value
+
+
+def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Read an .npz file of arrays; ValueError if it is another kind of file, or damaged."""
     try:
         with open(path, "rb") as file:
             if not zipfile.is_zipfile(file):
@@ -121,5 +147,6 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise ValueError(f"{path}: expected an .npz file of arrays, got {error}") from None
 
 
-def _write_json(file: Any, values: dict[str, Any]) -> None:
+def write_json(file: Any, values: dict[str, Any]) -> None:
+    """Write `values` into an open binary file."""
     file.write(json.dumps(values, indent=2).encode() + b"\n")

@@ -10,6 +10,7 @@ import numpy as np
 from ..functional import linear
 from ..functional.multi_head_attention import join_heads, split_heads
 from ._blocks import Array, Grads, Params, add_gradient, normal
+from .lora import add_weight_gradient, weight_of
 
 PARTS = ("query", "key", "value", "output")
 
@@ -48,13 +49,15 @@ class Projections:
 
     def arguments(self, params: Params) -> tuple[Array, Array, Array, Array, Any, Any, Any, Any]:
         """Return the four weights and the four biases, as `functional.multi_head_attention` takes them."""
-        w_q, w_k, w_v, w_o = (params[name] for name in self.weights)
+        w_q, w_k, w_v, w_o = (weight_of(params, name) for name in self.weights)
         b_q, b_k, b_v, b_o = (params[name] for name in self.biases) if self.biases else 4 * (None,)
         return w_q, w_k, w_v, w_o, b_q, b_k, b_v, b_o
 
-    def add_gradients(self, gradients: Sequence[Any], grads: Grads) -> None:
-        """Add the gradients of the four weights and the four biases to `grads`."""
-        for name, gradient in zip(self.weights + self.biases, gradients, strict=False):
+    def add_gradients(self, params: Params, gradients: Sequence[Any], grads: Grads) -> None:
+        """Add to `grads` what follows from the gradients of `arguments`."""
+        for name, gradient in zip(self.weights, gradients[:4], strict=True):
+            add_weight_gradient(params, grads, name, gradient)
+        for name, gradient in zip(self.biases, gradients[4:], strict=False):
             add_gradient(grads, name, gradient)
 
     def heads(self, params: Params, part: int, x: Array, h: int) -> Array:
@@ -67,4 +70,4 @@ class Projections:
 
     def _project(self, params: Params, part: int, x: Array) -> Array:
         bias = params[self.biases[part]] if self.biases else None
-        return linear(x, params[self.weights[part]], bias)[0]
+        return linear(x, weight_of(params, self.weights[part]), bias)[0]

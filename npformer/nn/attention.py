@@ -189,7 +189,7 @@ class SelfAttention:
     def backward(self, params: Params, dy: Array, cache: MultiHeadAttentionCache, grads: Grads) -> Array:
         """Add the parameters' gradients to `grads`; return dx (B, T, d_model)."""
         dx, _, *of_projections, _, dgamma_q, dgamma_k = multi_head_attention_backward(dy, cache)
-        self.projections.add_gradients(of_projections, grads)
+        self.projections.add_gradients(params, of_projections, grads)
         for name, gradient in zip(self.gammas, (dgamma_q, dgamma_k), strict=False):
             add_gradient(grads, name, gradient)
         return dx

@@ -93,7 +93,7 @@ class CrossAttention:
     ) -> Array:
         """Add the parameters' gradients to `grads` and the memory's to `dmemory`; return dx."""
         dx, dkv, *of_projections, _, _, _ = multi_head_attention_backward(dy, cache)
-        self.projections.add_gradients(of_projections, grads)
+        self.projections.add_gradients(params, of_projections, grads)
         dmemory += dkv
         return dx
 

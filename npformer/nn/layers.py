@@ -19,6 +19,7 @@ from ..functional import (
     rms_norm_backward,
 )
 from ._blocks import Array, Grads, Params, Random, add_gradient, normal
+from .lora import add_weight_gradient, weight_of
 
 
 class Linear:
@@ -44,13 +45,14 @@ class Linear:
 
     def forward(self, params: Params, x: Array, keep: bool = True) -> tuple[Array, LinearCache | None]:
         """Return y (..., d_out) and what the backward needs."""
-        y, cache = linear(x, params[self.weight], None if self.bias is None else params[self.bias])
+        bias = None if self.bias is None else params[self.bias]
+        y, cache = linear(x, weight_of(params, self.weight), bias)
         return y, cache if keep else None
 
     def backward(self, params: Params, dy: Array, cache: LinearCache, grads: Grads) -> Array:
         """Add the parameters' gradients to `grads`; return dx."""
         dx, dweight, dbias = linear_backward(dy, cache)
-        add_gradient(grads, self.weight, dweight)
+        add_weight_gradient(params, grads, self.weight, dweight)
         if self.bias is not None:
             add_gradient(grads, self.bias, dbias)
         return dx

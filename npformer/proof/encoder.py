@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,13 +44,15 @@ def objective_of(config: EncoderConfig) -> MaskedLM:
     return MaskedLM(config.vocab_size, mask_id=SPECIAL - 1, special_ids=range(SPECIAL), rate=0.4)
 
 
-def draw_point(label: str, seed: int, sizes: Sizes = TINY) -> Point:
-    """Return the point of one of `MODELS` drawn from `seed`."""
+def draw_point(
+    label: str, seed: int, sizes: Sizes = TINY, models: Mapping[str, Mapping[str, Any]] = MODELS
+) -> Point:
+    """Return the point of one of `models` drawn from `seed`."""
     *of_the_model, B, T = sizes
     values: dict[str, Any] = dict(zip(Sizes._fields, of_the_model, strict=False))
-    config = EncoderConfig(**values, **MODELS[label], n_layers=2, dropout=0.2)
+    config = EncoderConfig(**values, **models[label], n_layers=2, dropout=0.2)
     model, objective = Encoder(config), objective_of(config)
-    rng = np.random.default_rng([seed, list(MODELS).index(label)])
+    rng = np.random.default_rng([seed, list(models).index(label)])
     ids = rng.integers(SPECIAL, config.vocab_size, (B, T))
     ids[:, 0] = 1
     mask = np.ones((B, T), dtype=bool)

@@ -74,10 +74,15 @@ class Point:
 
 
 def generic_parameters(model: Any, rng: np.random.Generator) -> Parameters:
-    """Return parameters far from initial ones: gamma in (0.5, 1.5), biases, outputs as large as inputs."""
+    """Return parameters far from initial ones: gamma in (0.5, 1.5), biases, outputs as large as inputs.
+
+    What is frozen in the model stays so; a scale, which is one number, keeps its value.
+    """
     values = {}
     for name, view in model.params.items():
-        if name.endswith(".gamma"):
+        if view.ndim == 0:
+            values[name] = view
+        elif name.endswith(".gamma"):
             values[name] = rng.uniform(0.5, 1.5, view.shape)
         elif view.ndim == 1:
             values[name] = rng.standard_normal(view.shape) * 0.3
@@ -86,7 +91,7 @@ def generic_parameters(model: Any, rng: np.random.Generator) -> Parameters:
             values[name] = rng.standard_normal(view.shape) * fan_in**-0.5
             if name.endswith(".query.weight"):
                 values[name] *= SHARPNESS
-    return Parameters(values, np.float64)
+    return Parameters(values, np.float64, model.params.frozen)
 
 
 def prove_points(
@@ -96,7 +101,7 @@ def prove_points(
     seed: int,
     stored: dict[str, Array],
 ) -> list[Row]:
-    """Check every parameter of the models of one kind.
+    """Check every parameter of the models of one kind that is trained.
 
     Parameters
     ----------
@@ -117,7 +122,7 @@ def prove_points(
     rows: list[Row] = []
     for label in labels:
         point = tiny(label)
-        mine = {name: Row(label, name) for name in ("out", *point.params)}
+        mine = {name: Row(label, name) for name in ("out", *point.params.layout)}
         for row in mine.values():
             row.tolerances["complex"] = COMPLEX_STEP_OF_A_MODEL
         check_derivatives(point, mine, np.random.default_rng(seed))
@@ -135,7 +140,7 @@ def check_derivatives(
     as_real = Resumed(point, point.params.copy())
     as_complex = Resumed(point, point.params.astype(np.complex128))
     rows["out"].complex = error_of(point.loss(as_complex.params).real, loss)
-    exact = {name: entry_by_entry(as_complex, name) for name in (point.params if names is None else names)}
+    exact = {name: entry_by_entry(as_complex, name) for name in (grads if names is None else names)}
     scale = largest(grads) if names is not None else largest(exact)
     for name in exact:
         gradient, row, zero = grads[name], rows[name], name in point.zero
@@ -205,7 +210,9 @@ def check_float32(point: Point, rows: dict[str, Row]) -> None:
 
 def compare_with_stored(point: Point, rows: dict[str, Row], stored: dict[str, Array]) -> None:
     """Compare loss and gradients with those stored from PyTorch at the same point."""
-    wanted = ["loss", *(f"{kind}/{name}" for name in point.params for kind in ("param", "grad"))]
+    wanted = ["loss"]
+    for name in point.params:
+        wanted += [f"param/{name}", *([f"grad/{name}"] if name in point.params.layout else [])]
     missing = [key for key in wanted if key not in stored]
     if missing:
         rows["out"].torch = np.inf
@@ -214,7 +221,7 @@ def compare_with_stored(point: Point, rows: dict[str, Row], stored: dict[str, Ar
     kept = [stored[f"kept/{i}"] for i in range(len(golden.part(stored, "kept")))]
     absent = dict.fromkeys(point.batch._fields)
     batch = type(point.batch)(**{**absent, **golden.part(stored, "batch")})
-    params = Parameters(golden.part(stored, "param"), np.float64)
+    params = Parameters(golden.part(stored, "param"), np.float64, point.params.frozen)
     at_it = replace(point, params=params, batch=batch, random=lambda: KeepRandom(kept))
     loss, grads = at_it.gradients(params)
     reference = golden.part(stored, "grad")

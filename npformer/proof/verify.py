@@ -12,6 +12,7 @@ from .cases import OPS
 from .decoder import prove_decoder
 from .encoder import prove_encoder
 from .encoder_decoder import prove_encoder_decoder
+from .lora import prove_lora
 from .ops import prove_op
 from .optimizers import prove_optimizers
 from .processes import in_processes
@@ -23,6 +24,7 @@ _WHOLES: dict[str, Callable[[int], list[Row]]] = {
     "encoder": prove_encoder,
     "decoder": prove_decoder,
     "encoder_decoder": prove_encoder_decoder,
+    "lora": prove_lora,
     "optimizers": lambda seed: prove_optimizers(),
     "training": lambda seed: prove_training(),
 }
@@ -33,7 +35,7 @@ TARGETS: tuple[str, ...] = (*OPS, *_WHOLES)
 # the longest first, so that all end at about the same time.
 LONGEST = (
     *("encoder_decoder", "multi_head_attention", "flash_attention", "encoder", "decoder"),
-    *("training", "scaled_dot_product_attention"),
+    *("lora", "training", "scaled_dot_product_attention"),
 )
 
 

@@ -6,7 +6,7 @@ post-norm or pre-norm, learned or rotary positions, dropout by given masks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,7 @@ def masked_lm_loss(
     rotary_base: float | None = None,
     eps: float = 1e-12,
     drop: Dropped | None = None,
+    beside: Callable[[Tensor, str], Tensor | float] = lambda x, name: 0.0,
 ) -> Tensor:
     """Return the mean cross entropy at the targets.
 
@@ -37,11 +38,13 @@ def masked_lm_loss(
         By npformer's names, weights as (d_in, d_out).
     batch : mapping
         ids, mask, segment_ids (B, T), at, targets (n,).
+    beside : callable
+        Of the input of a linear map and its name: what is added to its output.
     """
     drop = Dropped(0.0, []) if drop is None else drop
 
     def dense(x: Tensor, name: str) -> Tensor:
-        return linear(x, params[f"{name}.weight"], params[f"{name}.bias"])
+        return linear(x, params[f"{name}.weight"], params[f"{name}.bias"]) + beside(x, name)
 
     def normalised(x: Tensor, name: str) -> Tensor:
         return F.layer_norm(x, x.shape[-1:], params[f"{name}.gamma"], params[f"{name}.beta"], eps)
@@ -85,8 +88,14 @@ def masked_lm_loss(
     return F.cross_entropy(logits, batch["targets"])
 
 
-def loss_of(params: Params, batch: Mapping[str, Tensor], drop: Dropped, config: EncoderConfig) -> Tensor:
-    """Return the loss of a model of that configuration."""
+def loss_of(
+    params: Params,
+    batch: Mapping[str, Tensor],
+    drop: Dropped,
+    config: EncoderConfig,
+    beside: Callable[[Tensor, str], Tensor | float] = lambda x, name: 0.0,
+) -> Tensor:
+    """Return the loss of a model of that configuration; `beside` as in `masked_lm_loss`."""
     return masked_lm_loss(
         params,
         batch,
@@ -96,6 +105,7 @@ def loss_of(params: Params, batch: Mapping[str, Tensor], drop: Dropped, config: 
         rotary_base=config.rotary_base if config.positions == "rotary" else None,
         eps=config.eps,
         drop=drop,
+        beside=beside,
     )
 
 

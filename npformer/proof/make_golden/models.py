@@ -139,9 +139,10 @@ def stored_point(point: Point, loss_of: Callable[[Params, Batch, Dropped, Any], 
     config = point.model.config
     kept = [u >= config.dropout for u in source.drawn]
     batch = {name: np.asarray(x) for name, x in point.batch._asdict().items() if x is not None}
-    leaves = {name: tensor(x.copy()).requires_grad_() for name, x in point.params.items()}
+    params = {name: tensor(x.copy()) for name, x in point.params.items()}
+    leaves = {name: params[name].requires_grad_() for name in point.params.layout}
     drop = Dropped(config.dropout, [tensor(keep.astype(np.float64)) for keep in kept])
-    loss = loss_of(leaves, {name: tensor(x) for name, x in batch.items()}, drop, config)
+    loss = loss_of(params, {name: tensor(x) for name, x in batch.items()}, drop, config)
     if drop.kept:
         raise RuntimeError(f"{len(drop.kept)} dropout masks were not used")
     gradients = torch.autograd.grad(loss, list(leaves.values()))
