@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 _ROOMS = (
     "diagnosis",
+    "finetuning",
     "functional",
     "generation",
     "gradcheck",
@@ -25,6 +26,7 @@ _ROOMS = (
     "objectives",
     "optim",
     "proof",
+    "scores",
     "testing",
     "text",
     "training",

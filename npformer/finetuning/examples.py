@@ -40,7 +40,9 @@ class Task:
         """Everything that is particular to the task."""
         return KINDS[self.name]
 
-    def rows(self, examples: Sequence[Example], model: Any, tokenizer: Tokenizer, longest: int | None) -> Rows:
+    def rows(
+        self, examples: Sequence[Example], model: Any, tokenizer: Tokenizer, longest: int | None
+    ) -> Rows:
         """Return the examples as rows of tokens that the model can read."""
         most = model.config.max_positions if longest is None else longest
         return self.kind.rows(examples, tokenizer, most, model.config.n_segments > 1)
@@ -96,5 +98,7 @@ def class_weights(counts: Array | None, how: str) -> Array | None:
     """
     if counts is None or how == "none":
         return None
-    weights: Array = np.divide(counts.sum(), counts.size * counts, out=np.zeros(counts.size), where=counts > 0)
+    weights: Array = np.divide(
+        counts.sum(), counts.size * counts, out=np.zeros(counts.size), where=counts > 0
+    )
     return weights

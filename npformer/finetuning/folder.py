@@ -46,7 +46,9 @@ def load_task_model(folder: str | Path) -> tuple[Any, Tokenizer, Task]:
     if not path.is_file():
         path = folder / "model" / "task.json"
     if not path.is_file():
-        raise ValueError(f"{folder}: expected a fine-tuned model, found no task.json (npformer finetune {folder})")
+        raise ValueError(
+            f"{folder}: expected a fine-tuned model, found no task.json (npformer finetune {folder})"
+        )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         task = Task(values["task"], tuple(map(str, values["labels"])))
@@ -54,5 +56,7 @@ def load_task_model(folder: str | Path) -> tuple[Any, Tokenizer, Task]:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not the description of a task ({error})") from None
     if getattr(model.config, "task", None) != head:
-        raise ValueError(f"{path}: expected a model with a head for {task.name}, got one with another, or none")
+        raise ValueError(
+            f"{path}: expected a model with a head for {task.name}, got one with another, or none"
+        )
     return model, tokenizer, task

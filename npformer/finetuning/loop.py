@@ -2,11 +2,11 @@
 
     OUT/config.json       recipe, base model, files, labels
     OUT/metrics.jsonl     a line for each step, and for each epoch's scores
-    OUT/model/            of the best epoch so far, with tokenizer and task.json: there from the first epoch on
+    OUT/model/            of the best epoch so far, with tokenizer and task.json; from the first epoch on
     OUT/result.json       when it has finished
 
-Batches are the step's lanes and micro-batches (training/step.py), and every random number is keyed by what it is
-for, so the bits do not depend on the number of threads.
+Batches are the step's lanes and micro-batches (training/step.py), and every random number is keyed by what it
+is for, so the bits do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import numpy.typing as npt
 
 from .._files import write_atomically
 from .._threads import available_cores
-from ..optim import AdamW, clip_by_global_norm, decays, global_norm, layerwise_decay, linear, make_segments
+from ..optim import AdamW, clip_by_global_norm, decays, global_norm, linear, make_segments
+from ..optim.layerwise import layerwise_decay
 from ..text import Tokenizer
 from ..text.labelled import Example
 from ..training import Interruption, TrainingStopped, draws, gradient, require_free
@@ -95,7 +96,8 @@ def finetune(
     -------
     dict
         What result.json holds: "task", "score" (the name of the one to choose by), "dev", "baseline",
-        "baseline_is", "epoch", "epochs", "trained" and "parameters", and with `test` "test" and "test_baseline".
+        "baseline_is", "epoch", "epochs", "trained", "parameters", "examples", and with `test` "test" and
+        "test_baseline".
 
     Raises
     ------
@@ -246,7 +248,9 @@ class _Run:
         if not self.quiet:
             self.say(f"epoch {epoch}/{self.recipe.epochs}  {name} {value:.4f}")
 
-    def _not_finite(self, step: int, loss: float, train: Part, places: list[int], best: dict[str, Any]) -> str:
+    def _not_finite(
+        self, step: int, loss: float, train: Part, places: list[int], best: dict[str, Any]
+    ) -> str:
         what = f"the loss is {loss}" if not math.isfinite(loss) else "the gradient is not finite"
         rows = ", ".join(train.examples[i].where for i in places[:4]) + (", ..." if len(places) > 4 else "")
         return f"step {step + 1}: {what} (examples {rows}); {self._what_is_left(best)}"

@@ -52,7 +52,9 @@ def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Encoder:
     if recipe.freeze is not None:
         layers = model.config.n_layers
         if recipe.freeze > layers:
-            raise ValueError(f"freeze: expected at most the {layers} layers of the model, got {recipe.freeze}")
+            raise ValueError(
+                f"freeze: expected at most the {layers} layers of the model, got {recipe.freeze}"
+            )
         return freeze(model, ["embeddings", *(f"encoder.{i}" for i in range(recipe.freeze))])
     return model
 

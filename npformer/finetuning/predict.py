@@ -71,3 +71,26 @@ def example_of(task: str, text: str | Sequence[str], number: int) -> Example:
     if not all(one.strip() for one in texts):
         raise ValueError(f"{where}: expected a text, got a blank one")
     return Example(texts, None, None, where)
+
+
+def parts_of_line(task: str, line: str, where: str) -> str | tuple[str, ...]:
+    """Return the text of a line, or the texts between its tabs where the task takes several.
+
+    Raises
+    ------
+    ValueError
+        If they are not as many as the task takes (naming the line as `where`).
+
+    Examples
+    --------
+    >>> parts_of_line("pair", "one\\ttwo", "a.tsv:1"), parts_of_line("classify", "a text", "a.txt:1")
+    (('one', 'two'), 'a text')
+    """
+    if task in ("classify", "tag"):
+        return line
+    texts = tuple(line.split("\t"))
+    least = 1 if task == "regress" else 2
+    if not least <= len(texts) <= 2 or not all(text.strip() for text in texts):
+        wanted = "a text, or two with a tab between" if least == 1 else "two texts with a tab between"
+        raise ValueError(f"{where}: expected {wanted}, got {line[:60]!r}")
+    return texts[0] if len(texts) == 1 else texts

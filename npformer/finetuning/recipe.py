@@ -26,7 +26,8 @@ class Recipe:
         End after so many epochs without a better score on the dev file; None: go through all of them.
     batch_size : int
     lr : float
-        The highest rate, of the head. It rises over the share `warmup` of all steps and then falls to 0 on a line.
+        The highest rate, of the head. It rises over the share `warmup` of all steps and then falls to 0 on a
+        line.
     warmup, weight_decay, clip : float
         As in pre-training.
     layer_decay : float
@@ -34,8 +35,8 @@ class Recipe:
     freeze : int, optional
         Do not train the embeddings and so many of the lowest layers; None = train everything.
     lora : int
-        Train two narrow matrices of this rank beside queries and values, and the head, in place of the encoder;
-        0 = the encoder itself.
+        Train two narrow matrices of this rank beside queries and values, and the head, in place of the
+        encoder; 0 = the encoder itself.
     lora_alpha : float
         Their product counts lora_alpha / lora.
     class_weights : {"none", "balanced"}

@@ -4,8 +4,8 @@
     a pair          [CLS] first [SEP] second [SEP]              segments 0 and 1, where the model has segments
     words           [CLS] pieces of word 1, of word 2 ... [SEP]     the first piece of a word speaks for it
 
-What is too long is cut at its end, of a pair from the longer of the two. A word whose first piece is cut off is
-not judged in training; prediction says nothing of it, and a score counts it as wrong.
+What is too long is cut at its end, of a pair from the longer of the two. A word whose first piece is cut off
+is not judged in training; prediction says nothing of it, and a score counts it as wrong.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class Grid(NamedTuple):
     segment_ids: Array | None  # (B, T)
 
 
-def rows_of_texts(texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer, longest: int, segments: bool) -> Rows:
+def rows_of_texts(
+    texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer, longest: int, segments: bool
+) -> Rows:
     """Return the rows of texts or of pairs of texts.
 
     Parameters

@@ -174,7 +174,7 @@ def lines_of(path: str, what: str) -> list[str]:
         raise CorpusError(f"{path}: expected a file with a {what} in each line, got a folder")
     if not os.path.lexists(path):
         raise CorpusError(f"{path}: no such file")
-    return _lines(require_text(decode_text(_read(path), path), path, "the file"), path, what)
+    return _lines(require_text(decode_text(read_file(path), path), path, "the file"), path, what)
 
 
 def _lines(text: str, name: str, what: str) -> list[str]:

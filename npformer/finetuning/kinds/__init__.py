@@ -6,7 +6,8 @@
     regress     regress.py     a text, or a pair, has a number
     similarity  similarity.py  two texts are more or less alike: the cosine of their vectors
 
-Loop and commands ask a `Kind` and do not look at the task. A new one is a new module here, and a row in `KINDS`.
+Loop and commands ask a `Kind` and do not look at the task. A new one is a new module here, and a row in
+`KINDS`.
 """
 
 from . import classify, regress, similarity, tag

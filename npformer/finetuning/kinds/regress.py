@@ -1,7 +1,7 @@
 """A number for a text, or for a pair of texts.
 
-The model learns (y - mean) / deviation of the training numbers, so that rates and the initial head suit numbers
-of any size; the two are kept with the model, and what is predicted is in the units of the file.
+The model learns (y - mean) / deviation of the training numbers, so that rates and the initial head suit
+numbers of any size; the two are kept with the model, and what is predicted is in the units of the file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How alike two texts are: the cosine of their vectors, learnt from pairs with a number.
 
-The numbers of training are stretched to [0, 1], from the smallest to the largest, and what is predicted is put
-back into the units of the file.
+The numbers of training are stretched to [0, 1], from the smallest to the largest, and what is predicted is
+put back into the units of the file.
 """
 
 from __future__ import annotations

@@ -1,0 +1,223 @@
+"""What pre-training is for: an encoder that was pre-trained beside the same one from scratch, on labelled
+data.
+
+    python benchmarks/downstream.py DATA [--run RUN | --minutes 14] [--tasks ...] [--seeds 5] [--full] [--out
+    DIR]
+
+DATA has the folders snips, ud_ewt and sentence_polarity, and for the pre-training state_union, devil and
+jargon. Without --run, npformer pretrains first, on the texts of these without their labels and without what
+is tested on. Then for each task and seed a few examples are drawn, and both encoders are fine-tuned on the
+same; rate and epochs are chosen for each of the two by itself, on the same grid, by the mean score of the
+seeds on development examples. What is printed is the score on test examples: mean and standard deviation over
+the seeds, and their difference in pooled standard deviations. --full takes all training examples, one seed.
+Markdown, and JSON in DIR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from npformer.finetuning import Recipe, finetune
+from npformer.scores import mean_and_std, pooled_deviations
+from npformer.text.labelled import Example, read_examples
+from npformer.training import load_model
+
+GRID = [(lr, epochs) for lr in (5e-4, 1e-3, 2e-3) for epochs in (10, 30)]
+FULL = [(1e-3, 5)]
+PRETRAIN = "--layers 4 --d-model 256 --heads 4 --vocab-size 8000 --seq-len 64 --batch-size 32 --lr 1e-3"
+
+
+class Data(NamedTuple):
+    """Examples of a task."""
+
+    task: str
+    train: list[Example]
+    dev: list[Example]
+    test: list[Example]
+    draw: Callable[[list[Example], np.random.Generator], list[Example]]
+
+
+def per_class(examples: list[Example], rng: np.random.Generator) -> list[Example]:
+    """Return ten examples of each label."""
+    by_label: dict[Any, list[Example]] = {}
+    for example in examples:
+        by_label.setdefault(example.label, []).append(example)
+    return [group[i] for group in by_label.values() for i in rng.permutation(len(group))[:10].tolist()]
+
+
+def five_hundred(examples: list[Example], rng: np.random.Generator) -> list[Example]:
+    """Return 500 examples."""
+    return [examples[i] for i in rng.permutation(len(examples))[:500].tolist()]
+
+
+def snips(folder: Path, task: str) -> Data:
+    """Return intents or slots: the last 700 of the shuffled training file are for development."""
+    train = read_examples(folder / "snips" / "train.jsonl", task).examples
+    test = read_examples(folder / "snips" / "validate.jsonl", task).examples
+    order = np.random.default_rng(0).permutation(len(train)).tolist()
+    return Data(task, [train[i] for i in order[:-700]], [train[i] for i in order[-700:]], test, per_class)
+
+
+def ewt(folder: Path) -> Data:
+    """Return parts of speech."""
+    train, dev, test = (
+        read_examples(folder / "ud_ewt" / f"{part}.tsv", "tag").examples for part in ("train", "dev", "test")
+    )
+    return Data("tag", train, dev[:500], test, five_hundred)
+
+
+def polarity(folder: Path) -> Data:
+    """Return movie reviews' sentences, for or against: 2,000 to test on, 500 for development."""
+    examples = []
+    for name in ("pos", "neg"):
+        path = folder / "sentence_polarity" / f"rt-polarity.{name}"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            examples.append(Example((line.strip(),), name, None, f"{path}:{number}"))
+    order = np.random.default_rng(0).permutation(len(examples)).tolist()
+    shuffled = [examples[i] for i in order]
+    return Data("classify", shuffled[2500:], shuffled[2000:2500], shuffled[:2000], five_hundred)
+
+
+TASKS: dict[str, Callable[[Path], Data]] = {
+    "snips intents": lambda folder: snips(folder, "classify"),
+    "EWT parts of speech": ewt,
+    "sentence polarity": polarity,
+    "snips slots": lambda folder: snips(folder, "tag"),
+}
+FEW = ("snips intents", "EWT parts of speech", "sentence polarity")
+WHOLE = ("snips intents", "snips slots", "EWT parts of speech")
+NAMES = {"snips intents": "10 of each class", "EWT parts of speech": "500", "sentence polarity": "500"}
+
+
+def unlabelled(folder: Path) -> Iterator[str]:
+    """Yield the texts to pre-train on: those of training examples, and books."""
+    for load in (TASKS["snips intents"], TASKS["EWT parts of speech"], TASKS["sentence polarity"]):
+        examples = load(folder).train
+        yield "\n".join(" ".join(example.words or example.texts) for example in examples)
+    for name in ("state_union/state_union.txt", "devil/devil.txt"):
+        yield (folder / name).read_text(encoding="utf-8")
+    yield gzip.decompress((folder / "jargon" / "jargon.txt.gz").read_bytes()).decode("utf-8", "replace")
+
+
+def pretrain(folder: Path, out: Path, minutes: float, options: str) -> Path:
+    """Pre-train; return the folder of the run."""
+    with tempfile.TemporaryDirectory() as texts:
+        for number, text in enumerate(unlabelled(folder)):
+            (Path(texts) / f"{number}.txt").write_text(text, encoding="utf-8")
+        command = [sys.executable, "-m", "npformer", "pretrain", texts, "--out", str(out / "pretrain")]
+        if "--steps" not in options:
+            command += ["--minutes", str(minutes)]
+        subprocess.run([*command, *shlex.split(PRETRAIN), *shlex.split(options)], check=True)
+    return out / "pretrain"
+
+
+def scores_of(
+    start: tuple[Any, Any], data: Data, lr: float, epochs: int, seed: int, scratch: bool, few: bool
+) -> tuple[float, float, str]:
+    """Fine-tune once; return the score on development and on test examples, and its name."""
+    model, tokenizer = start
+    train = data.draw(data.train, np.random.default_rng(seed)) if few else data.train
+    recipe = Recipe(
+        data.task, seed=seed, lr=lr, epochs=epochs, batch_size=16 if few else 32, from_scratch=scratch
+    )
+    labels = sorted({tag for example in data.train for tag in np.atleast_1d(example.label).tolist()})
+    known = set(labels)
+    dev, test = (
+        [e for e in part if known.issuperset(np.atleast_1d(e.label))] for part in (data.dev, data.test)
+    )
+    with tempfile.TemporaryDirectory() as out:
+        result = finetune(
+            model,
+            tokenizer,
+            train,
+            dev,
+            recipe,
+            out,
+            test=test,
+            labels=labels,
+            quiet=True,
+            say=lambda line: None,
+        )
+    return result["dev"][result["score"]], result["test"][result["score"]], result["score"]
+
+
+def compare(start: tuple[Any, Any], name: str, data: Data, seeds: int, few: bool) -> dict[str, Any]:
+    """Return the scores of both encoders on a task, each with the rate and epochs that suit it best."""
+    found: dict[str, Any] = {"task": name, "examples": NAMES[name] if few else f"{len(data.train):,}"}
+    for which, scratch in (("scratch", True), ("pretrained", False)):
+        began, best = time.monotonic(), None
+        for lr, epochs in GRID if few else FULL:
+            runs = [scores_of(start, data, lr, epochs, seed, scratch, few) for seed in range(seeds)]
+            dev = float(np.mean([run[0] for run in runs]))
+            print(f"{name}, {which}: lr {lr:g}, {epochs} epochs: {dev:.4f}", file=sys.stderr, flush=True)
+            if best is None or dev > best["dev"]:
+                best = {"dev": dev, "test": [run[1] for run in runs], "lr": lr, "epochs": epochs}
+        assert best is not None
+        found[which] = {**best, "seconds": round(time.monotonic() - began)}
+        found["score"] = runs[0][2]
+    return found
+
+
+def table(rows: list[dict[str, Any]], few: bool) -> str:
+    """Return Markdown."""
+    lines = [
+        "| task | examples | score | from scratch | pre-trained | difference |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        scratch, pretrained = row["scratch"]["test"], row["pretrained"]["test"]
+        cells = []
+        for values in (scratch, pretrained):
+            mean, std = (values[0], None) if len(values) == 1 else mean_and_std(values)[:2]
+            cells.append(f"{100 * mean:.1f}" + ("" if std is None else f" ± {100 * std:.1f}"))
+        difference = f"{100 * (np.mean(pretrained) - np.mean(scratch)):+.1f}"
+        if len(scratch) > 1:
+            difference += f" ({pooled_deviations(pretrained, scratch):.1f} pooled deviations)"
+        lines.append(
+            f"| {row['task']} | {row['examples']} | {row['score']} | {' | '.join(cells)} | {difference} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Pre-train if need be, compare, print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--run", type=Path, help="a pre-trained run")
+    parser.add_argument("--minutes", type=float, default=14.0, help="of pre-training")
+    parser.add_argument("--options", default="", help="more for npformer pretrain")
+    parser.add_argument("--tasks", nargs="+", choices=tuple(TASKS))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--full", action="store_true", help="all training examples")
+    parser.add_argument("--out", type=Path, default=Path("runs/downstream"))
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    run = args.run or pretrain(args.data, args.out, args.minutes, args.options)
+    start = load_model(run)
+    names = args.tasks or (WHOLE if args.full else FEW)
+    rows = []
+    for name in names:
+        data = TASKS[name](args.data)
+        rows.append(compare(start, name, data, 1 if args.full else args.seeds, few=not args.full))
+        path = args.out / ("full.json" if args.full else "few.json")
+        path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        print(table(rows[-1:], not args.full), flush=True)
+    print("\n" + table(rows, not args.full))
+
+
+if __name__ == "__main__":
+    main()

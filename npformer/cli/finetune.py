@@ -1,0 +1,160 @@
+"""`npformer finetune`: an encoder that was pre-trained learns a task from labelled examples."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+# the recipe: field of Recipe -> kind, what it is (its default)
+FIELDS: dict[str, tuple[type, str]] = {
+    "seed": (int, "of the head's first weights, the order and dropout (0)"),
+    "epochs": (int, "at most; the best one's model is kept (10)"),
+    "patience": (int, "end after so many epochs without a better score (never)"),
+    "batch_size": (int, "examples in a step (16)"),
+    "lr": (float, "highest learning rate (0.001)"),
+    "warmup": (float, "share of the steps in which the rate rises (0.1)"),
+    "weight_decay": (float, "of weights, not of biases and norms (0.01)"),
+    "clip": (float, "largest norm of the gradient, 0 for no clipping (1)"),
+    "layer_decay": (float, "each layer has so much of the rate of the one above it (1)"),
+    "freeze": (int, "train neither embeddings nor so many of the lowest layers (train all)"),
+    "lora": (int, "train two matrices of this rank beside queries and values, and the head (0: all)"),
+    "lora_alpha": (float, "weight of their product, over the rank (16)"),
+    "class_weights": (str, "none, or balanced: a label counts inversely to how often it is there (none)"),
+    "dropout": (float, "of the encoder and before the head (0.1)"),
+    "pooling": (str, "what stands for a text: mean, cls or pooler (mean)"),
+    "max_len": (int, "most tokens of a row (what the model reads)"),
+    "lanes": (int, "gradient vectors, with a thread each at most (2)"),
+}
+TASKS = ("classify", "pair", "tag", "regress", "similarity")
+_METAVAR = {int: "N", float: "X", str: "NAME"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("run_folder", metavar="RUN", help="folder of an encoder's run, or of its model")
+    parser.add_argument(
+        "--task",
+        required=True,
+        choices=TASKS,
+        help="classify: a text has a label; pair: two texts have; tag: each word has; regress: a text or a "
+        "pair has a number; similarity: how alike two texts are",
+    )
+    parser.add_argument(
+        "--train", required=True, metavar="FILE", help="TSV, CSV, JSONL or CoNLL; - for stdin"
+    )
+    parser.add_argument("--dev", required=True, metavar="FILE", help="what the best epoch is chosen by")
+    parser.add_argument("--test", metavar="FILE", help="scored once, by the model that was kept")
+    parser.add_argument("--out", metavar="FOLDER", help="new or empty (runs/finetune-N)")
+    parser.add_argument(
+        "--columns",
+        metavar="ROLE=COLUMN,...",
+        help="e.g. text=2,label=1 (numbers from 1, or a header's names)",
+    )
+    parser.add_argument("--format", choices=("tsv", "csv", "jsonl", "conll"), help="(told by the content)")
+    parser.add_argument("--skip-bad", action="store_true", help="leave bad rows out and say so")
+    parser.add_argument(
+        "--labels", metavar="FILE", help="a label in each line: those that may come besides training's"
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads to work on the lanes (one a core)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    recipe = parser.add_argument_group("recipe")
+    for name, (kind, what) in FIELDS.items():
+        option = f"--{name.replace('_', '-')}"
+        recipe.add_argument(option, dest=name, type=kind, metavar=_METAVAR[kind], help=what)
+    recipe.add_argument(
+        "--from-scratch",
+        action="store_true",
+        default=None,
+        help="fresh weights of the same model: what it comes to without pre-training",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fine-tune, and print the scores."""
+    from ..finetuning import Recipe, finetune
+    from ..text.corpus import lines_of
+    from ..text.labelled import read_examples
+    from ..training import Interruption, TrainingStopped, free_folder, load_model, require_free
+
+    if args.threads is not None and args.threads < 1:
+        raise ValueError(f"threads: expected at least 1, got {args.threads}")
+    names = (*FIELDS, "from_scratch")
+    given = {name: value for name in names if (value := getattr(args, name)) is not None}
+    recipe = Recipe(args.task, **given)
+    out = Path(args.out) if args.out is not None else free_folder(name="finetune")
+    require_free(out)
+    model, tokenizer = load_model(args.run_folder)
+    labels = [] if args.labels is None else [line.strip() for line in lines_of(args.labels, "label")]
+    parts: dict[str, Any] = {}
+    columns = args.columns
+    for part in ("train", "dev", "test"):
+        file = getattr(args, part)
+        if file is not None:
+            read = read_examples(file, args.task, columns=columns, format=args.format, skip_bad=args.skip_bad)
+            columns = read.columns if columns is None else columns  # the others are read as the first was
+            parts[part] = read.examples
+            _say(read.about, args)
+            for line in read.skipped[:5]:
+                _say(f"skipped {line}", args)
+    about = {"base": args.run_folder, **{part: getattr(args, part) for part in parts}}
+    try:
+        result = finetune(
+            model,
+            tokenizer,
+            parts["train"],
+            parts["dev"],
+            recipe,
+            out,
+            test=parts.get("test"),
+            labels=labels,
+            about=about,
+            threads=args.threads,
+            quiet=args.quiet,
+        )
+    except Interruption as error:
+        print(f"npformer finetune: {error}", file=sys.stderr)
+        return 130
+    except TrainingStopped as error:
+        if args.debug:
+            raise
+        print(f"npformer finetune: {error}", file=sys.stderr)
+        return 1
+    if args.json:
+        print(json.dumps({"run": str(out), **result}, indent=2))
+    else:
+        print(table(result))
+        print(f"\nmodel of epoch {result['epoch']} of {result['epochs']}: {out / 'model'}")
+        print(f"try it:     npformer predict {out} FILE")
+    return 0
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the scores for people, beside those of a guess that does not look at the text.
+
+    Examples
+    --------
+    >>> dev, guess = {"accuracy": 0.91, "macro_f1": 0.9}, {"accuracy": 0.25, "macro_f1": 0.1}
+    >>> result = {"dev": dev, "baseline": guess, "baseline_is": "most frequent label"}
+    >>> print(table({**result, "trained": 1234, "parameters": 5000}))
+    dev                               accuracy    macro_f1
+    most frequent label                 0.2500      0.1000
+    fine-tuned                          0.9100      0.9000
+    trained 1,234 of 5,000 parameters
+    """
+    lines = []
+    for part, guess in (("dev", "baseline"), ("test", "test_baseline")):
+        if part in result:
+            lines.append(f"{part:<30}" + "".join(f"{name:>12}" for name in result[part]))
+            for name, scores in ((result["baseline_is"], result[guess]), ("fine-tuned", result[part])):
+                lines.append(f"{name:<30}" + "".join(f"{value:>12.4f}" for value in scores.values()))
+    lines.append(f"trained {result['trained']:,} of {result['parameters']:,} parameters")
+    return "\n".join(lines)
+
+
+def _say(line: str, args: argparse.Namespace) -> None:
+    if not args.quiet:
+        print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,160 @@
+"""The loop of fine-tuning: it learns, keeps the best, repeats itself bit for bit, and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from npformer.finetuning import Recipe, finetune, load_task_model, loop, predict
+from npformer.text import CorpusError
+from npformer.text.labelled import Example
+from npformer.training import Interruption, TrainingStopped
+from npformer.training.metrics import read_metrics
+
+QUICK = {"epochs": 12, "lr": 1e-2, "batch_size": 8, "dropout": 0.0}
+
+
+def run(encoder, tokenizer, examples, recipe, out, **options):
+    return finetune(
+        encoder, tokenizer, examples[:40], examples[40:], recipe, out, quiet=True, **{"threads": 1, **options}
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "fixture", "score", "least"),
+    [
+        ("classify", "classes", "accuracy", 0.9),
+        ("tag", "tagged", "f1", 0.9),
+        ("pair", "numbered", "accuracy", 0.8),
+        ("regress", "numbered", "pearson", 0.8),
+    ],
+)
+def test_it_learns_what_there_is_to_learn(encoder, tokenizer, tmp_path, request, task, fixture, score, least):
+    examples = request.getfixturevalue(fixture)
+    if task == "pair":
+        examples = [e._replace(label="shared" if e.label else "none") for e in examples]
+    result = run(encoder, tokenizer, examples, Recipe(task, **QUICK), tmp_path / "out")
+    assert result["score"] == score
+    assert result["dev"][score] > least
+    assert result["dev"][score] >= result["baseline"][score]
+    model, _, task_of_model = load_task_model(tmp_path / "out")
+    assert task_of_model.name == task
+    assert result["parameters"] == model.params.size
+    assert json.loads((tmp_path / "out" / "result.json").read_text()) == result
+
+
+def test_texts_that_are_alike_come_to_have_like_vectors(encoder, tokenizer, numbered, tmp_path):
+    examples = [e._replace(label=float(("cat" in e.texts[0]) == ("cat" in e.texts[1]))) for e in numbered]
+    result = run(encoder, tokenizer, examples, Recipe("similarity", **QUICK), tmp_path / "out")
+    assert result["dev"]["pearson"] > 0.5
+    assert result["dev"]["rmse"] < 0.85 * result["baseline"]["rmse"]
+
+
+def test_the_bits_do_not_depend_on_threads_and_repeat(encoder, tokenizer, classes, tmp_path):
+    recipe = Recipe("classify", epochs=2, batch_size=8, class_weights="balanced", layer_decay=0.7)
+    flats = []
+    for name, threads in (("a", 1), ("b", 2), ("c", 2)):
+        run(encoder, tokenizer, classes, recipe, tmp_path / name, threads=threads)
+        flats.append(load_task_model(tmp_path / name)[0].params.flat.copy())
+    np.testing.assert_array_equal(flats[0], flats[1])
+    np.testing.assert_array_equal(flats[1], flats[2])
+    other = Recipe("classify", epochs=2, batch_size=8, class_weights="balanced", layer_decay=0.7, seed=1)
+    run(encoder, tokenizer, classes, other, tmp_path / "d")
+    assert not np.array_equal(flats[0], load_task_model(tmp_path / "d")[0].params.flat)
+
+
+def test_the_model_of_the_best_epoch_is_kept(encoder, tokenizer, classes, tmp_path, monkeypatch):
+    scores = iter([0.2, 0.7, 0.7, 0.6, 0.5, 0.9])
+    params = []
+
+    def score(self, part, executor):
+        params.append(self.model.params.flat.copy())
+        return {"accuracy": next(scores)}
+
+    monkeypatch.setattr(loop._Run, "score", score)
+    recipe = Recipe("classify", epochs=6, batch_size=8, patience=3)
+    result = run(encoder, tokenizer, classes, recipe, tmp_path / "out")
+    assert (result["epoch"], result["epochs"]) == (2, 5)  # three epochs without a better one
+    kept = load_task_model(tmp_path / "out")[0].params.flat
+    np.testing.assert_array_equal(kept, params[1])
+    assert not np.array_equal(kept, params[2])
+
+
+def test_layers_below_learn_more_slowly(encoder, tokenizer, classes, tmp_path):
+    recipe = Recipe("classify", epochs=1, dropout=0.0, weight_decay=0.0, layer_decay=1e-3, warmup=0.0)
+    run(encoder, tokenizer, classes, recipe, tmp_path / "out")
+    model = load_task_model(tmp_path / "out")[0]
+    moved = {
+        name: abs(model.params[name] - encoder.params[name]).max()
+        for name in ("encoder.0.feed_forward.up.weight", "encoder.1.feed_forward.up.weight")
+    }
+    assert moved["encoder.0.feed_forward.up.weight"] < 1e-2 * moved["encoder.1.feed_forward.up.weight"]
+
+
+def test_metrics_have_a_line_for_each_step_and_epoch(encoder, tokenizer, classes, tmp_path):
+    run(encoder, tokenizer, classes, Recipe("classify", epochs=2, batch_size=16), tmp_path / "out")
+    lines = read_metrics(tmp_path / "out" / "metrics.jsonl")
+    assert [line["step"] for line in lines if "step" in line] == [1, 2, 3, 4, 5, 6]
+    assert [line["epoch"] for line in lines if "epoch" in line] == [1, 2]
+    assert lines[0]["lr"] < lines[1]["lr"]
+
+
+def test_a_test_file_is_scored_by_the_kept_model(encoder, tokenizer, classes, tmp_path):
+    recipe = Recipe("classify", **QUICK)
+    result = run(encoder, tokenizer, classes, recipe, tmp_path / "out", test=classes[40:50])
+    model, _, task = load_task_model(tmp_path / "out")
+    said = predict(model, tokenizer, task, [example.texts[0] for example in classes[40:50]])
+    right = np.mean([one.label == e.label for one, e in zip(said, classes[40:50], strict=True)])
+    assert result["test"]["accuracy"] == right
+
+
+def test_an_unknown_label_is_refused_before_anything_is_written(encoder, tokenizer, classes, tmp_path):
+    strange = [*classes, Example(("red cat",), "shade", None, "dev.tsv:7")]
+    with pytest.raises(CorpusError, match="dev.tsv:7: expected a label of training .*got 'shade'"):
+        run(encoder, tokenizer, strange, Recipe("classify"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    run(encoder, tokenizer, strange, Recipe("classify", epochs=1), tmp_path / "out", labels=["shade"])
+    assert load_task_model(tmp_path / "out")[2].labels == ("colour", "none", "shade")
+
+
+def test_a_folder_with_something_in_it_is_left_alone(encoder, tokenizer, classes, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="the folder is not empty"):
+        run(encoder, tokenizer, classes, Recipe("classify"), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_interruption_leaves_the_best_model_so_far(encoder, tokenizer, classes, tmp_path, monkeypatch):
+    save = loop.save_task_model
+
+    def save_and_interrupt(*arguments):
+        save(*arguments)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(loop, "save_task_model", save_and_interrupt)
+    with pytest.raises(Interruption, match=r"stopped in epoch 2; the model of epoch 1 \(accuracy .* is in"):
+        run(encoder, tokenizer, classes, Recipe("classify", epochs=3), tmp_path / "out")
+    model, _, task = load_task_model(tmp_path / "out")
+    assert predict(model, tokenizer, task, ["red cat"])[0].label in task.labels
+    assert not (tmp_path / "out" / "result.json").exists()
+
+
+def test_a_loss_that_is_not_finite_names_step_and_examples(encoder, tokenizer, classes, tmp_path):
+    recipe = Recipe("classify", lr=1e30, warmup=0.0, batch_size=4, weight_decay=0.0)
+    words = r"step \d+: .* \(examples train.tsv:\d+, train.tsv:\d+.*\); no epoch was finished"
+    with pytest.raises(TrainingStopped, match=words):
+        run(encoder, tokenizer, classes, recipe, tmp_path / "out")
+
+
+def test_rows_that_are_cut_are_told(encoder, tokenizer, classes, tmp_path):
+    told = []
+    recipe = Recipe("classify", epochs=1, max_len=5)
+    run(encoder, tokenizer, classes, recipe, tmp_path / "out", say=told.append)
+    long = sum(len(example.texts[0].split()) > 3 for example in classes[:40])
+    assert f"train: {long} of 40 rows are cut to 5 tokens" in told
+    with pytest.raises(ValueError, match="max_len: the model reads at most 12 tokens, got 13"):
+        run(encoder, tokenizer, classes, Recipe("classify", max_len=13), tmp_path / "other")

@@ -1,0 +1,65 @@
+"""The model that is fine-tuned, and what of it is trained."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npformer.finetuning import Recipe, prepare_model
+from npformer.models import Decoder, DecoderConfig
+
+
+def test_the_weights_are_the_pretrained_ones_and_the_head_is_fresh(encoder):
+    model = prepare_model(encoder, Recipe("classify"), 3)
+    assert "mlm.bias" not in model.params
+    assert model.params["task.weight"].shape == (16, 3)
+    assert model.config.dropout == 0.1
+    for name in model.params:
+        if not name.startswith("task."):
+            np.testing.assert_array_equal(model.params[name], encoder.params[name])
+    other = prepare_model(encoder, Recipe("classify", seed=1), 3)
+    assert not np.array_equal(other.params["task.weight"], model.params["task.weight"])
+
+
+def test_from_scratch_nothing_is_left_of_them(encoder):
+    model = prepare_model(encoder, Recipe("tag", from_scratch=True), 3)
+    name = "encoder.1.attention.query.weight"
+    assert model.params[name].shape == encoder.params[name].shape
+    assert not np.array_equal(model.params[name], encoder.params[name])
+    again = prepare_model(encoder, Recipe("tag", from_scratch=True), 3)
+    np.testing.assert_array_equal(again.params.flat, model.params.flat)
+
+
+def test_similarity_needs_no_head(encoder):
+    model = prepare_model(encoder, Recipe("similarity"), 0)
+    assert not [name for name in model.params if name.startswith(("task.", "mlm.", "pooler."))]
+
+
+def test_a_pooler_that_is_not_there_is_made(encoder):
+    model = prepare_model(encoder, Recipe("classify", pooling="pooler"), 2)
+    assert "pooler.weight" in model.params
+
+
+def test_frozen_layers_are_not_trained(encoder):
+    model = prepare_model(encoder, Recipe("classify", freeze=1), 2)
+    trained = list(model.params.layout)
+    assert not [name for name in trained if name.startswith(("embeddings.", "encoder.0."))]
+    assert [name for name in trained if name.startswith("encoder.1.")]
+    assert "task.weight" in trained
+    np.testing.assert_array_equal(model.params["embeddings.token"], encoder.params["embeddings.token"])
+    with pytest.raises(ValueError, match="freeze: expected at most the 2 layers of the model, got 3"):
+        prepare_model(encoder, Recipe("classify", freeze=3), 2)
+
+
+def test_adapters_are_few_and_change_nothing_at_first(encoder):
+    plain = prepare_model(encoder, Recipe("classify", dropout=0.0), 2)
+    adapted = prepare_model(encoder, Recipe("classify", dropout=0.0, lora=2), 2)
+    assert adapted.params.flat.size == 2 * 2 * 2 * (16 * 2) + 16 * 2 + 2  # layers, maps, A and B; the head
+    ids = [[2, 5, 6, 3]]
+    np.testing.assert_array_equal(adapted.forward(ids)[0], plain.forward(ids)[0])
+
+
+def test_only_encoders_are_fine_tuned():
+    config = DecoderConfig(10, d_model=8, n_heads=2, d_ff=16, n_layers=1, max_positions=8)
+    with pytest.raises(ValueError, match="expected an encoder to fine-tune, got Decoder"):
+        prepare_model(Decoder(config), Recipe("classify"), 2)

@@ -1,0 +1,96 @@
+"""What a fine-tuned model says, and its folder."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from npformer.finetuning import Recipe, Task, load_task_model, predict, prepare_model, save_task_model
+from npformer.functional import softmax
+
+
+@pytest.fixture
+def classifier(encoder):
+    return prepare_model(encoder, Recipe("classify"), 3)
+
+
+def test_the_label_is_the_most_probable_one_whatever_else_is_asked(classifier, tokenizer):
+    task = Task("classify", ("a", "b", "c"))
+    texts = ["red cat runs", "dog", "fish sleeps red blue green", "cats"]
+    said = predict(classifier, tokenizer, task, texts)
+    for text, one in zip(texts, said, strict=True):
+        hidden, _ = classifier.forward([tokenizer.encode(text).ids])
+        pooled = hidden[0].mean(axis=0)
+        p, _ = softmax(pooled @ classifier.params["task.weight"] + classifier.params["task.bias"])
+        assert one.label == "abc"[int(p.argmax())]
+        assert one.probability == pytest.approx(p.max(), abs=1e-6)
+    assert predict(classifier, tokenizer, task, texts[1:2], threads=1)[0].label == said[1].label
+    assert predict(classifier, tokenizer, task, []) == []
+
+
+def test_words_that_are_cut_off_have_no_tag(encoder, tokenizer):
+    model = prepare_model(encoder, Recipe("tag"), 2)
+    words = ["red", "cat"] * 8  # twelve tokens are read
+    (said,) = predict(model, tokenizer, Task("tag", ("X", "Y")), [words])
+    assert len(said.label) == len(said.probability) == 16
+    assert None not in said.label[:10]
+    assert said.label[10:] == (None,) * 6
+
+
+def test_numbers_come_in_the_units_of_the_file(encoder, tokenizer):
+    model = prepare_model(encoder, Recipe("regress"), 1)
+    model.params["task.weight"] = np.zeros((16, 1))
+    model.params["task.bias"] = [0.5]
+    (said,) = predict(model, tokenizer, Task("regress", ("10.0", "4.0")), ["red"])
+    assert said.label == pytest.approx(12.0)
+    assert said.probability is None
+    same = prepare_model(encoder, Recipe("similarity"), 0)
+    (said,) = predict(same, tokenizer, Task("similarity", ("1.0", "5.0")), [("red cat", "red cat")])
+    assert said.label == pytest.approx(5.0, abs=1e-5)
+
+
+def test_a_folder_gives_back_what_was_saved(classifier, tokenizer, tmp_path):
+    task = Task("classify", ("a", "b", "ç"))
+    save_task_model(classifier, tokenizer, task, tmp_path / "model")
+    model, read, same = load_task_model(tmp_path / "model")
+    assert same == task
+    assert read.vocab == tokenizer.vocab
+    np.testing.assert_array_equal(model.params.flat, classifier.params.flat)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "expected a fine-tuned model, found no task.json"),
+        ("{", "not the description of a task"),
+        ('{"task": "sing", "labels": []}', "not the description of a task"),
+        ('{"task": "tag", "labels": ["a", "b"]}', "expected a model with a head for tag"),
+    ],
+)
+def test_a_damaged_folder_is_told(classifier, tokenizer, tmp_path, content, message):
+    save_task_model(classifier, tokenizer, Task("classify", ("a", "b", "c")), tmp_path)
+    assert json.loads((tmp_path / "task.json").read_text())["labels"] == ["a", "b", "c"]
+    if content is None:
+        (tmp_path / "task.json").unlink()
+    else:
+        (tmp_path / "task.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        load_task_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "message"),
+    [
+        ("classify", "  ", "text 2: expected a text, got a blank one"),
+        ("classify", ("a", "b"), "text 2: expected one text for classify, got 2"),
+        ("pair", "a", "text 2: expected two texts for pair, got 1"),
+        ("tag", " ", "text 2: expected words, got none"),
+        ("tag", ["a", ""], "text 2: expected words, got a blank one"),
+    ],
+)
+def test_texts_that_do_not_fit_are_named(classifier, tokenizer, task, text, message):
+    first = {"classify": "red", "pair": ("red", "cat"), "tag": "red"}[task]
+    with pytest.raises(ValueError, match=message):
+        predict(classifier, tokenizer, Task(task, ("a", "b", "c")), [first, text])
