@@ -110,7 +110,8 @@ def read_table(rows: list[Row], name: str, task: str, wanted: dict[str, int | st
             raise CorpusError(f"{name}:{rows[0].line}: {rows[0].problem}")
         rows = rows[1:]
         if len(first.values) != width:
-            raise CorpusError(f"{line}: expected {counted(width, 'column')} in the header, got {len(first.values)}")
+            wide = counted(width, "column")
+            raise CorpusError(f"{line}: expected {wide} in the header, got {len(first.values)}")
     if wanted is not None:
         keys = {role: place_of(column, names, width, line) for role, column in wanted.items()}
         if len(set(keys.values())) < len(keys):
