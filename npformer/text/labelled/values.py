@@ -23,8 +23,9 @@ def is_number(value: Any) -> bool:
     """
     if isinstance(value, str):
         return bool(_NUMBER.fullmatch(value.strip())) and math.isfinite(float(value))
-    # compared, since a whole number of JSON may be too large for a float
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= sys.float_info.max  # a whole number of JSON may be too large for a float
 
 
 def mostly_numbers(values: Iterable[Any]) -> bool:
