@@ -10,6 +10,7 @@ from npformer.text.labelled.formats import tell_delimiter, tell_format
 CONTENT = {
     "tabs": ("ham\tSee you, later\nspam\tWin, win, win", "classify", "tsv"),
     "tabs, one comma each": ("ham\tHi, you\nham\tYes, me", "classify", "tsv"),
+    "a comma in every text": ("a, b\tx\nc, d\ty\ne, f\nf, g\tz", "classify", "tsv"),
     "most have tabs": ("ham\tHi\nspam\nham\tYes", "classify", "tsv"),
     "braces in a text": ("{a}\tx\n{b}\ty", "classify", "tsv"),
     "commas": ('text,label\n"a, b",x\nc,y', "classify", "csv"),

@@ -38,7 +38,7 @@ def test_a_field_that_a_few_have_is_not_taken(write):
 def test_fields_that_are_not_there(refused):
     line = '{"text": "a", "kind": "x"}\n'
     assert refused(line, "classify") == (
-        "a.txt:1: expected fields for classify, got text, kind "
+        "a.txt:1: expected fields for classify, got 'text', 'kind' "
         "(say which: --columns text=1,label=2, with your numbers or names)"
     )
     for field, columns in (("Kind", "text=text,label=Kind"), ("1", "text=1,label=2")):

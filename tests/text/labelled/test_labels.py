@@ -36,14 +36,14 @@ def test_names_are_in_order():
 
 def test_unknown_labels_are_named(write):
     check_labels([classed("a"), tagged("O", "B-x")], ["a", "O", "B-x"])
-    with pytest.raises(CorpusError, match=r"^dev.tsv:9: expected a label of training \(a, b\), got 'c'$"):
+    with pytest.raises(CorpusError, match=r"^dev.tsv:9: expected a label of training \('a', 'b'\), got 'c'$"):
         check_labels([classed("a"), classed("c", 9), classed("d", 10)], ("a", "b"))
-    with pytest.raises(CorpusError, match=r"\(0, 1, .*, 9, 2 more\), got 'c'"):
-        check_labels([classed("c")], [str(i) for i in range(12)])
+    with pytest.raises(CorpusError, match=r"\('0', .*, '11' and 2 more\), got 'c'"):
+        check_labels([classed("c")], [str(i) for i in range(14)])
     path = write("# newpar\n\nEU\tB-org\nwins\tO\n\nso\tO\nin\tB-place\n", "dev.tsv")
     with pytest.raises(CorpusError) as caught:
         check_labels(read_examples(path, "tag").examples, ("O", "B-org"))
-    expected = "expected a tag of training (O, B-org), got 'B-place' (word 2, 'in')"
+    expected = "expected a tag of training ('O', 'B-org'), got 'B-place' (word 2, 'in')"
     assert str(caught.value) == f"{path}:6: {expected}"
 
 

@@ -87,7 +87,7 @@ REFUSED = {
         "(say which: --columns text=1,label=2, with your numbers or names)"),
     "a header without a label": (
         "text\tid\ttitle\na\tb\tc\n", {},
-        "a.txt:1: expected columns for classify, got text, id, title "
+        "a.txt:1: expected columns for classify, got 'text', 'id', 'title' "
         "(say which: --columns text=1,label=2, with your numbers or names)"),
     "a header of another width": (
         "text,label,id\na,b\nc,d\n", {"columns": "text=text,label=label"},
