@@ -140,6 +140,13 @@ def test_bytes_are_decoded_or_refused(data: bytes) -> None:
     assert data.decode("utf-8").removeprefix("\ufeff").splitlines() == text.splitlines()
 
 
+def test_bytes_that_are_not_utf_8_can_be_kept_for_later():
+    text = decode_text(b"caf\xc3\xa9\r\ncaf\xe9\n", "x", errors="surrogateescape")
+    assert text == "café\ncaf\udce9\n"
+    with pytest.raises(CorpusError, match="a binary file"):
+        decode_text(b"\xe9\0", "x", errors="surrogateescape")
+
+
 @pytest.mark.parametrize("data", [b"one\x0ctwo\nthree", b"one\x0ctwo\r\nthree\r\n"])
 def test_lines_of_standard_input_end_at_line_feeds_alone(data, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))

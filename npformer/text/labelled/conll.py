@@ -103,7 +103,7 @@ def read_conll(lines: Sequence[str], name: str, wanted: dict[str, int | str] | N
             words.append(fields[word])
             tags.append(fields[tag])
     close()
-    about = "CoNLL-U, " if conllu else ""
+    about = "ten columns as in CoNLL-U, " if conllu else ""
     about += f"words in column {word + 1}, tags in column {tag + 1}"
     about += f", {counted(comments, 'comment')}" if comments else ""
     columns: dict[str, int | str] = {"words": word + 1, "tags": tag + 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 
@@ -94,3 +95,16 @@ def counted(n: int, what: str) -> str:
     ('1 row', '5,749 rows')
     """
     return f"1 {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def listed(values: Iterable[object], most: int = 12) -> str:
+    """The first of some values, and how many more there are.
+
+    Examples
+    --------
+    >>> listed(["text", "label"]), listed("abc", 2), listed([])
+    ("'text', 'label'", "'a', 'b' and 1 more", 'none')
+    """
+    items = [shown(value) for value in values]
+    more = f" and {len(items) - most:,} more" if len(items) > most else ""
+    return (", ".join(items[:most]) or "none") + more

@@ -60,16 +60,14 @@ def tell_format(lines: Sequence[str], name: str, task: str) -> str:
     hint = SUFFIXES.get(PurePath(name).suffix.lower(), "")
     if _most(sample, _is_object):
         return "jsonl"
-    tabs = regularity(sample, lambda lines: [len(line.split("\t")) for line in lines])
+    tabs = _regularity([len(line.split("\t")) for line in sample])
     commas = max(_csv_regularity(sample, delimiter) for delimiter in ",;")
     if task == "tag" and _word_a_line(lines, sample, hint, tabs, commas):
         return "conll"
-    if tabs > 0.5 and tabs >= commas:
+    if tabs > 0.5:  # whatever commas there are: texts have commas, but hardly tabs
         return "tsv"
     if commas > 0.5:
         return "csv"
-    if tabs > 0.5:
-        return "tsv"
     if hint and (hint != "conll" or task == "tag"):
         return hint
     if _most(sample, lambda line: line.lstrip().startswith("{")):
@@ -83,22 +81,18 @@ def tell_delimiter(lines: Sequence[str]) -> str:
     return ";" if _csv_regularity(sample, ";") > _csv_regularity(sample, ",") else ","
 
 
-def regularity(sample: Sequence[str], columns: Callable[[Sequence[str]], list[int]]) -> float:
+def _regularity(widths: Sequence[int]) -> float:
     """The share of rows with the number of columns, above one, that most have."""
-    counts = columns(sample)
-    several = Counter(count for count in counts if count > 1)
-    return several.most_common(1)[0][1] / len(counts) if several else 0.0
+    several = Counter(width for width in widths if width > 1)
+    return several.most_common(1)[0][1] / len(widths) if several else 0.0
 
 
 def _csv_regularity(sample: Sequence[str], delimiter: str) -> float:
-    def columns(lines: Sequence[str]) -> list[int]:
-        counts: list[int] = []
-        reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
-        with contextlib.suppress(csv.Error):  # a field without end: what came before it tells
-            counts += map(len, reader)
-        return counts or [0]
-
-    return regularity(sample, columns)
+    widths: list[int] = []
+    reader = csv.reader((f"{line}\n" for line in sample), delimiter=delimiter)
+    with contextlib.suppress(csv.Error):  # a field without end: what came before it tells
+        widths += map(len, reader)
+    return _regularity(widths)
 
 
 def _word_a_line(lines: Sequence[str], sample: Sequence[str], hint: str, tabs: float, commas: float) -> bool:
@@ -111,7 +105,7 @@ def _word_a_line(lines: Sequence[str], sample: Sequence[str], hint: str, tabs: f
         return True
     words = [line for line in sample if not line.startswith("#")] or list(sample)
     split = splitter(words)
-    blanks = regularity(words, lambda lines: [len(split(line)) for line in lines])
+    blanks = _regularity([len(split(line)) for line in words])
     parted = any(not line.strip() for line in lines[:SAMPLE])
     if tabs > 0.5:
         first = words[0].split("\t")

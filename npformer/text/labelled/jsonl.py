@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import CorpusError
 from .columns import how_to_say, written
-from .example import BadRow, Row, Table, shown
+from .example import BadRow, Row, Table, listed, shown
 from .lines import bad_byte
 from .names import by_name
 
@@ -55,17 +55,14 @@ def read_jsonl(lines: Sequence[str], name: str, task: str, wanted: dict[str, int
         fields = [field for field, count in counts.items() if 2 * count > len(good)]
         found = by_name(task, fields)
         if found is None:
-            got = ", ".join(fields[:20]) or "none"
-            raise CorpusError(
-                f"{name}:{good[0].line}: expected fields for {task}, got {got} {how_to_say(task)}"
-            )
+            what = f"expected fields for {task}, got {listed(fields)} {how_to_say(task)}"
+            raise CorpusError(f"{name}:{good[0].line}: {what}")
         keys = {role: fields[place] for role, place in found.items()}
     else:
         keys = {role: str(field) for role, field in wanted.items()}
         for field in keys.values():
             if not any(field in row.values for row in good):
-                got = ", ".join(shown(key) for key in list(good[0].values)[:20])
-                raise CorpusError(f"{name}:{good[0].line}: expected a field {shown(field)}, got {got}")
+                raise CorpusError(f"{name}:{good[0].line}: {_missing(good[0].values, {'': field})}")
     rows = [row if row.problem else row._replace(problem=_missing(row.values, keys)) for row in rows]
     about = ", ".join(f"{role} in {shown(field)}" for role, field in keys.items())
     return Table(rows, keys, about, written({**keys}))
@@ -75,6 +72,5 @@ def _missing(values: dict[str, Any], keys: dict[str, str]) -> str:
     """What to say of the first field that is not there."""
     for field in keys.values():
         if field not in values:
-            got = ", ".join(map(shown, list(values)[:20])) or "none"
-            return f"expected a field {shown(field)}, got {got}"
+            return f"expected a field {shown(field)}, got {listed(values)}"
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..errors import CorpusError
-from .example import Example, shown
+from .example import Example, listed, shown
 
 
 def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:
@@ -42,10 +42,10 @@ def check_labels(examples: Iterable[Example], labels: Sequence[str]) -> None:
 
     Examples
     --------
-    >>> check_labels([Example(("Hello",), "greeting", None, "dev.tsv:7")], ["order", "thanks"])
+    >>> check_labels([Example(("Hello",), "hello", None, "dev.tsv:7")], ["order", "thanks"])
     Traceback (most recent call last):
     ...
-    npformer.text.errors.CorpusError: dev.tsv:7: expected a label of training (order, thanks), got 'greeting'
+    npformer.text.errors.CorpusError: dev.tsv:7: expected a label of training ('order', 'thanks'), got 'hello'
     """
     known = set(labels)
     for item in examples:
@@ -53,12 +53,11 @@ def check_labels(examples: Iterable[Example], labels: Sequence[str]) -> None:
         for place, label in enumerate(item.label if isinstance(item.label, tuple) else [item.label]):
             if label in known:
                 continue
-            listed = ", ".join(labels[:10]) + (f", {len(labels) - 10} more" if len(labels) > 10 else "")
             what, word = "label", ""
             if tagged and item.words is not None:
                 what, word = "tag", f" (word {place + 1}, {shown(item.words[place])})"
             raise CorpusError(
-                f"{item.where}: expected a {what} of training ({listed}), got {shown(label)}{word}"
+                f"{item.where}: expected a {what} of training ({listed(labels)}), got {shown(label)}{word}"
             )
 
 

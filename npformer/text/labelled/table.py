@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from ..errors import CorpusError
 from .columns import by_content, how_to_say, written
-from .example import Row, Table, counted, shown
+from .example import Row, Table, counted, listed, shown
 from .lines import bad_byte
 from .names import by_name, known_names
 
@@ -110,7 +110,8 @@ def read_table(rows: list[Row], name: str, task: str, wanted: dict[str, int | st
             raise CorpusError(f"{name}:{rows[0].line}: {rows[0].problem}")
         rows = rows[1:]
         if len(first.values) != width:
-            raise CorpusError(f"{line}: expected {counted(width, 'column')} in the header, got {len(first.values)}")
+            wide = counted(width, "column")
+            raise CorpusError(f"{line}: expected {wide} in the header, got {len(first.values)}")
     if wanted is not None:
         keys = {role: place_of(column, names, width, line) for role, column in wanted.items()}
         if len(set(keys.values())) < len(keys):
@@ -118,7 +119,7 @@ def read_table(rows: list[Row], name: str, task: str, wanted: dict[str, int | st
     else:
         found = by_content(task, [row.values for row in whole]) if names is None else by_name(task, names)
         if found is None:
-            what = f"{counted(width, 'column')} without a header" if names is None else ", ".join(names)
+            what = f"{counted(width, 'column')} without a header" if names is None else listed(names)
             raise CorpusError(f"{line}: expected columns for {task}, got {what} {how_to_say(task)}")
         keys = found
     rows = [
@@ -152,5 +153,4 @@ def place_of(column: int | str, names: Sequence[str] | None, width: int, line: s
         places = [place for place, name in enumerate(names) if alike(name)]
         if len(places) == 1:
             return places[0]
-    got = ", ".join(shown(name) for name in names[:20])
-    raise CorpusError(f"{line}: expected a column named {shown(column)} in the header, got {got}")
+    raise CorpusError(f"{line}: expected a column named {shown(column)} in the header, got {listed(names)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,7 +23,9 @@ def is_number(value: Any) -> bool:
     """
     if isinstance(value, str):
         return bool(_NUMBER.fullmatch(value.strip())) and math.isfinite(float(value))
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= sys.float_info.max  # a whole number of JSON may be too large for a float
 
 
 def mostly_numbers(values: Iterable[Any]) -> bool:
@@ -69,11 +72,12 @@ def _text(role: str, value: Any) -> str:
     """A text; the words of a list with blanks between."""
     if isinstance(value, list):
         return " ".join(_sequence(role, value))
+    what = "a text" if role == "text" else f"a text as {role}"
     if not isinstance(value, str):
-        raise BadRow(f"expected a text as {role}, got {shown(value)}")
+        raise BadRow(f"expected {what}, got {shown(value)}")
     if not value.strip():
-        raise BadRow(f"expected a text as {role}, got an empty one")
-    return _encodable(role, value).strip()
+        raise BadRow(f"expected {what}, got an empty one")
+    return _encodable(what, value).strip()
 
 
 def _label(value: Any) -> str:
@@ -84,7 +88,7 @@ def _label(value: Any) -> str:
         raise BadRow(f"expected a label, got {shown(value)}")
     if not value.strip():
         raise BadRow("expected a label, got an empty one")
-    return _encodable("label", value).strip()
+    return _encodable("a label", value).strip()
 
 
 def _number(value: Any) -> float:
@@ -107,20 +111,22 @@ def _sequence(role: str, value: Any) -> tuple[str, ...]:
 
 
 def _item(role: str, number: int, item: Any) -> str:
+    """A word or a tag, which may be a whole number."""
+    what = f"a {role.removesuffix('s')}"
     if isinstance(item, int) and not isinstance(item, bool):
         item = str(item)
     if not isinstance(item, str):
-        raise BadRow(f"expected texts as {role}, got {shown(item)} (number {number})")
+        raise BadRow(f"expected {what}, got {shown(item)} (number {number})")
     if not item.strip():
-        raise BadRow(f"expected texts as {role}, got an empty one (number {number})")
-    return _encodable(role, item).strip()
+        raise BadRow(f"expected {what}, got an empty one (number {number})")
+    return _encodable(what, item).strip()
 
 
-def _encodable(role: str, text: str) -> str:
+def _encodable(what: str, text: str) -> str:
     """`text`; JSON can write half a character, which no file could hold afterwards."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         half = ascii(text[error.start])
-        raise BadRow(f"expected text as {role}, got half of a surrogate pair ({half})") from None
+        raise BadRow(f"expected {what}, got half of a surrogate pair ({half})") from None
     return text

@@ -1,0 +1,73 @@
+"""Labels: their order, the unknown ones, and entities that begin with I-."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from npformer.text import CorpusError
+from npformer.text.labelled import Example, check_bio, check_labels, is_bio, labels_of, read_examples
+
+
+def tagged(*tags: str) -> Example:
+    return Example((), tags, tuple(f"w{i}" for i in range(len(tags))), "a.txt:1")
+
+
+def classed(label, line=1) -> Example:
+    return Example(("hi",), label, None, f"dev.tsv:{line}")
+
+
+def test_names_are_in_order():
+    tags = ["O", "B-a", "I-a", "B-a-b", "I-a-b", "I-z"]
+    names = ["B", "Zoo", "a", "ä"]
+    for seed in range(5):
+        random.Random(seed).shuffle(mixed := [*tags, *tags])
+        assert labels_of([tagged(*mixed[:5]), tagged(*mixed[5:])]) == tuple(tags)
+        random.Random(seed).shuffle(mixed := [*names, *names])
+        assert labels_of(map(classed, mixed)) == tuple(names)
+    assert labels_of([tagged("VERB", "O", "B-x", "ADJ")]) == ("ADJ", "B-x", "O", "VERB")
+    for label in (1.5, None):
+        with pytest.raises(ValueError, match="expected names as labels, got"):
+            labels_of([classed(label)])
+
+
+def test_unknown_labels_are_named(write):
+    check_labels([classed("a"), tagged("O", "B-x")], ["a", "O", "B-x"])
+    with pytest.raises(CorpusError, match=r"^dev.tsv:9: expected a label of training \('a', 'b'\), got 'c'$"):
+        check_labels([classed("a"), classed("c", 9), classed("d", 10)], ("a", "b"))
+    with pytest.raises(CorpusError, match=r"\('0', .*, '11' and 2 more\), got 'c'"):
+        check_labels([classed("c")], [str(i) for i in range(14)])
+    path = write("# newpar\n\nEU\tB-org\nwins\tO\n\nso\tO\nin\tB-place\n", "dev.tsv")
+    with pytest.raises(CorpusError) as caught:
+        check_labels(read_examples(path, "tag").examples, ("O", "B-org"))
+    expected = "expected a tag of training ('O', 'B-org'), got 'B-place' (word 2, 'in')"
+    assert str(caught.value) == f"{path}:6: {expected}"
+
+
+def conlleval(tags: list[str]) -> list[int]:
+    """Where chunks start, as startOfChunk of conlleval.pl has it for B-, I- and O."""
+    starts = []
+    previous, previous_kind = "O", ""
+    for place, whole in enumerate(tags):
+        tag, kind = (whole, "") if whole == "O" else whole.split("-", 1)
+        start = tag == "B" or (previous == "O" and tag == "I") or (tag != "O" and previous_kind != kind)
+        if start:
+            starts.append(place)
+        previous, previous_kind = tag, kind
+    return starts
+
+
+@given(st.lists(st.sampled_from(["O", "B-a", "I-a", "B-b", "I-b"])))
+def test_entities_that_begin_with_i_are_those_of_conlleval(tags):
+    found = check_bio(tags)
+    assert all(tags[place].startswith("I-") for place in found)
+    assert sorted([*found, *(i for i, tag in enumerate(tags) if tag.startswith("B-"))]) == conlleval(tags)
+
+
+def test_what_bio_is():
+    assert is_bio([("O",), ("I-x",)])
+    assert not is_bio([("O",), ("x",)])
+    assert not is_bio([])
