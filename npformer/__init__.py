@@ -25,6 +25,7 @@ _ROOMS = (
     "objectives",
     "optim",
     "proof",
+    "scores",
     "testing",
     "text",
     "training",
