@@ -14,17 +14,18 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "npformer"
 
 # room -> rooms it may import (DESIGN: cli -> teaching, proof, training, generation, interop -> diagnosis,
-# objectives -> models -> nn -> functional; gradcheck, optim and text are leaves)
+# objectives -> models -> nn -> functional; gradcheck, optim, scores and text are leaves)
 ARROWS: dict[str, set[str]] = {
     "functional": set(),
     "gradcheck": set(),
     "optim": set(),
+    "scores": set(),
     "text": set(),
     "nn": {"functional"},
     "models": {"nn", "functional"},
     "objectives": {"models", "nn", "functional"},
     "interop": {"models", "nn", "functional"},
-    "training": {"objectives", "models", "nn", "functional", "optim", "text"},
+    "training": {"objectives", "models", "nn", "functional", "optim", "scores", "text"},
     "generation": {"models", "nn", "functional", "text"},
     "proof": {"objectives", "models", "nn", "functional", "optim", "gradcheck"},
     "diagnosis": {"functional", "gradcheck", "optim"},
@@ -53,6 +54,7 @@ ARROWS: dict[str, set[str]] = {
         "nn",
         "functional",
         "optim",
+        "scores",
         "text",
         "gradcheck",
     },
