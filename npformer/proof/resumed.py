@@ -4,7 +4,8 @@
     that block                                   is run once for each value
     behind it                                    all values go on as one batch, their copies of the sequences
                                                  one after the other, under the same dropout
-    the loss                                     is the objective's, of the outputs of one copy at a time
+    the loss                                     is the objective's, of the outputs of one copy at a time, the
+                                                 head's dropout again the same
 
 Every block that is run is the model's own, through the objective and the model's own forward.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from npformer.proof.resumed import Resumed, copies_of_batch
 
 POINTS: dict[str, Callable[[], Point]] = {
     label: lambda label=label, kind=kind: kind.draw_point(label, 0)  # type: ignore[misc]
-    for kind in (encoder, decoder, encoder_decoder, finetuning)
+    for kind in (encoder, decoder, encoder_decoder)
     for label in kind.MODELS
 }
+for with_a_head in ("classification, mean", "similarity"):
+    POINTS[with_a_head] = partial(finetuning.draw_point, with_a_head, 0)
 
 
 @pytest.mark.parametrize("label", POINTS)
