@@ -72,7 +72,7 @@ class SequenceHeadCache(NamedTuple):
     """What `SequenceHead.backward` needs."""
 
     pooling: Any  # the mean's weights, or the pooler's cache
-    rest: TokenHeadCache
+    output: TokenHeadCache
 
 
 class SequenceHead:
@@ -101,11 +101,11 @@ class SequenceHead:
         pooler: Pooler | None = None,
     ) -> None:
         self.pooling, self.pooler = pooling, pooler if pooling == "pooler" else None
-        self.rest = TokenHead(d_model, n_labels, dropout)
+        self.output = TokenHead(d_model, n_labels, dropout)
 
     def init(self, rng: np.random.Generator, std: float) -> dict[str, Array]:
         """Return initial values by name (the pooler is the model's)."""
-        return self.rest.init(rng, std)
+        return self.output.init(rng, std)
 
     def at(self, B: int, T: int) -> Array | None:
         """Return the flat positions in (B, T) whose outputs `forward` wants; None = all of them."""
@@ -142,15 +142,15 @@ class SequenceHead:
             pooled, c_pooling = self.pooler.forward(params, hidden, keep)  # 1
         else:
             pooled = hidden
-        y, c_rest = self.rest.forward(params, pooled, keep, rng=rng)  # 2
-        return y, None if c_rest is None else SequenceHeadCache(c_pooling, c_rest)
+        y, c_output = self.output.forward(params, pooled, keep, rng=rng)  # 2
+        return y, None if c_output is None else SequenceHeadCache(c_pooling, c_output)
 
     # 2. as for a token:                       dpooled
     # 1. the mean (pooling.py):                dhidden_bt = mask_bt / n_b · dpooled_b
     #    the pooler (heads.py), or the first token's output as it is: dhidden = dpooled
     def backward(self, params: Any, dy: Array, cache: SequenceHeadCache, grads: Any) -> Array:
         """Add the parameters' gradients to `grads`; return dhidden, of the shape of `hidden`."""
-        dpooled = self.rest.backward(params, dy, cache.rest, grads)  # 2
+        dpooled = self.output.backward(params, dy, cache.output, grads)  # 2
         if self.pooling == "mean":
             return mean_pooled_backward(dpooled, cache.pooling)  # 1
         if self.pooler is not None:

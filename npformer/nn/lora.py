@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from ._blocks import Array, Grads, Params, add_gradient
 
-
 # What stands behind the name of W in those of A, B and s.
 A, B, SCALE = ".lora_a", ".lora_b", ".lora_scale"
 

@@ -44,6 +44,18 @@ def objective_of(config: EncoderConfig) -> MaskedLM:
     return MaskedLM(config.vocab_size, mask_id=SPECIAL - 1, special_ids=range(SPECIAL), rate=0.4)
 
 
+def draw_texts(rng: np.random.Generator, vocab_size: int, B: int, T: int) -> tuple[Array, Array, Array]:
+    """Return ids, mask and segment ids (B, T) of texts: the second is padded, the last all padding."""
+    ids = rng.integers(SPECIAL, vocab_size, (B, T))
+    ids[:, 0] = 1
+    mask = np.ones((B, T), dtype=bool)
+    mask[1, T // 2 + 1 :] = False
+    mask[-1] = False
+    ids[~mask] = 0
+    segment_ids = np.where(np.arange(T) < T // 2 + 1, 0, 1) * np.ones((B, 1), dtype=int)
+    return ids, mask, segment_ids
+
+
 def draw_point(
     label: str, seed: int, sizes: Sizes = TINY, models: Mapping[str, Mapping[str, Any]] = MODELS
 ) -> Point:
@@ -53,13 +65,7 @@ def draw_point(
     config = EncoderConfig(**values, **models[label], n_layers=2, dropout=0.2)
     model, objective = Encoder(config), objective_of(config)
     rng = np.random.default_rng([seed, list(models).index(label)])
-    ids = rng.integers(SPECIAL, config.vocab_size, (B, T))
-    ids[:, 0] = 1
-    mask = np.ones((B, T), dtype=bool)
-    mask[1, T // 2 + 1 :] = False
-    mask[-1] = False
-    ids[~mask] = 0
-    segment_ids = np.where(np.arange(T) < T // 2 + 1, 0, 1) * np.ones((B, 1), dtype=int)
+    ids, mask, segment_ids = draw_texts(rng, config.vocab_size, B, T)
     chosen = rng.random((B, T)) < 0.4
     chosen[0, [1, 4]] = True  # never none
     how, which = rng.random((B, T)), rng.random((B, T))

@@ -20,6 +20,7 @@ FILES = (
     "golden_decoder",
     "golden_encoder_decoder",
     "golden_lora",
+    "golden_finetuning",
     "golden_optimizers",
     "golden_training",
     "golden_torch_nn",

@@ -4,7 +4,8 @@
     that block                                   is run once for each value
     behind it                                    all values go on as one batch, their copies of the sequences
                                                  one after the other, under the same dropout
-    the loss                                     is the objective's, of the outputs of one copy at a time
+    the loss                                     is the objective's, of the outputs of one copy at a time, the
+                                                 head's dropout again the same
 
 Every block that is run is the model's own, through the objective and the model's own forward.
 """
@@ -45,6 +46,10 @@ class Resumed:
         self.reading: _Run | None = None  # while a block is run in that pass
         self.hidden = self._forward(point.batch, _Reads(params, self))
         self.random.source = None
+        self.of_head = len(self.random.drawn)  # what a head draws comes behind the blocks' draws
+        whole = point.random()
+        point.loss(params, random=whole)
+        self.random.drawn = whole.drawn
 
     def losses(self, name: str, values: Array) -> Array:
         """Return the loss at each of `values`, of shape (n, ...), in the place of one parameter."""
@@ -58,6 +63,7 @@ class Resumed:
         losses = []
         for value, own in zip(values, hidden.reshape(n, *self.hidden.shape), strict=True):
             self.params[name] = value
+            self.random.go_to(self.of_head, 1)
             losses.append(self.point.loss(self.params, model=_Finished(self.model, own), random=self.random))
         self.params[name] = before
         return np.array(losses)
@@ -175,8 +181,9 @@ class _Draws:
 def copies_of_batch(batch: Any, n: int) -> Any:
     """Return the sequences of `batch` n times, one copy after the other."""
     fields = {key: None if value is None else _copies(value, n) for key, value in batch._asdict().items()}
-    grid = batch.ids.size  # positions are counted through the whole batch
-    fields["at"] = (batch.at + grid * np.arange(n)[:, None]).reshape(-1)
+    if "at" in fields:
+        grid = batch.ids.size  # positions are counted through the whole batch
+        fields["at"] = (batch.at + grid * np.arange(n)[:, None]).reshape(-1)
     return type(batch)(**fields)
 
 

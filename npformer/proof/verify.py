@@ -12,6 +12,7 @@ from .cases import OPS
 from .decoder import prove_decoder
 from .encoder import prove_encoder
 from .encoder_decoder import prove_encoder_decoder
+from .finetuning import prove_finetuning
 from .lora import prove_lora
 from .ops import prove_op
 from .optimizers import prove_optimizers
@@ -25,6 +26,7 @@ _WHOLES: dict[str, Callable[[int], list[Row]]] = {
     "decoder": prove_decoder,
     "encoder_decoder": prove_encoder_decoder,
     "lora": prove_lora,
+    "finetuning": prove_finetuning,
     "optimizers": lambda seed: prove_optimizers(),
     "training": lambda seed: prove_training(),
 }
@@ -34,7 +36,7 @@ TARGETS: tuple[str, ...] = (*OPS, *_WHOLES)
 # Processes begin with the others, a second each at most, so that the table is seen to grow; then with these,
 # the longest first, so that all end at about the same time.
 LONGEST = (
-    *("encoder_decoder", "multi_head_attention", "flash_attention", "encoder", "decoder"),
+    *("finetuning", "encoder_decoder", "multi_head_attention", "flash_attention", "encoder", "decoder"),
     *("lora", "training", "scaled_dot_product_attention"),
 )
 

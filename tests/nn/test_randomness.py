@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from npformer.nn import GatheredRandom, SequenceRandom
+from npformer.nn import GatheredRandom, PairedRandom, SequenceRandom
 
 
 def per_sequence(B: int) -> SequenceRandom:
@@ -77,3 +77,16 @@ def test_extents_of_another_size_are_refused():
 def test_a_batch_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r"expected \(2, ...\), got \(3, 4\)"):
         per_sequence(2).random((3, 4))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_draws_of_a_pair_do_not_depend_on_the_cut_or_the_padding(dtype):
+    ends = np.array([[0] * 5, [4, 2, 3, 0, 1]])
+    whole = PairedRandom(SequenceRandom(per_sequence(5).generators, ends))
+    part = PairedRandom(SequenceRandom(per_sequence(5).generators[1:3], ends[:, 1:3]))
+    for shape in ((4, 3), (2, 4, 4)):  # of features, and of attention's weights
+        narrow = tuple(3 if size == 4 else size for size in shape)  # without the last column
+        drawn, own = whole.random((10, *shape), dtype), part.random((4, *narrow), dtype)
+        assert drawn.dtype == own.dtype == dtype
+        np.testing.assert_array_equal(drawn[2:6][tuple(map(slice, own.shape))], own)
+        assert (drawn[2:4] != drawn[3:5])[:, ..., 0].any(), "the two of a pair must not repeat each other"

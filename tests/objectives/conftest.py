@@ -13,15 +13,16 @@ from npformer.nn import SequenceRandom
 from npformer.training.step import gradient
 
 Plain = Callable[[Any, Any, Any], tuple[float, Any]]
-CUTS = [(1, 1, 10**6), (2, 1, 7), (3, 3, 14)]  # lanes, threads, tokens of a micro-batch
+# lanes, threads, tokens of a micro-batch, whether there is dropout
+CUTS = [(1, 1, 10**6, False), (2, 1, 7, True), (3, 3, 14, True)]
 
 
 @pytest.fixture(params=CUTS, ids=["whole", "two lanes", "three threads"])
 def same_as_plain(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Asserts that a training step's gradient is that of a plain pass over the padded batch."""
-    lanes, threads, tokens = request.param
+    lanes, threads, tokens, dropout = request.param
 
-    def check(model: Any, objective: Any, batch: Any, plain: Plain, *, dropout: bool) -> None:
+    def check(model: Any, objective: Any, batch: Any, plain: Plain) -> None:
         B = len(batch.ids)
 
         def rngs() -> list[np.random.Generator]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 
 from npformer.nn import SelfAttention
-from npformer.proof import decoder, encoder, encoder_decoder
+from npformer.proof import decoder, encoder, encoder_decoder, finetuning
 from npformer.proof.models import Point
 from npformer.proof.resumed import Resumed, copies_of_batch
 
@@ -17,6 +18,8 @@ POINTS: dict[str, Callable[[], Point]] = {
     for kind in (encoder, decoder, encoder_decoder)
     for label in kind.MODELS
 }
+for with_a_head in ("classification, mean", "similarity"):
+    POINTS[with_a_head] = partial(finetuning.draw_point, with_a_head, 0)
 
 
 @pytest.mark.parametrize("label", POINTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npformer.objectives import MaskedLM, Seq2Seq
+from npformer.objectives import MaskedLM, Seq2Seq, SequenceClassification, Similarity
 from npformer.training.diagnosis import find_not_finite
 
 B, T, V = 6, 6, 13
@@ -101,3 +101,26 @@ def test_a_gradient_that_overflows_behind_a_sound_loss(make_encoder):
 
 def test_nothing_wrong_is_not_blamed_on_a_block(make_encoder):
     assert find_not_finite(*make(make_encoder)) == ("the sum of the gradients", None)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "pooler"])
+def test_a_head_for_a_task_and_its_pooler(make_encoder, pooling):
+    model = make_encoder(mlm=False, pooler=True, task="classify", n_labels=3, task_pooling=pooling)
+    ids = np.random.default_rng(0).integers(5, V, (B, T))
+    ids[1, 2:] = 0
+    objective = SequenceClassification(3)
+    batch = objective.make_batch(ids, ids > 0, [0, 1, 2, 0, 1, 2])
+    name = "pooler.bias" if pooling == "pooler" else "task.weight"
+    model.params[name].flat[0] = np.nan
+    found = find_not_finite(model, objective, batch, generators(2))
+    assert found.where == f"the logits (parameter {name} is not finite)"
+
+
+def test_a_pair_without_a_head(make_encoder):
+    model = make_encoder(mlm=False)
+    ids = np.random.default_rng(0).integers(5, V, (B, 2, T))
+    batch = Similarity().make_batch(ids, ids > 0, np.linspace(-1, 1, B))
+    assert find_not_finite(model, Similarity(), batch).where == "the sum of the gradients"
+    model.params["encoder.1.feed_forward.up.weight"][0, 0] = np.nan
+    found = find_not_finite(model, Similarity(), batch)
+    assert found.where.startswith("the output of encoder.1.feed_forward (parameter encoder.1.feed_forward.up")

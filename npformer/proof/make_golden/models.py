@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ...models import EncoderConfig
 from ..golden import Array
 from ..models import Point
 from . import ops
@@ -125,7 +127,35 @@ def causal(T: int) -> Tensor:
     return torch.ones(T, T, dtype=torch.bool).tril()
 
 
-def stored_point(point: Point, loss_of: Callable[[Params, Batch, Dropped, Any], Tensor]) -> dict[str, Array]:
+def encoder_outputs(
+    params: Params, ids: Tensor, mask: Tensor, segment_ids: Tensor, drop: Dropped, config: EncoderConfig
+) -> Tensor:
+    """Every output (B, T, d_model) of an encoder with learned or rotary positions."""
+    c, T = config, ids.shape[1]
+    parts = Parts(
+        params, drop, norm=c.norm, n_heads=c.n_heads, activation=ACTIVATIONS[c.activation], eps=c.eps
+    )
+    options: dict[str, Any] = {"allowed": mask[:, None, None, :]}
+    x = F.embedding(ids, params["embeddings.token"]) + F.embedding(segment_ids, params["embeddings.segment"])
+    if c.positions == "rotary":
+        positions = torch.arange(T)
+        options |= {"positions_q": positions, "positions_kv": positions, "rotary_base": c.rotary_base}
+    else:
+        x = x + params["embeddings.position"][:T]
+    x = drop(parts.normalised(x, "embeddings.norm") if c.norm == "post" else x)
+    for i in range(c.n_layers):
+        name = f"encoder.{i}.attention"
+        x = parts.residual(x, name, partial(parts.attention, name=name, **options))
+        name = f"encoder.{i}.feed_forward"
+        x = parts.residual(x, name, partial(parts.feed_forward, name=name))
+    return parts.normalised(x, "encoder.norm") if c.norm == "pre" else x
+
+
+def stored_point(
+    point: Point,
+    loss_of: Callable[[Params, Batch, Dropped, Any], Tensor],
+    last_dropout: float | None = None,
+) -> dict[str, Array]:
     """Return parameters, batch, dropout masks, loss and gradients at one point, by PyTorch.
 
     Parameters
@@ -133,11 +163,15 @@ def stored_point(point: Point, loss_of: Callable[[Params, Batch, Dropped, Any], 
     point : Point
     loss_of : callable
         Of parameters, batch, dropout and configuration.
+    last_dropout : float, optional
+        Probability for the last of the masks, where a head has one of its own.
     """
     source = point.random()
     point.loss(point.params, random=source)  # draws the masks
     config = point.model.config
     kept = [u >= config.dropout for u in source.drawn]
+    if last_dropout is not None:
+        kept[-1] = source.drawn[-1] >= last_dropout
     batch = {name: np.asarray(x) for name, x in point.batch._asdict().items() if x is not None}
     params = {name: tensor(x.copy()) for name, x in point.params.items()}
     leaves = {name: params[name].requires_grad_() for name in point.params.layout}
