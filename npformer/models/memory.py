@@ -175,7 +175,7 @@ def training_memory(
             f"got {seq_len}"
         )
     if config.lora is not None:
-        raise ValueError("training_memory: config: expected one of a model that is trained whole, got adapters")
+        raise ValueError("training_memory: config: expected a model that is trained whole, got adapters")
     if n_targets > batch * seq_len:
         raise ValueError(
             f"training_memory: n_targets: expected at most {batch * seq_len} places, got {n_targets}"

@@ -2,9 +2,9 @@
 
     W' = W + s A B          A (d_in, r), B (r, d_out), s = α / r
 
-A, B and s are parameters beside W: `name`.lora_a, `name`.lora_b and `name`.lora_scale, where `name` is that of
-W. Where they are not, W' is W. Every linear map of a layer reads its weight by `weight_of` and hands the gradient
-of what it read to `add_weight_gradient`, so there is one implementation of each block, adapted or not.
+A, B and s are parameters beside W: `name`.lora_a, `name`.lora_b and `name`.lora_scale, where `name` is that
+of W. Where they are not, W' is W. Every linear map of a layer reads its weight by `weight_of` and hands the
+gradient of what it read to `add_weight_gradient`: there is one implementation of a block, adapted or not.
 
 s is a frozen parameter and no option: what a model computes is then in its arrays alone.
 
@@ -17,7 +17,6 @@ Hu et al.: LoRA: Low-Rank Adaptation of Large Language Models, arXiv:2106.09685,
 from __future__ import annotations
 
 from ._blocks import Array, Grads, Params, add_gradient
-
 
 # What stands behind the name of W in those of A, B and s.
 A, B, SCALE = ".lora_a", ".lora_b", ".lora_scale"

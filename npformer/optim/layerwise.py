@@ -37,18 +37,19 @@ def layerwise_decay(n_layers: int, factor: float) -> Callable[[str], float]:
 
     References
     ----------
-    Howard, Ruder: Universal Language Model Fine-tuning for Text Classification, arXiv:1801.06146, section 3.2.
-    Clark et al.: ELECTRA, arXiv:2003.10555, appendix B. (Its code has one factor more in every layer, which its
-    authors call left over from a pooler that is no more.)
+    Howard, Ruder: Universal Language Model Fine-tuning for Text Classification (ULMFiT), arXiv:1801.06146,
+    section 3.2.
+    Clark et al.: ELECTRA, arXiv:2003.10555, appendix B. (Its code has one factor more in every layer, which
+    its authors call left over from a pooler that is no more.)
 
     Examples
     --------
     >>> lr_scale = layerwise_decay(n_layers=2, factor=0.5)
-    >>> for name in ("embeddings.token", "encoder.0.attention.query.weight", "encoder.1.attention_norm.gamma"):
-    ...     print(name, lr_scale(name))
-    embeddings.token 0.125
-    encoder.0.attention.query.weight 0.25
-    encoder.1.attention_norm.gamma 0.5
+    >>> for name in ("embeddings.token", "encoder.0.attention.query.weight", "encoder.1.attention_norm.beta"):
+    ...     print(lr_scale(name))
+    0.125
+    0.25
+    0.5
     >>> lr_scale("encoder.norm.gamma"), lr_scale("task.weight")
     (1.0, 1.0)
     """

@@ -63,7 +63,7 @@ def test_the_base_may_be_read_in_another_dtype(base, adapted, tmp_path):
 def test_another_model_is_refused(base, adapted, tmp_path, make_encoder, make_decoder):
     save_adapter(adapted, tmp_path)
     for other in (make_encoder(seed=1), make_encoder(n_layers=1), make_encoder(d_ff=8)):
-        with pytest.raises(ValueError, match="expected the model that was adapted, got one with other weights"):
+        with pytest.raises(ValueError, match="expected the model that was adapted, got one with other"):
             load_adapter(other, tmp_path)
     with pytest.raises(ValueError, match="expected the adapter of an? Decoder, got that of an? Encoder"):
         load_adapter(make_decoder(), tmp_path)

@@ -7,6 +7,7 @@ import pytest
 
 from npformer.functional import cross_entropy, cross_entropy_backward
 from npformer.models import add_lora, freeze
+from npformer.nn import DecoderLayer, Embeddings, EncoderLayer
 from npformer.optim import AdamW
 
 SOURCE = np.array([[5, 6, 7, 6, 2], [8, 6, 2, 0, 0]])
@@ -30,13 +31,15 @@ def make(make_encoder, make_decoder, make_encoder_decoder):
 
 
 def backward_of(model, arguments):
-    """Of a loss that every parameter is in: of all tokens, and of the pooled vectors where there is a pooler."""
+    """Of a loss that every parameter is in: of all tokens, and of the pooled vectors if there is a pooler."""
     params = model.params
     hidden, cache = model.forward(*arguments)
     head = model.mlm_head if hasattr(model, "mlm_head") else model.lm_head
     logits, c_head = head.forward(params, hidden)
     _, c_loss = cross_entropy(logits, arguments[-1])
-    pooled, c_pooler = model.pooler.forward(params, hidden[:, 0]) if hasattr(model, "pooler") else (None, None)
+    pooled = None
+    if hasattr(model, "pooler"):
+        pooled, c_pooler = model.pooler.forward(params, hidden[:, 0])
 
     def gradients(of):
         grads = of.params.zeros_like()
@@ -97,9 +100,40 @@ def test_what_is_frozen_stays_frozen(make_encoder):
 
 def test_bad_names_are_refused(make_encoder):
     model = make_encoder()
-    with pytest.raises(TypeError, match="freeze: names: expected a list of names, got the string 'embeddings'"):
+    with pytest.raises(TypeError, match="names: expected a list of names, got the string 'embeddings'"):
         freeze(model, "embeddings")
-    with pytest.raises(ValueError, match="names: expected beginnings of parameters' names, .*, got 'encoder.2'"):
+    with pytest.raises(ValueError, match=r"expected beginnings of parameters' names, .*, got 'encoder\.2'"):
         freeze(model, ["encoder.0", "encoder.2"])
     with pytest.raises(ValueError, match="expected something left to train, got all parameters"):
         freeze(model, ["embeddings", "encoder", "mlm"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "expected"),
+    [
+        ("encoder", [], ["encoder.1", "encoder.0", "embeddings"]),
+        ("encoder", ["embeddings"], ["encoder.1", "encoder.0"]),
+        ("encoder", ["encoder.0"], ["encoder.1", "encoder.0", "embeddings"]),
+        ("decoder", ["embeddings", "decoder.0"], ["decoder.1"]),
+        ("encoder, pre-norm", ["embeddings", "encoder.0", "encoder.1"], []),
+        ("encoder-decoder", ["embeddings", "encoder", "decoder.0"], ["decoder.1"]),
+        (
+            "encoder-decoder",
+            ["embeddings", "encoder.0", "decoder.0"],
+            ["decoder.1", "decoder.0", "encoder.1"],
+        ),
+    ],
+)
+def test_a_backward_ends_at_the_lowest_layer_that_is_trained(make, monkeypatch, kind, names, expected):
+    model, arguments = make[kind]()
+    gradients, ran = backward_of(model, arguments), []
+    for block in (EncoderLayer, DecoderLayer, Embeddings):
+        true = block.backward
+
+        def noted(self, *arguments, true=true, **more):
+            ran.append(getattr(self, "name", "embeddings"))
+            return true(self, *arguments, **more)
+
+        monkeypatch.setattr(block, "backward", noted)
+    gradients(freeze(model, names))
+    assert ran == expected

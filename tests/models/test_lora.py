@@ -1,4 +1,4 @@
-"""Models with adapters: what is trained, what they compute, merged too, and how they come back from a folder."""
+"""Models with adapters: what is trained, what they compute, merged too, how they come back from a folder."""
 
 from __future__ import annotations
 
@@ -177,5 +177,5 @@ def test_adapters_are_put_on_once_and_merged_where_there_are_some(make_encoder):
 
 def test_the_memory_of_such_a_training_step_is_not_guessed():
     config = EncoderConfig(13, 8, 2, 12, 2, 7, lora=LoraConfig())
-    with pytest.raises(ValueError, match="training_memory: config: expected one of a model that is trained whole"):
+    with pytest.raises(ValueError, match="config: expected a model that is trained whole, got adapters"):
         training_memory(config, 1, 4, 1)

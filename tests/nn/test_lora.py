@@ -57,8 +57,8 @@ def test_a_weight_without_an_adapter_is_the_parameter_itself():
 
 
 def test_by_hand():
-    params = {"w": np.zeros((2, 3)), "w.lora_a": np.array([[1.0], [2.0]]), "w.lora_b": np.array([[3.0, 0, 5]])}
-    params["w.lora_scale"] = np.array(10.0)
+    params = {"w": np.zeros((2, 3)), "w.lora_scale": np.array(10.0)}
+    params |= {"w.lora_a": np.array([[1.0], [2.0]]), "w.lora_b": np.array([[3.0, 0, 5]])}
     np.testing.assert_array_equal(weight_of(params, "w"), [[30, 0, 50], [60, 0, 100]])
     np.testing.assert_array_equal(params["w"], 0)
     grads = {name: np.zeros_like(params[name]) for name in ("w", "w.lora_a", "w.lora_b")}
