@@ -74,7 +74,7 @@ def blas_threads(args: argparse.Namespace) -> int:
 def run(args: argparse.Namespace) -> int:
     """Print what is generated for each text."""
     from ..generation.texts import generate_texts, stream_text, unknown_tokens
-    from ..models import Decoder, EncoderDecoder
+    from ..models import Decoder, EncoderDecoder, merge_lora
     from ..training import load_model
 
     if args.stream and (args.beams != 1 or args.n != 1):
@@ -96,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
         )
     decoder = isinstance(model, Decoder)
     texts = texts_of(args, decoder)
+    if model.config.lora is not None:  # else each step would merge them again
+        model = merge_lora(model)
     if blas_threads(args) > 1:  # one token after another, shared by threads
         model.params = model.params.for_decoding()
     unknown = unknown_tokens(tokenizer, texts)

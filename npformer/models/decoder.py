@@ -14,6 +14,7 @@ from ..nn import NORMS, DecoderLayer, Embeddings
 from . import _arguments
 from .decoder_config import DecoderConfig
 from .decoding import DecodingState
+from .freezing import any_below
 from .heads import Unembedding
 from .lora import initial_parameters
 from .parameters import Array, Parameters
@@ -237,8 +238,11 @@ class Decoder:
             If the forward kept nothing.
         """
         _arguments.kept("Decoder", cache.embeddings)
-        dx = self.stack.backward(cache.params, dhidden, cache.stack, grads)
-        self.embeddings.backward(cache.params, dx, cache.embeddings, grads)
+        wanted = any_below("embeddings", grads)
+        first = 0 if wanted else self.stack.first_trained(grads)
+        dx = self.stack.backward(cache.params, dhidden, cache.stack, grads, first=first)
+        if wanted:
+            self.embeddings.backward(cache.params, dx, cache.embeddings, grads)
 
     def start(self, batch: int, capacity: int) -> DecodingState:
         """Return an empty state for decoding.

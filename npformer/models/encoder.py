@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..nn import Embeddings, EncoderLayer, LayerNorm
 from . import _arguments
 from .config import EncoderConfig
+from .freezing import any_below
 from .heads import MaskedLMHead, Pooler
 from .lora import initial_parameters
 from .parameters import Array, Parameters
@@ -219,8 +220,11 @@ class Encoder:
             If the forward kept nothing.
         """
         _arguments.kept("Encoder", cache.embeddings)
-        dx = self.stack.backward(cache.params, dhidden, cache.stack, grads)
-        self.embeddings.backward(cache.params, dx, cache.embeddings, grads)
+        wanted = any_below("embeddings", grads)
+        first = 0 if wanted else self.stack.first_trained(grads)
+        dx = self.stack.backward(cache.params, dhidden, cache.stack, grads, first=first)
+        if wanted:
+            self.embeddings.backward(cache.params, dx, cache.embeddings, grads)
 
     def save_pretrained(self, folder: str | os.PathLike[str], tokenizer: Any = None) -> None:
         """Write config.json, model.npz and the tokenizer's vocab.txt; see `models.save_pretrained`."""

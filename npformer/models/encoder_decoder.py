@@ -14,6 +14,7 @@ from ..nn import DecoderLayer, Embeddings, EncoderLayer, LayerNorm
 from . import _arguments
 from .decoding import DecodingState
 from .encoder_decoder_config import EncoderDecoderConfig
+from .freezing import any_below
 from .heads import Unembedding
 from .lora import initial_parameters
 from .parameters import Array, Parameters
@@ -214,10 +215,16 @@ class EncoderDecoder:
         """
         _arguments.kept("EncoderDecoder", cache.target_embeddings)
         params, dmemory = cache.params, np.zeros_like(cache.memory)
-        dx = self.decoder.backward(params, dhidden, cache.decoder, grads, {"dmemory": dmemory})
-        self.embeddings.backward(params, dx, cache.target_embeddings, grads)
-        dx = self.encoder.backward(params, dmemory, cache.encoder, grads)
-        self.embeddings.backward(params, dx, cache.source_embeddings, grads)
+        wanted, of_source = (any_below(name, grads) for name in ("embeddings", "encoder"))
+        first = 0 if wanted or of_source else self.decoder.first_trained(grads)
+        dx = self.decoder.backward(params, dhidden, cache.decoder, grads, {"dmemory": dmemory}, first)
+        if wanted:
+            self.embeddings.backward(params, dx, cache.target_embeddings, grads)
+        if wanted or of_source:
+            first = 0 if wanted else self.encoder.first_trained(grads)
+            dx = self.encoder.backward(params, dmemory, cache.encoder, grads, first=first)
+        if wanted:
+            self.embeddings.backward(params, dx, cache.source_embeddings, grads)
 
     def start(
         self, source_ids: npt.ArrayLike, capacity: int, source_mask: npt.ArrayLike | None = None

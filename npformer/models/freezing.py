@@ -1,9 +1,12 @@
-"""Models of which a part is not trained: gradients and an optimizer's moments exist for the rest alone."""
+"""Models of which a part is not trained: gradients and an optimizer's moments exist for the rest alone.
+
+A backward ends at the lowest layer that is trained: freezing from the embeddings up saves its time below.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from .parameters import Parameters
@@ -48,7 +51,7 @@ def freeze(model: Any, names: Collection[str] | Callable[[str], bool]) -> Any:
         frozen = {name for name in params if names(name)}
     else:
         for prefix in names:
-            if not any(below(prefix, name) for name in params):
+            if not any_below(prefix, params):
                 expected = f"beginnings of parameters' names, e.g. {next(iter(params))!r}"
                 raise ValueError(f"freeze: names: expected {expected}, got {prefix!r}")
         frozen = {name for name in params if any(below(prefix, name) for prefix in names)}
@@ -69,3 +72,8 @@ def below(prefix: str, name: str) -> bool:
     (True, False)
     """
     return name == prefix or name.startswith(f"{prefix}.")
+
+
+def any_below(prefix: str, names: Iterable[str]) -> bool:
+    """Whether one of `names` is `prefix`, or below it."""
+    return any(below(prefix, name) for name in names)

@@ -152,7 +152,8 @@ def training_memory(
     Raises
     ------
     ValueError
-        If a size is not positive, sequences are too long for the model, or targets more than their places.
+        If a size is not positive, sequences are too long for the model, targets more than their places, or
+        the configuration has adapters.
 
     Examples
     --------
@@ -173,6 +174,8 @@ def training_memory(
             f"training_memory: seq_len: expected at most max_positions = {config.max_positions}, "
             f"got {seq_len}"
         )
+    if config.lora is not None:
+        raise ValueError("training_memory: config: expected a model that is trained whole, got adapters")
     if n_targets > batch * seq_len:
         raise ValueError(
             f"training_memory: n_targets: expected at most {batch * seq_len} places, got {n_targets}"

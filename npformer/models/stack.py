@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..nn import LayerNorm, RMSNorm
+from .freezing import any_below
 from .parameters import Array
 
 NOTHING: Mapping[str, Any] = {}
@@ -59,6 +60,11 @@ class Stack:
         if getattr(self.layers[0], "cross_attention", None) is not None:
             parts[2:2] = [".cross_attention", ".cross_attention.weights"]
         return [f"{layer.name}{part}" for layer in self.layers for part in parts]
+
+    def first_trained(self, grads: Any) -> int:
+        """Return the place of the first layer that has a parameter in `grads`; their number if none has."""
+        trained = (i for i, layer in enumerate(self.layers) if any_below(layer.name, grads))
+        return next(trained, len(self.layers))
 
     def forward(
         self,
@@ -114,15 +120,17 @@ class Stack:
         cache: StackCache,
         grads: Any,
         of_layer: Mapping[str, Any] = NOTHING,
+        first: int = 0,
     ) -> Array:
-        """Add the parameters' gradients to `grads`; return dx.
+        """Add the parameters' gradients to `grads`; return dx, the gradient of the input of layer `first`.
 
-        `of_layer` has more arguments of the layers' backward.
+        `of_layer` has more arguments of the layers' backward. The layers below `first` are left out.
         """
         dx = dhidden
         if self.final_norm is not None:
             dx = self.final_norm.backward(params, dx, cache.final_norm, grads)
-        for layer, layer_cache in zip(reversed(self.layers), reversed(cache.layers), strict=True):
+        both = zip(reversed(self.layers[first:]), reversed(cache.layers[first:]), strict=True)
+        for layer, layer_cache in both:
             if isinstance(layer_cache, Recomputation):
                 x, mask, rng, forward = layer_cache
                 _, layer_cache = layer.forward(params, x, mask, rng=copy.deepcopy(rng), **forward)

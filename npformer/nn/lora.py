@@ -2,9 +2,9 @@
 
     W' = W + s A B          A (d_in, r), B (r, d_out), s = α / r
 
-A, B and s are parameters beside W: `name`.lora_a, `name`.lora_b and `name`.lora_scale, where `name` is that of
-W. Where they are not, W' is W. Every linear map of a layer reads its weight by `weight_of` and hands the gradient
-of what it read to `add_weight_gradient`, so there is one implementation of each block, adapted or not.
+A, B and s are parameters beside W: `name`.lora_a, `name`.lora_b and `name`.lora_scale, where `name` is that
+of W. Where they are not, W' is W. Every linear map of a layer reads its weight by `weight_of` and hands the
+gradient of what it read to `add_weight_gradient`: there is one implementation of a block, adapted or not.
 
 s is a frozen parameter and no option: what a model computes is then in its arrays alone.
 

@@ -7,6 +7,7 @@ A leaf: needs NumPy and nothing of the package. Each optimizer exists as a funct
 from .adam import Adam, adam_step
 from .adamw import AdamW, adamw_step
 from .clipping import clip_by_global_norm, global_norm
+from .layerwise import layerwise_decay
 from .schedules import Schedule, constant, cosine, linear, noam
 from .segments import Segment, decays, make_segments, segments_within
 from .sgd import SGD, sgd_step
@@ -24,6 +25,7 @@ __all__ = [
     "cosine",
     "decays",
     "global_norm",
+    "layerwise_decay",
     "linear",
     "make_segments",
     "noam",

@@ -1,4 +1,4 @@
-"""The proof of low-rank adapters: an encoder whose adapters and masked-LM head are trained, the rest frozen."""
+"""The proof of low-rank adapters: they and the masked-LM head are trained, the encoder itself is frozen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from .rows import Row
 
 # r is no width of the model and alpha / r not 1; with a smaller r, float32 has few numbers to average over.
 LORA = LoraConfig(r=4, alpha=2, targets=("query", "value", "feed_forward"), trained=("mlm",))
-MODELS: dict[str, dict[str, Any]] = {"encoder with LoRA": {"norm": "post", "positions": "learned", "lora": LORA}}
+MODELS: dict[str, dict[str, Any]] = {
+    "encoder with LoRA": {"norm": "post", "positions": "learned", "lora": LORA}
+}
 
 
 def draw_point(label: str, seed: int, sizes: Sizes = TINY) -> Point:

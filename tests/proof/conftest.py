@@ -18,7 +18,7 @@ def failures() -> Callable[[Point, str, str, Iterable[str]], Failed]:
     """The checks that a point fails: derivatives for some parameters, which is quicker, the rest for all."""
 
     def of(point: Point, file: str, label: str, names: Iterable[str] = ()) -> Failed:
-        rows = {name: Row(label, name) for name in ("out", *point.params)}
+        rows = {name: Row(label, name) for name in ("out", *point.params.layout)}
         check_derivatives(point, rows, np.random.default_rng(0), names)
         compare_with_stored(point, rows, golden.part(golden.load(file), label))
         return {name: row.failures() for name, row in rows.items() if not row.passed}
@@ -35,7 +35,7 @@ def judged_well() -> Callable[[list[Row], Iterable[str], Callable[[str], Point]]
         assert not bad, "\n".join(str(row.to_dict()) for row in bad)
         for label in labels:
             names = {row.input for row in rows if row.target == label}
-            assert names == {"out", *point(label).params}
+            assert names == {"out", *point(label).params.layout}
         for row in rows:
             assert row.complex is not None
             assert row.tolerances["complex"] == 1e-12
