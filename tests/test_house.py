@@ -26,6 +26,7 @@ ARROWS: dict[str, set[str]] = {
     "objectives": {"models", "nn", "functional"},
     "interop": {"models", "nn", "functional"},
     "training": {"objectives", "models", "nn", "functional", "optim", "scores", "text"},
+    "finetuning": {"training", "objectives", "models", "nn", "functional", "optim", "text", "scores"},
     "generation": {"models", "nn", "functional", "text"},
     "proof": {"objectives", "models", "nn", "functional", "optim", "gradcheck"},
     "diagnosis": {"functional", "gradcheck", "optim"},
@@ -44,6 +45,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "cli": {
         "teaching",
+        "finetuning",
         "generation",
         "diagnosis",
         "testing",

@@ -84,8 +84,8 @@ def test_numbers_and_pairs(place, capsys):
 @pytest.mark.parametrize(
     ("dev", "more", "message"),
     [
-        ("pos\ta film\nodd\tthe film\n", [], "dev.tsv:2: expected a label of training (neg, pos), got 'odd'"),
-        ("pos\ta film\nneg\t\n", [], "dev.tsv:2: expected a text as text, got an empty one"),
+        ("pos\ta film\nodd\tthe film\n", [], "dev.tsv:2: expected a label of training ('neg', 'pos'), got 'odd'"),
+        ("pos\ta film\nneg\t\n", [], "dev.tsv:2: expected a text, got an empty one"),
         ("pos\ta film\nneg\n", [], "dev.tsv:2: expected"),
         ("", [], "dev.tsv: "),
         (None, ["--lr", "-1"], "lr: expected a finite number above 0, got -1.0"),
