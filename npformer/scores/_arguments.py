@@ -6,13 +6,13 @@ Messages read ``score: argument: expected ..., got ...``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Label = TypeVar("Label", str, int)
+Labels = Sequence[str] | Sequence[int] | Array
 
 
 def bad_value(score: str, argument: str, expected: str, got: object) -> NoReturn:
@@ -67,7 +67,7 @@ def as_labels(score: str, argument: str, x: Any) -> list[Any]:
     return labels
 
 
-def label_pair(score: str, truth: Any, predicted: Any) -> tuple[list[Any], list[Any]]:
+def label_pair(score: str, truth: Labels, predicted: Labels) -> tuple[list[Any], list[Any]]:
     """Return two lists of labels of one kind and length, which is not 0."""
     truth, predicted = as_labels(score, "truth", truth), as_labels(score, "predicted", predicted)
     if not truth:

@@ -11,12 +11,11 @@ The classes are the labels that occur in the truth or among the predictions, as 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._arguments import Array, Label, label_pair
+from ._arguments import Array, Labels, label_pair
 from .precision_recall import PrecisionRecall
 
 
@@ -27,7 +26,7 @@ class Confusion(NamedTuple):
     matrix: Array  # (K, K) of int64: rows are true, columns predicted
 
 
-def _confusion(score: str, truth: Any, predicted: Any) -> Confusion:
+def _confusion(score: str, truth: Labels, predicted: Labels) -> Confusion:
     truth, predicted = label_pair(score, truth, predicted)
     labels = sorted({*truth, *predicted})
     K = len(labels)
@@ -36,7 +35,7 @@ def _confusion(score: str, truth: Any, predicted: Any) -> Confusion:
     return Confusion(tuple(labels), np.bincount(cells, minlength=K * K).reshape(K, K))
 
 
-def confusion_matrix(truth: Sequence[Label], predicted: Sequence[Label]) -> Confusion:
+def confusion_matrix(truth: Labels, predicted: Labels) -> Confusion:
     """How often each class was predicted as each.
 
     Parameters
@@ -69,7 +68,7 @@ def confusion_matrix(truth: Sequence[Label], predicted: Sequence[Label]) -> Conf
     return _confusion("confusion_matrix", truth, predicted)
 
 
-def accuracy(truth: Sequence[Label], predicted: Sequence[Label]) -> float:
+def accuracy(truth: Labels, predicted: Labels) -> float:
     """Share of the examples whose label is right: c / s.
 
     Parameters
@@ -95,13 +94,13 @@ def accuracy(truth: Sequence[Label], predicted: Sequence[Label]) -> float:
     return sum(a == b for a, b in zip(truth, predicted, strict=True)) / len(truth)
 
 
-def _scores_of_classes(score: str, truth: Any, predicted: Any) -> dict[Any, PrecisionRecall]:
+def _scores_of_classes(score: str, truth: Labels, predicted: Labels) -> dict[Any, PrecisionRecall]:
     labels, C = _confusion(score, truth, predicted)
     counts = zip(C.diagonal().tolist(), C.sum(axis=0).tolist(), C.sum(axis=1).tolist(), strict=True)
     return {label: PrecisionRecall(*three) for label, three in zip(labels, counts, strict=True)}
 
 
-def class_scores(truth: Sequence[Label], predicted: Sequence[Label]) -> dict[Label, PrecisionRecall]:
+def class_scores(truth: Labels, predicted: Labels) -> dict[Any, PrecisionRecall]:
     """Precision C[k, k] / p_k, recall C[k, k] / t_k and F1 2 C[k, k] / (p_k + t_k) of each class k.
 
     Parameters
@@ -130,7 +129,7 @@ def class_scores(truth: Sequence[Label], predicted: Sequence[Label]) -> dict[Lab
     return _scores_of_classes("class_scores", truth, predicted)
 
 
-def macro_f1(truth: Sequence[Label], predicted: Sequence[Label]) -> float:
+def macro_f1(truth: Labels, predicted: Labels) -> float:
     """Mean of the classes' F1, each class counting the same: Σ_k F1_k / K.
 
     Parameters
@@ -161,7 +160,7 @@ def macro_f1(truth: Sequence[Label], predicted: Sequence[Label]) -> float:
     return sum(score.f1 for score in scores) / len(scores)
 
 
-def matthews(truth: Sequence[Label], predicted: Sequence[Label]) -> float:
+def matthews(truth: Labels, predicted: Labels) -> float:
     """Matthews' correlation coefficient of truth and prediction, for any number of classes.
 
         R_K = (c s - Σ_k p_k t_k) / √((s² - Σ_k p_k²) (s² - Σ_k t_k²))

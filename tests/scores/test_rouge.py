@@ -17,6 +17,7 @@ FOX = (
 )
 DOG = "The cat sat.\nThe dog ran off.", "Off ran the dog!\nSat a cat"
 TEST = "A  naïve test: don't stop, don't.\n\nReally", "don't stop the TEST \n a really naïve one\n"
+TIE = "c a\nc", "a c"  # the LCS of the first line is "c" or "a": after "c", none is left for the second
 OF_ROUGE_SCORE = [
     (FOX, {"rouge1": (13, 18, 15), "rouge2": (7, 17, 14), "rouge3": (3, 16, 13), "rougeL": (9, 18, 15)}),
     (FOX, {"rougeLsum": (9, 18, 15)}),
@@ -24,6 +25,7 @@ OF_ROUGE_SCORE = [
     (DOG, {"rougeLsum": (3, 7, 7)}),  # "the" is in an LCS of both sentences, and once in the prediction
     (TEST, {"rouge1": (8, 10, 10), "rouge2": (3, 9, 9), "rouge3": (1, 8, 8), "rougeL": (4, 10, 10)}),
     (TEST, {"rougeLsum": (7, 10, 10)}),
+    (TIE, {"rouge1": (2, 2, 3), "rouge2": (1, 1, 2), "rougeL": (2, 2, 3), "rougeLsum": (1, 2, 3)}),
 ]
 SCORES = {
     "rouge1": functools.partial(rouge_n, n=1),
