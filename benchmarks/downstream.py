@@ -36,7 +36,7 @@ from npformer.training import load_model
 
 GRID = [(lr, epochs) for lr in (5e-4, 1e-3, 2e-3) for epochs in (10, 30)]
 FULL = [(1e-3, 5)]
-PRETRAIN = "--layers 4 --d-model 256 --heads 4 --vocab-size 8000 --seq-len 64 --batch-size 32 --lr 1e-3"
+PRETRAIN = "--d-model 192 --vocab-size 8000 --lr 1.5e-3"
 
 
 class Data(NamedTuple):
