@@ -40,8 +40,8 @@ def draw_point(label: str, seed: int, sizes: Sizes = TINY) -> Point:
     """Return the point of one of `MODELS` drawn from `seed`."""
     *of_the_model, B, T = sizes
     values: dict[str, Any] = dict(zip(Sizes._fields, of_the_model, strict=False))
-    dropouts = {"dropout": DROPOUT, "task_dropout": TASK_DROPOUT}
-    config = EncoderConfig(**values, **MODELS[label], n_layers=2, mlm=False, **dropouts)
+    values |= {"n_layers": 2, "mlm": False, "dropout": DROPOUT, "task_dropout": TASK_DROPOUT}
+    config = EncoderConfig(**values, **MODELS[label])
     model = Encoder(config)
     rng = np.random.default_rng([seed, list(MODELS).index(label)])
     ids, mask, segment_ids = draw_texts(rng, config.vocab_size, 2 * B if label == "similarity" else B, T)

@@ -62,6 +62,9 @@ def test_rows_go_with_their_words(problem, objective, texts):
         assert batch.n_targets == 3 * 2 + 3 * 1 + 3 * 6
     assert batch.rows(3, 4).n_targets == 0
     assert batch.trimmed() is batch
+    beside_the_text = batch.take(np.array([1]))._replace(at=np.array([4]))  # which is as long as three tokens
+    assert beside_the_text.extents.tolist() == [[0], [5]]
+    assert beside_the_text.trimmed().at.tolist() == [4]
 
 
 def test_predictions_are_probabilities_of_the_words(problem, objective):

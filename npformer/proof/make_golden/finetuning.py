@@ -49,15 +49,15 @@ def similarity_loss(params: Params, batch: Batch, drop: Dropped, config: Encoder
     sides = zip(drop.kept[0::2], drop.kept[1::2], strict=True)
     kept = [torch.stack(both, dim=1).flatten(0, 1) for both in sides]
     drop.kept.clear()
-    rows = [batch[name].flatten(0, 1) for name in ("ids", "mask", "segment_ids")]
-    hidden = encoder_outputs(params, *rows, Dropped(drop.p, kept), config)
-    u, v = mean_of_real(hidden, rows[1]).unflatten(0, (-1, 2)).unbind(dim=1)
+    ids, mask, segment_ids = (batch[name].flatten(0, 1) for name in ("ids", "mask", "segment_ids"))
+    hidden = encoder_outputs(params, ids, mask, segment_ids, Dropped(drop.p, kept), config)
+    u, v = mean_of_real(hidden, mask).unflatten(0, (-1, 2)).unbind(dim=1)
     return F.mse_loss(F.cosine_similarity(u, v), batch["targets"])
 
 
 def make() -> dict[str, Array]:
     """Return everything to be stored about fine-tuning, at the points of seed 0."""
-    made = {}
+    made: dict[str, Array] = {}
     for label in MODELS:
         point = draw_point(label, 0)
         if point.model.config.task is None:
