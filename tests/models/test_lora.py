@@ -90,11 +90,11 @@ def test_what_is_trained(make_encoder):
 
 
 def test_the_first_a_keeps_the_size_of_what_it_reads(make_encoder):
-    params = add_lora(make_encoder(d_model=64, n_heads=2), r=32, rng=np.random.default_rng(3)).params
-    a = [x for name, x in params.items() if name.endswith("lora_a")]
+    model = make_encoder(d_model=64, n_heads=2)
+    one, other = (add_lora(model, 32, targets=["up"], rng=np.random.default_rng(s)).params for s in (3, 4))
+    a = [x for name, x in one.items() if name.endswith("lora_a")]  # each (64, 32)
     assert abs(np.std(a) * 8 - 1) < 0.02
-    other = add_lora(make_encoder(d_model=64, n_heads=2), r=32, rng=np.random.default_rng(4)).params
-    assert not np.array_equal(other.flat, params.flat)
+    assert not np.array_equal(other.flat, one.flat)
 
 
 @pytest.mark.parametrize("target", ["query", "key", "value", "output", "up", "down"])
