@@ -19,6 +19,9 @@ from npformer.models import (
     EncoderConfig,
     EncoderDecoder,
     EncoderDecoderConfig,
+    add_lora,
+    from_pretrained,
+    merge_lora,
 )
 from npformer.text import WordPieceTokenizer
 
@@ -47,6 +50,21 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 view[:5] *= 0.01  # special tokens are improbable
         model.save_pretrained(path / name, tokenizer)
     return path
+
+
+def test_a_model_with_adapters_writes_what_the_merged_one_does(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapted = add_lora(from_pretrained(folders / "decoder"), r=2, targets=["attention", "feed_forward"])
+    adapted.params.flat[...] = np.random.default_rng(5).standard_normal(adapted.params.flat.size)
+    tokenizer = WordPieceTokenizer(VOCAB)
+    adapted.save_pretrained(tmp_path / "adapted", tokenizer)
+    merge_lora(adapted).save_pretrained(tmp_path / "merged", tokenizer)
+    written = []
+    for folder in (folders / "decoder", tmp_path / "adapted", tmp_path / "merged"):
+        assert main(["generate", str(folder), "--prompt", "the cat", "--max-new-tokens", "5"]) == 0
+        written.append(capsys.readouterr().out)
+    assert written[1] == written[2] != written[0]
 
 
 def test_a_prompt_and_what_follows_it(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,8 @@ from npformer.models import (
     training_memory,
 )
 from npformer.objectives import MaskedLM
+from npformer.optim import AdamW
+from npformer.training.step import gradient
 
 SOURCE = np.array([[5, 6, 7, 6, 2], [8, 6, 2, 0, 0]])
 TARGET = np.array([[1, 9, 4, 9], [1, 3, 7, 2]])
@@ -88,11 +90,11 @@ def test_what_is_trained(make_encoder):
 
 
 def test_the_first_a_keeps_the_size_of_what_it_reads(make_encoder):
-    params = add_lora(make_encoder(d_model=64, n_heads=2), r=32, rng=np.random.default_rng(3)).params
-    a = [x for name, x in params.items() if name.endswith("lora_a")]
+    model = make_encoder(d_model=64, n_heads=2)
+    one, other = (add_lora(model, 32, targets=["up"], rng=np.random.default_rng(s)).params for s in (3, 4))
+    a = [x for name, x in one.items() if name.endswith("lora_a")]  # each (64, 32)
     assert abs(np.std(a) * 8 - 1) < 0.02
-    other = add_lora(make_encoder(d_model=64, n_heads=2), r=32, rng=np.random.default_rng(4)).params
-    assert not np.array_equal(other.flat, params.flat)
+    assert not np.array_equal(other.flat, one.flat)
 
 
 @pytest.mark.parametrize("target", ["query", "key", "value", "output", "up", "down"])
@@ -118,6 +120,36 @@ def test_the_gradients_of_adapters_are_the_same_whether_the_weights_are_trained_
     assert of_all["encoder.0.attention.query.weight"].any()
     for name in own:
         np.testing.assert_array_equal(own[name], of_all[name])
+
+
+def test_lanes_of_a_training_step_sum_to_the_same_gradient(make_encoder):
+    model = generic(add_lora(make_encoder(), r=2, trained=["mlm"]))
+    rng = np.random.default_rng(6)
+    ids, mask, half = rng.integers(2, 13, (5, 6)), np.ones((5, 6), bool), np.full((5, 6), 0.5)
+    mask[3, 4:] = False
+    objective = MaskedLM(13, mask_id=1, special_ids=range(2))
+    batch = objective.corrupt(ids, mask, rng.random((5, 6)) < 0.5, half, half)
+    whole = model.params.zeros_like()
+    objective.loss_and_grad(model, batch, whole, normalizer=batch.n_targets)
+    lanes = [model.params.zeros_like() for _ in range(2)]
+    gradient(model, objective, batch, lanes, micro_tokens=6)
+    np.testing.assert_allclose(lanes[0].flat, whole.flat, rtol=0, atol=1e-12 * np.abs(whole.flat).max())
+
+
+def test_training_moves_the_adapters_alone_and_lowers_the_loss(make_encoder):
+    model = add_lora(make_encoder(), r=2, alpha=4)
+    before = model.params.frozen_flat.copy()
+    ids = np.random.default_rng(7).integers(2, 13, (8, 6))
+    objective = MaskedLM(13, mask_id=1, special_ids=range(2))
+    zeros = np.zeros(ids.shape)
+    batch = objective.corrupt(ids, zeros == 0, np.arange(6) % 2 * np.ones((8, 1)) > 0, zeros, zeros)
+    optimizer, losses = AdamW(model.params.flat, 0.03), []
+    for _ in range(40):
+        grads = model.params.zeros_like()
+        losses.append(objective.loss_and_grad(model, batch, grads, normalizer=batch.n_targets).loss)
+        optimizer.step(grads.flat)
+    assert losses[-1] < 0.8 * losses[0]
+    np.testing.assert_array_equal(model.params.frozen_flat, before)
 
 
 def test_it_comes_back_from_a_folder(models, tmp_path):
