@@ -43,6 +43,8 @@ class EncoderConfig:
     neighbour_heads : int
         So many heads of every layer begin by looking at a neighbour (right, left, two to the right, ...).
         Needs rotary positions, whose biases can say so.
+    pair_head : bool
+        Whether there are two classes for a pair of texts, on the pooler, which it needs.
 
     Raises
     ------
@@ -76,6 +78,7 @@ class EncoderConfig:
     scale_residual: bool = False
     embedding_std: float | None = None
     neighbour_heads: int = 0
+    pair_head: bool = False
 
     def __post_init__(self) -> None:
         f = _fields.Fields(self)
@@ -92,6 +95,8 @@ class EncoderConfig:
         if self.neighbour_heads > most:
             expected = f"at most {most} (n_heads, with rotary positions)"
             f.bad("neighbour_heads", expected, self.neighbour_heads)
+        if self.pair_head and not self.pooler:
+            f.bad("pair_head", "a pooler beneath it (pooler=True)", "none")
         f.number("rotary_base", low=1.0)
         f.number("dropout", high=1.0)
         f.number("eps")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..nn import Embeddings, EncoderLayer, LayerNorm
 from . import _arguments
 from .config import EncoderConfig
-from .heads import MaskedLMHead, Pooler
+from .heads import MaskedLMHead, PairHead, Pooler
 from .parameters import Array, Parameters
 from .stack import Stack, StackCache
 
@@ -46,6 +46,8 @@ class Encoder:
         Where ``config.mlm``; logits from outputs.
     pooler : Pooler
         Where ``config.pooler``; a vector for the text from the first token's output.
+    nsp_head : PairHead
+        Where ``config.pair_head``; two logits for a pair of texts from the first token's output.
 
     References
     ----------
@@ -96,6 +98,8 @@ class Encoder:
             self.mlm_head = MaskedLMHead(c.d_model, c.vocab_size, activation=c.activation, eps=c.eps)
         if c.pooler:
             self.pooler = Pooler(c.d_model)
+        if c.pair_head:
+            self.nsp_head = PairHead(self.pooler, c.d_model)
         self.params = Parameters(self._init(np.random.default_rng(0) if rng is None else rng), dtype)
 
     def _init(self, rng: np.random.Generator) -> dict[str, Array]:
@@ -107,6 +111,8 @@ class Encoder:
             values |= self.mlm_head.init(rng, std)
         if c.pooler:
             values |= self.pooler.init(rng, std)
+        if c.pair_head:
+            values |= self.nsp_head.init(rng, std)
         return values
 
     def __repr__(self) -> str:
