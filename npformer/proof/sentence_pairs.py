@@ -29,9 +29,8 @@ def draw_point(label: str, seed: int, sizes: encoder.Sizes = encoder.TINY) -> Po
     rng = np.random.default_rng([seed, 2])
     B, T = words.batch.shape
     real = np.flatnonzero(words.batch.mask[:, 0])  # a sequence of padding is no pair
-    classes = rng.integers(0, 2, B)
-    classes[:2] = 0, 1  # never one class alone
-    pairs = SentencePairs(*words.batch[:3], T * real, classes[real])
+    classes = np.arange(B) == 1  # one pair follows; of as many as do not, the head's bias has hardly a gradient
+    pairs = SentencePairs(*words.batch[:3], T * real, classes[real].astype(int))
     batch = objective.join(words.batch, pairs)
     params = generic_parameters(model, rng)
     return Point(model, objective, params, batch, words.random, words.zero)
