@@ -19,6 +19,7 @@ KINDS = [
     {"norm": "pre", "positions": "rotary", "n_segments": 0},
     {"norm": "pre", "positions": "sinusoidal", "activation": "relu", "n_layers": 1},
     {"norm": "post", "positions": "rotary", "activation": "silu", "mlm": False, "pooler": True},
+    {"pooler": True, "pair_head": True},
 ]
 
 

@@ -29,7 +29,8 @@ def rows_of(n, width, rng, vocab_size=V):
         row[int(rng.integers(2, size)) if size > 3 else 1] = SEP
         row[1], row[size - 1] = 7, 8
         row[2] = SEP if size > 3 else row[2]
-    return np.where((rows == SEP).any(axis=1)[:, None], rows, np.array([CLS, 7, SEP, 8] + [PAD] * (width - 4)))
+    shortest = np.array([CLS, 7, SEP, 8] + [PAD] * (width - 4))
+    return np.where((rows == SEP).any(axis=1)[:, None], rows, shortest)
 
 
 def problem(make_encoder, weights=(1.0, 0.5), dropout=0.0, seed=0):
@@ -94,7 +95,8 @@ def test_the_accuracies_are_those_of_the_parts(make_encoder):
     metrics = objective.loss_and_grad(model, batch, None, normalizer=1)
     hidden, _ = model.forward(masked.ids, mask=masked.mask, segment_ids=masked.segment_ids)
     flat = hidden.reshape(B * T, -1)
-    for head, part, n in zip((model.mlm_head, model.nsp_head), (masked, pairs), metrics.n_correct, strict=True):
+    heads = model.mlm_head, model.nsp_head
+    for head, part, n in zip(heads, (masked, pairs), metrics.n_correct, strict=True):
         logits, _ = head.forward(model.params, flat[part.at])
         assert n == (logits.argmax(axis=-1) == part.targets).sum()
     assert metrics.accuracy == metrics.n_correct[0] / masked.at.size

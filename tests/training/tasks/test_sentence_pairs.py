@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ SIZE |= {"minutes": None, "tokenizer": "char", "lr": 1e-2}
 LETTERS = "abcdefghijklmnop"
 
 
-def documents(n=len(LETTERS), sentences=40):
+def documents(n=16, sentences=40):
     """Document k has words of its letter alone, and sentence i ends with its number."""
     rng = np.random.default_rng(0)
     return [
@@ -127,7 +128,7 @@ def test_what_is_held_out_is_the_same_for_every_model():
     p = prepared()
     batches = [
         TASKS["mlm+nsp"].evaluation(config, p.tokenizer, p.held_out).batches
-        for config in (p.config, RunConfig(**{**SIZE, "objective": "mlm+2*nsp", "seed": 5, "mask_rate": 0.9}))
+        for config in (p.config, replace(p.config, objective="mlm+2*nsp", seed=5, mask_rate=0.9))
     ]
     for one, other in zip(*batches, strict=True):
         for x, y in zip(one, other, strict=True):
@@ -137,7 +138,7 @@ def test_what_is_held_out_is_the_same_for_every_model():
         assert abs(share - 0.15) <= 4 * np.sqrt(0.15 * 0.85 / ordinary)
 
 
-ONE = "next-sentence prediction takes every other second sentence from another document, .* one has (one|none)"
+ONE = "next-sentence prediction takes every other second .* from another document, .* one has (one|none)"
 
 
 def test_one_document_is_refused_and_blank_lines_make_several(tmp_path, monkeypatch):
