@@ -57,6 +57,8 @@ class EncoderConfig:
         Of that vector, or of the words' outputs, before the last linear map.
     lora : LoraConfig, optional
         Adapters of the layers' weights; see `models.add_lora`.
+    pair_head : bool
+        Whether there are two classes for a pair of texts, on the pooler, which it needs.
 
     Raises
     ------
@@ -95,6 +97,7 @@ class EncoderConfig:
     task_pooling: str = "mean"
     task_dropout: float = 0.0
     lora: LoraConfig | None = None
+    pair_head: bool = False
 
     def __post_init__(self) -> None:
         f = _fields.Fields(self)
@@ -111,6 +114,8 @@ class EncoderConfig:
         if self.neighbour_heads > most:
             expected = f"at most {most} (n_heads, with rotary positions)"
             f.bad("neighbour_heads", expected, self.neighbour_heads)
+        if self.pair_head and not self.pooler:
+            f.bad("pair_head", "a pooler beneath it (pooler=True)", "none")
         f.number("rotary_base", low=1.0)
         f.number("dropout", high=1.0)
         f.number("eps")

@@ -14,7 +14,7 @@ from ..nn import Embeddings, EncoderLayer, LayerNorm
 from . import _arguments
 from .config import EncoderConfig
 from .freezing import any_below
-from .heads import MaskedLMHead, Pooler
+from .heads import MaskedLMHead, PairHead, Pooler
 from .lora import initial_parameters
 from .parameters import Array, Parameters
 from .stack import Stack, StackCache
@@ -51,6 +51,8 @@ class Encoder:
         Where ``config.pooler``; a vector for the text from the first token's output.
     task_head : SequenceHead or TokenHead
         Where ``config.task``; labels or a number, for a text or for each word.
+    nsp_head : PairHead
+        Where ``config.pair_head``; two logits for a pair of texts from the first token's output.
 
     References
     ----------
@@ -106,6 +108,8 @@ class Encoder:
         elif c.task is not None:
             pooler = self.pooler if c.pooler else None
             self.task_head = SequenceHead(c.d_model, c.n_labels, c.task_pooling, c.task_dropout, pooler)
+        if c.pair_head:
+            self.nsp_head = PairHead(self.pooler, c.d_model)
         rng = np.random.default_rng(0) if rng is None else rng
         self.params = initial_parameters(self._init(rng), c.lora, rng, dtype)
 
@@ -120,6 +124,8 @@ class Encoder:
             values |= self.pooler.init(rng, std)
         if c.task is not None:
             values |= self.task_head.init(rng, std)
+        if c.pair_head:
+            values |= self.nsp_head.init(rng, std)
         return values
 
     def __repr__(self) -> str:

@@ -200,7 +200,7 @@ def n_parameters(config: EncoderConfig) -> int:
     table = c.vocab_size + c.n_segments + (c.max_positions if c.positions == "learned" else 0)
     norm = 2 * d  # of the embeddings in post-norm, of the last sum in pre-norm
     mlm = d * (d + 1) + 2 * d + c.vocab_size if c.mlm else 0
-    pooler = d * (d + 1) if c.pooler else 0
+    pooler = d * (d + 1) * c.pooler + 2 * (d + 1) * c.pair_head
     return c.n_layers * layer + table * d + norm + mlm + pooler + c.n_labels * (d + 1)
 
 

@@ -4,9 +4,12 @@ from ._tokens import Metrics
 from .causal_lm import CausalLM, CausalLMBatch, bits_per_byte, perplexity
 from .classification import ClassificationBatch, SequenceClassification
 from .masked_lm import MaskedLM, MaskedLMBatch
+from .next_sentence import NextSentence
 from .regression import Regression, RegressionBatch
+from .sentence_order import SentenceOrder
 from .seq2seq import Seq2Seq, Seq2SeqBatch
 from .similarity import Similarity, SimilarityBatch
+from .summed import Summed, SummedBatch
 from .tagging import TaggingBatch, TokenClassification
 
 __all__ = [
@@ -16,13 +19,17 @@ __all__ = [
     "MaskedLM",
     "MaskedLMBatch",
     "Metrics",
+    "NextSentence",
     "Regression",
     "RegressionBatch",
+    "SentenceOrder",
     "Seq2Seq",
     "Seq2SeqBatch",
     "SequenceClassification",
     "Similarity",
     "SimilarityBatch",
+    "Summed",
+    "SummedBatch",
     "TaggingBatch",
     "TokenClassification",
     "bits_per_byte",

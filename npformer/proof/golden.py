@@ -21,6 +21,7 @@ FILES = (
     "golden_encoder_decoder",
     "golden_lora",
     "golden_finetuning",
+    "golden_sentence_pairs",
     "golden_optimizers",
     "golden_training",
     "golden_torch_nn",

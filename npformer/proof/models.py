@@ -62,7 +62,7 @@ class Point:
         model = self.model if model is None else model
         rng = self.random() if random is None else random
         metrics = self.objective.loss_and_grad(model, self.batch, None, normalizer=n, rng=rng, params=params)
-        return metrics.loss_sum / n
+        return np.sum(metrics.loss_sum / n)  # over the parts of an objective that has several
 
     def gradients(self, params: Parameters) -> tuple[float, Parameters]:
         """Return the mean loss at `params` and its gradient."""
@@ -70,7 +70,7 @@ class Point:
         metrics = self.objective.loss_and_grad(
             self.model, self.batch, grads, normalizer=n, rng=self.random(), params=params
         )
-        return metrics.loss_sum / n, grads
+        return np.sum(metrics.loss_sum / n), grads
 
 
 def generic_parameters(model: Any, rng: np.random.Generator) -> Parameters:

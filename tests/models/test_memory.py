@@ -20,6 +20,7 @@ KINDS = [
     {"norm": "pre", "positions": "sinusoidal", "activation": "relu", "n_layers": 1},
     {"norm": "post", "positions": "rotary", "activation": "silu", "mlm": False, "pooler": True},
     {"norm": "pre", "positions": "rotary", "mlm": False, "task": "tag", "n_labels": 5},
+    {"pooler": True, "pair_head": True},
 ]
 
 

@@ -44,6 +44,8 @@ def test_alone_every_exchange_is_nothing():
     assert ranks.gather(vector, 5) is vector
     assert ranks.tell({"a": 1}) == {"a": 1}
     assert ranks.sums(2, 0.1) == [2, 0.1]
+    (found,) = ranks.sums(np.array([2, 3]))
+    assert found.tolist() == [2, 3]
     assert ranks.any(True)
     assert not ranks.any(False)
 
@@ -229,6 +231,17 @@ def test_ranks_give_what_one_process_gives(make_run, mpiexec, n):
     for name in ("losses", "norms", "params", "optimizer/m", "optimizer/v"):
         assert np.array_equal(sharded[name], many[name]), name
     assert sharded["state_bytes"].sum() == many["state_bytes"][0]
+
+
+@pytest.mark.extra
+def test_every_part_of_an_objective_has_its_own_mean_over_ranks(make_run, mpiexec):
+    run = make_run(**{**FLOAT64, "objective": "mlm+0.5*sop", "seq_len": 24, "steps": 5})
+    alone, many = over(mpiexec, 1, run), over(mpiexec, 2, run)
+    assert many["targets"].shape == (2, 2)  # ranks, parts
+    assert many["targets"].sum(axis=0).tolist() == alone["targets"][0].tolist()
+    assert error(many["gradient"], alone["gradient"]) <= 1e-12
+    assert np.abs(many["losses"] - alone["losses"]).max() <= 1e-10
+    assert error(many["params"], alone["params"]) <= 1e-9
 
 
 @pytest.mark.extra

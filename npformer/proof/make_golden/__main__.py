@@ -14,7 +14,18 @@ from ...gradcheck import error_of
 from .. import golden, tolerances
 from ..golden import Array
 from ..training import RUNS
-from . import decoder, encoder, encoder_decoder, finetuning, lora, ops, optimizers, torch_nn, training
+from . import (
+    decoder,
+    encoder,
+    encoder_decoder,
+    finetuning,
+    lora,
+    ops,
+    optimizers,
+    sentence_pairs,
+    torch_nn,
+    training,
+)
 
 MAKERS: dict[str, Callable[[], dict[str, Array]]] = {
     "golden_ops": ops.make,
@@ -23,6 +34,7 @@ MAKERS: dict[str, Callable[[], dict[str, Array]]] = {
     "golden_encoder_decoder": encoder_decoder.make,
     "golden_lora": lora.make,
     "golden_finetuning": finetuning.make,
+    "golden_sentence_pairs": sentence_pairs.make,
     "golden_optimizers": optimizers.make,
     "golden_training": training.make,
     "golden_torch_nn": torch_nn.make,

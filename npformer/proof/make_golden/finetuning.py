@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from ...models import EncoderConfig
 from ..finetuning import CLASS_WEIGHTS, MODELS, draw_point
 from ..golden import Array
-from .models import Batch, Dropped, Params, encoder_outputs, stored_point
+from .encoder import outputs
+from .models import Batch, Dropped, Params, stored_point
 from .ops import Tensor, linear
 
 
@@ -24,7 +25,7 @@ def mean_of_real(hidden: Tensor, mask: Tensor) -> Tensor:
 
 def loss_of(params: Params, batch: Batch, drop: Dropped, config: EncoderConfig) -> Tensor:
     """Return the mean loss of a model with a head."""
-    hidden = encoder_outputs(params, batch["ids"], batch["mask"], batch["segment_ids"], drop, config)
+    hidden = outputs(params, batch, drop, config)
     if config.task == "tag":
         x = hidden
     elif config.task_pooling == "mean":
@@ -49,9 +50,9 @@ def similarity_loss(params: Params, batch: Batch, drop: Dropped, config: Encoder
     sides = zip(drop.kept[0::2], drop.kept[1::2], strict=True)
     kept = [torch.stack(both, dim=1).flatten(0, 1) for both in sides]
     drop.kept.clear()
-    ids, mask, segment_ids = (batch[name].flatten(0, 1) for name in ("ids", "mask", "segment_ids"))
-    hidden = encoder_outputs(params, ids, mask, segment_ids, Dropped(drop.p, kept), config)
-    u, v = mean_of_real(hidden, mask).unflatten(0, (-1, 2)).unbind(dim=1)
+    texts = {name: batch[name].flatten(0, 1) for name in ("ids", "mask", "segment_ids")}
+    hidden = outputs(params, texts, Dropped(drop.p, kept), config)
+    u, v = mean_of_real(hidden, texts["mask"]).unflatten(0, (-1, 2)).unbind(dim=1)
     return F.mse_loss(F.cosine_similarity(u, v), batch["targets"])
 
 

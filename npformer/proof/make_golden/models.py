@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ...models import EncoderConfig
 from ..golden import Array
 from ..models import Point
 from . import ops
@@ -125,30 +123,6 @@ def logits_of(params: Params, hidden: Tensor) -> Tensor:
 def causal(T: int) -> Tensor:
     """(T, T), True where a query may see a key."""
     return torch.ones(T, T, dtype=torch.bool).tril()
-
-
-def encoder_outputs(
-    params: Params, ids: Tensor, mask: Tensor, segment_ids: Tensor, drop: Dropped, config: EncoderConfig
-) -> Tensor:
-    """Every output (B, T, d_model) of an encoder with learned or rotary positions."""
-    c, T = config, ids.shape[1]
-    parts = Parts(
-        params, drop, norm=c.norm, n_heads=c.n_heads, activation=ACTIVATIONS[c.activation], eps=c.eps
-    )
-    options: dict[str, Any] = {"allowed": mask[:, None, None, :]}
-    x = F.embedding(ids, params["embeddings.token"]) + F.embedding(segment_ids, params["embeddings.segment"])
-    if c.positions == "rotary":
-        positions = torch.arange(T)
-        options |= {"positions_q": positions, "positions_kv": positions, "rotary_base": c.rotary_base}
-    else:
-        x = x + params["embeddings.position"][:T]
-    x = drop(parts.normalised(x, "embeddings.norm") if c.norm == "post" else x)
-    for i in range(c.n_layers):
-        name = f"encoder.{i}.attention"
-        x = parts.residual(x, name, partial(parts.attention, name=name, **options))
-        name = f"encoder.{i}.feed_forward"
-        x = parts.residual(x, name, partial(parts.feed_forward, name=name))
-    return parts.normalised(x, "encoder.norm") if c.norm == "pre" else x
 
 
 def stored_point(
