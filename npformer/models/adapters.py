@@ -77,7 +77,7 @@ def load_adapter(model: Model, folder: str | os.PathLike[str]) -> Any:
     build, config, others = read_configuration(path, "base")
     if type(model) is not build:
         raise ValueError(
-            f"{path}: expected the adapter of an {type(model).__name__}, got that of an {build.__name__}"
+            f"{path}: expected adapters for the class {type(model).__name__}, got some for {build.__name__}"
         )
     own = read_arrays(path.with_name("adapter.npz"))
     adapted = build(config, dtype=model.params.flat.dtype)

@@ -15,6 +15,8 @@ from .parameters import Parameters
 def freeze(model: Any, names: Collection[str] | Callable[[str], bool]) -> Any:
     """Return a model with the same values of which some parameters are frozen.
 
+    That is a matter of training: `save_pretrained` does not keep it.
+
     Parameters
     ----------
     model : Encoder, Decoder or EncoderDecoder

@@ -22,7 +22,7 @@ from .freezing import any_below, below
 from .lora_config import HEAD, LoraConfig
 from .parameters import Array, Parameters
 
-LAYERS = ("encoder", "decoder")  # whose maps can be adapted
+LAYERS = ("encoder.", "decoder.")  # whose maps can be adapted
 ADAPTERS = (A, B, SCALE)  # the endings of their names
 
 

@@ -65,7 +65,7 @@ def test_another_model_is_refused(base, adapted, tmp_path, make_encoder, make_de
     for other in (make_encoder(seed=1), make_encoder(n_layers=1), make_encoder(d_ff=8)):
         with pytest.raises(ValueError, match="expected the model that was adapted, got one with other"):
             load_adapter(other, tmp_path)
-    with pytest.raises(ValueError, match="expected the adapter of an? Decoder, got that of an? Encoder"):
+    with pytest.raises(ValueError, match="expected adapters for the class Decoder, got some for Encoder"):
         load_adapter(make_decoder(), tmp_path)
     with pytest.raises(ValueError, match="load_adapter: model: expected one without adapters"):
         load_adapter(adapted, tmp_path)
