@@ -85,7 +85,7 @@ def by_content(task: str, rows: Sequence[Sequence[str]]) -> dict[str, int] | Non
     """Return which column of a table without a header has each role, or None if that cannot be told.
 
     Texts and sides come in their order. The label is first or last: the column of the two with more numbers
-    (regress, similarity), or with fewer different values that are shorter too (classify, pair). Three columns
+    (regress, similarity), or with fewer different values that are no longer (classify, pair). Three columns
     without a number are texts for similarity, unless the last has at most half as many values as rows.
 
     Parameters
@@ -107,14 +107,14 @@ def by_content(task: str, rows: Sequence[Sequence[str]]) -> dict[str, int] | Non
         return {role: place for place, role in enumerate(fitting[-1])}
     first, last = ([row[place].strip() for row in rows] for place in (0, width - 1))
     if task in ("classify", "pair"):
-        label_first = _less(_variety(first), _variety(last))
-        label_last = _less(_variety(last), _variety(first))
+        label_first = _at_most(_variety(first), _variety(last))
+        label_last = _at_most(_variety(last), _variety(first))
     else:
         numbers_first, numbers_last = (sum(map(is_number, values)) for values in (first, last))
         label_first = numbers_first > max(numbers_last, len(rows) / 2)
         label_last = numbers_last > max(numbers_first, len(rows) / 2)
         if task == "similarity" and not label_first and not label_last:
-            few = 2 * len(set(last)) <= len(rows) and _less(_variety(last), _variety(first))
+            few = 2 * len(set(last)) <= len(rows) and _at_most(_variety(last), _variety(first))
             roles = fitting[-1] if few else fitting[0]
             return {role: place for place, role in enumerate(roles)}
     if label_first == label_last:
@@ -129,6 +129,6 @@ def _variety(values: Sequence[str]) -> tuple[int, int]:
     return len(set(values)), sum(map(len, values))
 
 
-def _less(a: tuple[int, int], b: tuple[int, int]) -> bool:
-    """Whether `a` is at most `b` in both, and below it in one."""
-    return a != b and a[0] <= b[0] and a[1] <= b[1]
+def _at_most(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    """Whether `a` is at most `b` in both."""
+    return a[0] <= b[0] and a[1] <= b[1]

@@ -29,8 +29,10 @@ def tell_format(lines: Sequence[str], name: str, task: str) -> str:
 
     1. JSONL if most lines are JSON objects.
     2. For tag: CoNLL if most lines are a word and what belongs to it; see `_word_a_line`.
-    3. TSV, then CSV, if most lines have the same number of columns, at least two.
-    4. What the name says; JSONL if most lines begin with a brace.
+    3. TSV if most lines have the same number of columns, at least two.
+    4. JSONL if most lines begin with a brace: it is broken.
+    5. CSV as TSV, of the rows.
+    6. What the name says.
 
     Parameters
     ----------
@@ -66,12 +68,12 @@ def tell_format(lines: Sequence[str], name: str, task: str) -> str:
         return "conll"
     if tabs > 0.5:  # whatever commas there are: texts have commas, but hardly tabs
         return "tsv"
+    if _most(sample, lambda line: line.lstrip().startswith("{")):
+        return "jsonl"
     if commas > 0.5:
         return "csv"
     if hint and (hint != "conll" or task == "tag"):
         return hint
-    if _most(sample, lambda line: line.lstrip().startswith("{")):
-        return "jsonl"
     raise CorpusError(f"{name}: expected TSV, CSV, JSONL or CoNLL, got lines without columns")
 
 

@@ -67,7 +67,7 @@ def by_name(task: str, names: Sequence[str]) -> dict[str, int] | None:
                     places.setdefault(role, plain.index(name))
     for roles in ROLES[task]:
         found = {role: places[role] for role in roles if role in places}
-        if len(found) == len(roles) == len(set(found.values())):
+        if len(found) == len(roles):
             return found
     return None
 

@@ -98,7 +98,7 @@ def read_examples(
         more = f" ({len(skipped) - 1:,} more bad after it)" if len(skipped) > 1 else ""
         raise CorpusError(skipped[0] + more)
     if not examples:
-        which = f"; the first of {len(skipped):,} bad ones: {skipped[0]}" if skipped else ""
+        which = f" ({counted(len(skipped), 'bad row')}, the first {skipped[0]})" if skipped else ""
         raise CorpusError(f"{name}: expected an example, got none{which}")
     about = f"{name}: {about}{_labels(task, numbers, examples)}: {counted(len(examples), 'example')}"
     if skipped:
@@ -135,7 +135,9 @@ def _labels(task: str, numbers: bool, examples: list[Example]) -> str:
     if task != "tag":
         return ""
     sequences = [item.label for item in examples if isinstance(item.label, tuple)]
+    # a table of words takes each for a sentence
+    alone = ", one word in each" if len(examples) > 1 and all(len(tags) == 1 for tags in sequences) else ""
     if not is_bio(sequences):
-        return ", tags are plain"
+        return ", tags are plain" + alone
     begin = sum(len(check_bio(tags)) for tags in sequences)
-    return ", tags are BIO" + (f" ({begin:,} entities begin with I-)" if begin else "")
+    return ", tags are BIO" + (f" ({begin:,} entities begin with I-)" if begin else "") + alone

@@ -62,17 +62,20 @@ CONTENT = {
     "numbers twice": ("regress", [list("1234"), list("5678")], None),
     "no numbers": ("regress", [LONG, list("abcd")], None),
     "half numbers": ("regress", [LONG, ["1", "2", "x", "y"]], None),
+    "a number among texts": ("regress", [["7", "x", "y", "z"], LONG], None),
     "two texts and a number": ("regress", [LONG, LONG, list("1234")], {"text1": 0, "text2": 1, "label": 2}),
     "alike": ("similarity", [LONG, LONG], {"text1": 0, "text2": 1}),
     "how alike": ("similarity", [LONG, LONG, list("1234")], {"text1": 0, "text2": 1, "label": 2}),
     "how alike, first": ("similarity", [list("1234"), LONG, LONG], {"text1": 1, "text2": 2, "label": 0}),
     "alike or not": ("similarity", [LONG, LONG, list("ynyn")], {"text1": 0, "text2": 1, "label": 2}),
     "a hard negative": ("similarity", [LONG, LONG, LONG], {"text1": 0, "text2": 1, "text3": 2}),
+    "a short hard negative": (
+        "similarity", [LONG, LONG, list("abcd")], {"text1": 0, "text2": 1, "text3": 2}),
     "four columns": ("similarity", [LONG, LONG, LONG, list("1234")], None),
     "tags": ("tag", [LONG, LONG], {"words": 0, "tags": 1}),
     "sides": ("seq2seq", [LONG, LONG], {"source": 0, "target": 1}),
     "three sides": ("seq2seq", [LONG, LONG, LONG], None),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("what", CONTENT)

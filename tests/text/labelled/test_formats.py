@@ -19,8 +19,10 @@ CONTENT = {
     "tabs in a text of commas": ('"a\tb",x\n"c",y\n"d",z', "classify", "csv"),
     "objects": ('{"text": "a\\tb, c", "label": "x"}\n{"text": 1}\n{broken', "classify", "jsonl"),
     "two broken ones": ('{"text": "a"}\n{"text": "b"}\n{"text": "c"}\n{"text: "b"}\n{}', "classify", "jsonl"),
+    "objects of Python": ("{'text': 'a', 'label': 'x'}\n{'text': 'b', 'label': 'y'}", "classify", "jsonl"),
     "words and blanks": ("EU B-org\nvotes O\n\n, O", "tag", "conll"),
     "words and tabs": ("EU\tNNP\tB-org\nvotes\tVBZ\tO", "tag", "conll"),
+    "tags with commas": ("EU a,b\nvotes c,d\n\nso e,f", "tag", "conll"),
     "words with a blank": ("10 000\tNUM\nmen\tNOUN\nvoted\tVERB", "tag", "conll"),
     "a header of words": ("word\tpos\nEU\tNNP", "tag", "conll"),
     "a header of a sentence's": ("tokens\ttags\nEU\tNNP", "tag", "tsv"),
@@ -46,7 +48,7 @@ def test_the_name_decides_where_content_does_not():
     assert tell_format(lines, "a.tsv", "classify") == "tsv"
     assert tell_format(lines, "a.CSV", "classify") == "csv"
     assert tell_format(["{", "{x", "{"][1:], "a.txt", "classify") == "jsonl"
-    assert tell_format(["so O O"], "a.conllu", "tag") == "conll"
+    assert tell_format(["tokens\ttags", "so\tO"], "a.bio", "tag") == "conll"
 
 
 def test_delimiters():

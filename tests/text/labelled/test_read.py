@@ -114,6 +114,8 @@ BAD = {
         "EU\tB-org\nvotes\t\n\nRome\tB-place\n", "tag", "a.txt:2: expected a tag in column 2, got ''"),
     "CoNLL: an empty word": (
         "EU\tB-org\nvotes\tO\n\n \tB-place\n", "tag", "a.txt:4: expected a word in column 1, got ' '"),
+    "CoNLL: two bad lines in a sentence": (
+        "EU B-org\nvotes\nfor O\nRome\n\nso O\n\nand O\n", "tag", "a.txt:2: expected 2 columns, got 1"),
     "CoNLL: a comment within a sentence": (
         "EU\tB-org\n# so\nvotes\tO\n\nin\tO\n", "tag", "a.txt:2: expected 2 columns, got 1"),
 }  # fmt: skip
@@ -197,9 +199,9 @@ def test_the_number_of_bad_rows_is_said(refused, write):
 
 
 def test_no_row_is_left(refused):
-    nothing = "a.txt: expected an example, got none; the first of 2 bad ones: a.txt:1: expected "
+    nothing = "a.txt: expected an example, got none (2 bad rows, the first a.txt:1: expected "
     assert refused("a\tx\nb\ty\n", "regress", columns="text=1,label=2", skip_bad=True) == (
-        nothing + "a number as label, got 'x'"
+        nothing + "a number as label, got 'x')"
     )
     assert refused("{\n[\n", "tag", format="jsonl", skip_bad=True).startswith(nothing + "a JSON object")
 
@@ -234,6 +236,7 @@ def test_what_is_told_is_said(write):
         "2 examples"
     )
     assert about("a\tN\n", "tag", "a.tsv").endswith("tags are plain: 1 example")
+    assert about("word,tag\na,N\nb,V\n", "tag").endswith("tags are plain, one word in each: 2 examples")
 
 
 @pytest.mark.parametrize(("content", "task"), [(TSV, "classify"), (CSV, "classify"), (JSONL, "classify")])

@@ -46,9 +46,11 @@ def test_a_header_of_unknown_names_is_one_if_it_is_named(write):
 
 
 def test_names_that_cannot_be_said_become_numbers(write):
-    path = write('"a,b",label,label\nhi,x,y\n')
-    found = read_examples(path, "classify", columns="text=1,label=3", format="csv")
-    assert found.columns == "text=1,label=3"
+    path = write('"text, as it is",id,label,label,text\nhi,1,x,y,so\n')
+    for columns in ("text=1,label=3", "text=1,label=2", "text=5,label=4"):
+        found = read_examples(path, "classify", columns=columns)
+        assert "a header" in found.about
+        assert found.columns == columns.replace("2", "id").replace("5", "text")
     path = write("text\t2\nhi\tx\n")
     assert read_examples(path, "classify", columns="text=text,label=2").columns == "text=text,label=2"
 
