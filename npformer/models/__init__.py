@@ -4,10 +4,12 @@ from .config import EncoderConfig
 from .decoder import Decoder, DecoderCache
 from .decoder_config import DecoderConfig
 from .decoding import DecodingState
+from .electra import Electra
+from .electra_config import ElectraConfig
 from .encoder import Encoder, EncoderCache
 from .encoder_decoder import EncoderDecoder, EncoderDecoderCache
 from .encoder_decoder_config import EncoderDecoderConfig
-from .heads import MaskedLMHead, Pooler, Unembedding
+from .heads import MaskedLMHead, Pooler, ReplacedTokenHead, Unembedding
 from .inference import encode
 from .memory import TrainingMemory, training_memory
 from .parameters import Parameters
@@ -18,6 +20,8 @@ __all__ = [
     "DecoderCache",
     "DecoderConfig",
     "DecodingState",
+    "Electra",
+    "ElectraConfig",
     "Encoder",
     "EncoderCache",
     "EncoderConfig",
@@ -27,6 +31,7 @@ __all__ = [
     "MaskedLMHead",
     "Parameters",
     "Pooler",
+    "ReplacedTokenHead",
     "TrainingMemory",
     "Unembedding",
     "encode",

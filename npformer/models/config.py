@@ -32,8 +32,8 @@ class EncoderConfig:
         Of the embeddings, the attention weights and both branches of every layer.
     eps : float
         Of the norms.
-    mlm, pooler : bool
-        Whether the masked-LM head and the pooler are there.
+    mlm, pooler, rtd : bool
+        Whether the masked-LM head, the pooler and the head for replaced tokens are there.
     init_std : float
         Standard deviation of the initial weights. With `scale_residual`, the projections that end in a
         residual sum begin smaller by sqrt(2 n_layers) (Radford et al., GPT-2, section 2.3).
@@ -43,6 +43,8 @@ class EncoderConfig:
     neighbour_heads : int
         So many heads of every layer begin by looking at a neighbour (right, left, two to the right, ...).
         Needs rotary positions, whose biases can say so.
+    d_embedding : int, optional
+        Width of the embeddings, where it is not the layers': a linear map lies between them (ALBERT, ELECTRA).
 
     Raises
     ------
@@ -76,11 +78,14 @@ class EncoderConfig:
     scale_residual: bool = False
     embedding_std: float | None = None
     neighbour_heads: int = 0
+    rtd: bool = False
+    d_embedding: int | None = None
 
     def __post_init__(self) -> None:
         f = _fields.Fields(self)
         f.integers("vocab_size", "d_model", "n_heads", "d_ff", "n_layers", "max_positions")
         f.integers("n_segments", "neighbour_heads", least=0)
+        f.optional_integers("d_embedding")
         f.choice("activation", tuple(ACTIVATIONS))
         f.choice("norm", ("post", "pre"))
         f.choice("positions", ("learned", "sinusoidal", "rotary"))
@@ -98,6 +103,11 @@ class EncoderConfig:
         f.number("init_std")
         if self.embedding_std is not None:
             f.number("embedding_std")
+
+    @property
+    def embedding_width(self) -> int:
+        """Width of the embeddings: `d_embedding`, or `d_model` where it is None."""
+        return self.d_model if self.d_embedding is None else self.d_embedding
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON."""

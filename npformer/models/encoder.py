@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..nn import Embeddings, EncoderLayer, LayerNorm
 from . import _arguments
 from .config import EncoderConfig
-from .heads import MaskedLMHead, Pooler
+from .heads import MaskedLMHead, Pooler, ReplacedTokenHead
 from .parameters import Array, Parameters
 from .stack import Stack, StackCache
 
@@ -46,6 +46,8 @@ class Encoder:
         Where ``config.mlm``; logits from outputs.
     pooler : Pooler
         Where ``config.pooler``; a vector for the text from the first token's output.
+    rtd_head : ReplacedTokenHead
+        Where ``config.rtd``; a logit for each token: was it put there in the place of another?
 
     References
     ----------
@@ -76,6 +78,7 @@ class Encoder:
             normalise=c.norm == "post",  # a pre-norm layer normalises its own input
             dropout=c.dropout,
             eps=c.eps,
+            d_embedding=c.d_embedding,
         )
         layers = [
             EncoderLayer(
@@ -93,9 +96,13 @@ class Encoder:
         ]
         self.stack = Stack(layers, LayerNorm("encoder.norm", c.d_model, c.eps) if c.norm == "pre" else None)
         if c.mlm:
-            self.mlm_head = MaskedLMHead(c.d_model, c.vocab_size, activation=c.activation, eps=c.eps)
+            self.mlm_head = MaskedLMHead(
+                c.d_model, c.vocab_size, activation=c.activation, eps=c.eps, d_embedding=c.d_embedding
+            )
         if c.pooler:
             self.pooler = Pooler(c.d_model)
+        if c.rtd:
+            self.rtd_head = ReplacedTokenHead(c.d_model, activation=c.activation)
         self.params = Parameters(self._init(np.random.default_rng(0) if rng is None else rng), dtype)
 
     def _init(self, rng: np.random.Generator) -> dict[str, Array]:
@@ -107,6 +114,8 @@ class Encoder:
             values |= self.mlm_head.init(rng, std)
         if c.pooler:
             values |= self.pooler.init(rng, std)
+        if c.rtd:
+            values |= self.rtd_head.init(rng, std)
         return values
 
     def __repr__(self) -> str:

@@ -19,6 +19,8 @@ KINDS = [
     {"norm": "pre", "positions": "rotary", "n_segments": 0},
     {"norm": "pre", "positions": "sinusoidal", "activation": "relu", "n_layers": 1},
     {"norm": "post", "positions": "rotary", "activation": "silu", "mlm": False, "pooler": True},
+    {"norm": "post", "positions": "learned", "d_embedding": 6, "rtd": True},
+    {"norm": "pre", "positions": "sinusoidal", "d_embedding": 20, "n_layers": 2},
 ]
 
 
