@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..objectives._tokens import at_least_one
 from .step import micro_batches, random_of, tokens_at_once
 
 
@@ -45,7 +46,7 @@ def find_not_finite(
     with np.errstate(all="ignore"):
         for a, b in pieces:
             part = batch.rows(a, b)
-            if part.n_targets == 0:
+            if not np.any(part.n_targets):
                 continue
             rng = copy.deepcopy(random_of(generators, range(a, b), part))
             hidden, cache = objective.forward(model, part, collect=model.collectable, keep=False, rng=rng)
@@ -63,10 +64,10 @@ def find_not_finite(
         for a, b in pieces:
             part = batch.rows(a, b)
             rng = random_of(generators, range(a, b), part)
-            normalizer = max(batch.n_targets, 1)
+            normalizer = at_least_one(batch.n_targets)
             metrics = objective.loss_and_grad(model, part, grads, normalizer=normalizer, rng=rng)
-            if not np.isfinite(metrics.loss_sum):
-                return NotFinite("the loss", (a, b))
+            if not np.isfinite(metrics.loss_sum).all():
+                return NotFinite(f"the loss{_named(bad)}", (a, b))
             for name in reversed(list(grads)):  # parameters lie in the order of the forward
                 if not np.isfinite(grads[name]).all():
                     return NotFinite(f"the gradient of {name}", (a, b))

@@ -20,6 +20,8 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from .._files import write_atomically
 from .checkpoints import Checkpoint, list_checkpoints, load_newest, remove_unfinished, save_checkpoint
 from .evaluate import Evaluation, evaluate
@@ -139,11 +141,13 @@ def _train(
                     accuracy=result.accuracy,
                     lr=result.lr,
                     grad_norm=result.grad_norm,
+                    **result.of_parts,
                 )
                 if done % eval_every == 0 or done == steps:
                     look = evaluate(trainer.model, held_out.objective, held_out.look, executor, ranks)
-                    if look.n_targets:
+                    if np.any(look.n_targets):
                         of_look = {"loss": look.loss, "accuracy": look.accuracy}
+                        of_look |= look.of_parts(getattr(held_out.objective, "parts", ()))
                         of_look |= held_out.figures(look.loss)
                         metrics.write(step=done, **{f"held_out_{k}": v for k, v in of_look.items()})
                         progress.held_out = look.loss

@@ -33,7 +33,8 @@ class BatchInParts:
     def __init__(self, make: Callable[[Array], Any], shape: tuple[int, int]) -> None:
         self.take, self.shape = make, shape
         B, T = shape
-        self.n_targets, extents = 0, []
+        extents = []
+        self.n_targets: Any = 0
         for a, b in micro_batches(0, B, T, COUNTED):
             part = self.rows(a, b)
             self.n_targets += part.n_targets

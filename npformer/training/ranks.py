@@ -12,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from .._threads import available_cores
@@ -79,9 +81,12 @@ class Ranks(contextlib.AbstractContextManager["Ranks"]):
         """Return the value that rank 0 has given."""
         return value
 
-    def sums(self, *numbers: float) -> list[Any]:
-        """Return the sum of each number over the ranks, in their order, so that all have the same bits."""
-        return [sum(column) for column in zip(*self.everyones(numbers), strict=True)]
+    def sums(self, *values: Any) -> list[Any]:
+        """Return the sum of each value over the ranks, in their order, so that all have the same bits.
+
+        A value is a number, or an array of the same shape on every rank, summed entry by entry.
+        """
+        return [sum_of(column) for column in zip(*self.everyones([*map(plain, values)]), strict=True)]
 
     def any(self, flag: bool) -> bool:
         """Whether the `flag` of any rank is set."""
@@ -109,6 +114,28 @@ class Ranks(contextlib.AbstractContextManager["Ranks"]):
 
 
 ALONE = Ranks()
+
+
+def plain(value: Any) -> Any:
+    """Return a number or an array as a value of JSON.
+
+    Examples
+    --------
+    >>> plain(0.5), plain(np.array([2, 3]))
+    (0.5, [2, 3])
+    """
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def sum_of(column: Iterable[Any]) -> Any:
+    """Return the sum of what `plain` made, from left to right: of lists, an array.
+
+    Examples
+    --------
+    >>> sum_of([1, 2]), sum_of([[1, 2], [3, 4]])
+    (3, array([4, 6]))
+    """
+    return sum(np.array(value) if isinstance(value, list) else value for value in column)
 
 
 def start_ranks(*, debug: bool = False) -> Ranks:

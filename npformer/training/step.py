@@ -27,6 +27,7 @@ from .._threads import in_pieces
 from ..models.inference import least_padding
 from ..nn import SequenceRandom
 from ..objectives import Metrics
+from ..objectives._tokens import at_least_one
 
 Array = npt.NDArray[Any]
 
@@ -122,7 +123,7 @@ def gradient(
     executor: Executor | None = None,
     micro_tokens: int | None = None,
     recompute: bool = False,
-    normalizer: int | None = None,
+    normalizer: Any = None,
 ) -> Metrics:
     """Compute the gradient of a batch's mean loss.
 
@@ -144,9 +145,9 @@ def gradient(
         The most tokens of a micro-batch; default: by the model's width.
     recompute : bool
         Run the layers' forwards again in the backward, for less memory; see `Encoder.forward`.
-    normalizer : int, optional
-        Number of targets of the whole batch, where `batch` is a share of it: then the gradients of all shares
-        sum to the gradient of the whole batch's mean.
+    normalizer : int or ndarray of int, optional
+        Number of targets of the whole batch (of an objective of several parts, of each), where `batch` is a
+        share of it: then the gradients of all shares sum to the gradient of the whole batch's mean.
 
     Returns
     -------
@@ -154,7 +155,7 @@ def gradient(
         Sums over `batch`.
     """
     # Of the whole batch, and known before any backward.
-    normalizer = max(batch.n_targets if normalizer is None else normalizer, 1)
+    normalizer = at_least_one(batch.n_targets if normalizer is None else normalizer)
     first, stop = batch.extents
     tokens = micro_tokens or tokens_at_once(model.config.d_model)
     jobs = list(zip(lanes, cut_batch(stop - first, len(lanes), tokens), strict=False))

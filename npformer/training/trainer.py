@@ -20,7 +20,7 @@ from . import draws
 from .config import RunConfig, build_model, build_objective, build_optimizer, build_schedule
 from .diagnosis import find_not_finite
 from .parts import BatchInParts, GeneratorsInParts
-from .ranks import ALONE, Ranks
+from .ranks import ALONE, Ranks, plain, sum_of
 from .step import gradient
 
 Array = npt.NDArray[Any]
@@ -33,10 +33,11 @@ class TrainingStopped(RuntimeError):
 class StepMetrics(NamedTuple):
     """What one step showed, before its update."""
 
-    loss: float  # nats per target
+    loss: float  # nats per target, of all parts
     accuracy: float
     lr: float
     grad_norm: float  # before clipping
+    of_parts: dict[str, float]  # loss and accuracy of each part of an objective that has several
 
 
 @contextlib.contextmanager
@@ -153,9 +154,10 @@ class Trainer:
         grad = self.lanes[0].flat
         self.ranks.reduce_scatter(grad)  # the whole batch's in `part`, and beside it nothing of use
         part = grad[self.part]
-        shown = self.ranks.everyones([own.loss_sum, own.n_correct, global_norm(part, executor)])
+        mine = [plain(own.loss_sum), plain(own.n_correct), global_norm(part, executor)]
+        shown = self.ranks.everyones(mine)
         losses, corrects, norms = zip(*shown, strict=True)
-        total, norm = Metrics(sum(losses), sum(corrects), n_targets), math.hypot(*norms)
+        total, norm = Metrics(sum_of(losses), sum_of(corrects), n_targets), math.hypot(*norms)
         if not (math.isfinite(total.loss) and math.isfinite(norm)):
             raise TrainingStopped(self.explain(step, batch, chosen, total.loss))
         clip_by_global_norm(part, self.config.clip or math.inf, executor, norm=norm)
@@ -166,7 +168,8 @@ class Trainer:
         else:
             self.ranks.all_gather(grad)
             self.optimizer.step(grad, lr=lr, executor=executor)
-        return StepMetrics(total.loss, total.accuracy, lr, norm)
+        of_parts = total.of_parts(getattr(self.objective, "parts", ()))
+        return StepMetrics(total.loss, total.accuracy, lr, norm, of_parts)
 
     def explain(self, step: int, batch: Any, chosen: Array, loss: float) -> str:
         """Return one line on what is not finite: step, first block, sequences; of all ranks."""

@@ -44,6 +44,8 @@ def test_alone_every_exchange_is_nothing():
     assert ranks.gather(vector, 5) is vector
     assert ranks.tell({"a": 1}) == {"a": 1}
     assert ranks.sums(2, 0.1) == [2, 0.1]
+    (found,) = ranks.sums(np.array([2, 3]))
+    assert found.tolist() == [2, 3]
     assert ranks.any(True)
     assert not ranks.any(False)
 
