@@ -14,7 +14,7 @@ from typing import Any
 # Options that are fields of RunConfig. Without a default here: what is not given is the preset's. The numbers
 # in brackets are those of `small`; the tests hold them against it.
 FIELDS: dict[str, tuple[Any, str]] = {
-    "objective": (str, "mlm (an encoder), clm (a decoder) or seq2seq (an encoder-decoder) (mlm)"),
+    "objective": (str, "mlm or rtd (an encoder), clm (a decoder) or seq2seq (an encoder-decoder) (mlm)"),
     "steps": (int, "number of updates"),
     "minutes": (float, "train about this long: turned into --steps after a short timing (5)"),
     "seed": (int, "of weights, order, masks and dropout (0)"),
@@ -42,6 +42,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "batch_size": (int, "sequences in a batch (16)"),
     "accumulate": (int, "batches in an update, made in pieces; see docs/memory.md (1)"),
     "mask_rate": (float, "share of the tokens to predict in training (0.4)"),
+    "generator_size": (float, "of rtd's generator: share of the discriminator's heads (0.25)"),
     "label_smoothing": (float, "of the loss of seq2seq in training (0)"),
     "optimizer": (str, "adamw, adam or sgd (adamw)"),
     "lr": (float, "highest learning rate (0.002)"),

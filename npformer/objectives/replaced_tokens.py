@@ -339,6 +339,18 @@ class ReplacedTokens:
         )
         return found
 
+    def put_in(self, model: Any, batch: ReplacedTokensBatch) -> Array:
+        """Return the tokens (n,) that the generator puts into the masked places, without dropout."""
+        params = model.of_generator(model.params)
+        hidden, _ = self._at_masked(model, batch, params=params, keep=False)
+        return self._drawn_of(model, batch, hidden, params)
+
+    def _drawn_of(self, model: Any, batch: ReplacedTokensBatch, hidden: Array, params: Any) -> Array:
+        if batch.tokens is not None:
+            return batch.tokens
+        logits, _ = model.generator.mlm_head.forward(params, hidden, False)
+        return drawn(logits, batch.u)
+
     def forward(
         self,
         model: Any,
@@ -358,11 +370,7 @@ class ReplacedTokens:
         own = [name.removeprefix("generator.") for name in of_generator]
         first, cache = self._at_masked(model, batch, params=generators, collect=own, **options)
         collected = {f"generator.{name}": x for name, x in cache.collected.items()}
-        tokens = batch.tokens
-        if tokens is None:
-            logits, _ = model.generator.mlm_head.forward(generators, first, False)
-            tokens = drawn(logits, batch.u)
-        ids, _ = batch.filled(tokens)
+        ids, _ = batch.filled(self._drawn_of(model, batch, first, generators))
         others = [name for name in collect if name not in collected]
         second, cache = self._at_real(model, batch, ids, params=params, collect=others, **options)
         return Outputs(first, second), Collected({**collected, **cache.collected})

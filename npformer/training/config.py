@@ -35,7 +35,7 @@ class RunConfig:
 
     Parameters
     ----------
-    objective : {"mlm", "clm", "seq2seq"}
+    objective : {"mlm", "rtd", "clm", "seq2seq"}
         What is learnt, and so which model: see tasks/. The other defaults here are those of mlm; `preset` has
         those of the others. A field that the objective has no use for is refused if it is not its default.
     seed : int
@@ -68,6 +68,8 @@ class RunConfig:
         Share of the tokens that are targets in training. (Evaluation has its own, 15 %.)
     label_smoothing : float
         Of the loss of seq2seq in training; the held-out loss has none.
+    generator_size : float
+        Of rtd: the share of the discriminator's heads that the generator has; see `ElectraConfig.scaled`.
     optimizer : {"adamw", "adam", "sgd"}
     lr : float
         The highest rate.
@@ -130,6 +132,7 @@ class RunConfig:
     accumulate: int = 1
     mask_rate: float = 0.4
     label_smoothing: float = 0.0
+    generator_size: float = 0.25
     optimizer: str = "adamw"
     lr: float = 2e-3
     schedule: str = "cosine"

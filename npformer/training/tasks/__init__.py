@@ -1,6 +1,7 @@
 """What a run learns: a module for each objective, which knows everything that is particular to it.
 
     mlm       masked.py   an encoder says which tokens were hidden
+    rtd       replaced.py a discriminator says which tokens a generator has put in the place of others
     clm       causal.py   a decoder says what comes next
     seq2seq   pairs.py    an encoder-decoder turns sources into targets
 
@@ -10,10 +11,10 @@ module here, and a row in `TASKS`.
 
 from typing import Any
 
-from . import causal, masked, pairs
+from . import causal, masked, pairs, replaced
 from .task import Task
 
-TASKS: dict[str, Task] = {"mlm": masked, "clm": causal, "seq2seq": pairs}
+TASKS: dict[str, Task] = {"mlm": masked, "rtd": replaced, "clm": causal, "seq2seq": pairs}
 
 __all__ = ["TASKS", "Task", "table"]
 
