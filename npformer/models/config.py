@@ -44,7 +44,7 @@ class EncoderConfig:
         So many heads of every layer begin by looking at a neighbour (right, left, two to the right, ...).
         Needs rotary positions, whose biases can say so.
     d_embedding : int, optional
-        Width of the embeddings, where it is not the layers': a linear map lies between them (ALBERT, ELECTRA).
+        Width of the embeddings, where it is not `d_model`: a linear map lies between (ALBERT, ELECTRA).
 
     Raises
     ------

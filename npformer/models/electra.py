@@ -129,7 +129,8 @@ class Electra:
     @property
     def collectable(self) -> list[str]:
         """Names of what both can collect; the generator's begin with "generator."."""
-        return [*(f"generator.{name}" for name in self.generator.collectable), *self.discriminator.collectable]
+        of_generator = [f"generator.{name}" for name in self.generator.collectable]
+        return [*of_generator, *self.discriminator.collectable]
 
     def discriminator_alone(self) -> Encoder:
         """Return the discriminator as a model of its own, with a copy of its parameters: to be fine-tuned."""

@@ -68,7 +68,8 @@ class ElectraConfig:
             the paper, sizes of 1/4 to 1/2 work best: section 3.2.)
         """
         if not 0.0 < generator_size <= 1.0:
-            raise ValueError(f"ElectraConfig: generator_size: expected a number in (0, 1], got {generator_size}")
+            expected = "a number in (0, 1]"
+            raise ValueError(f"ElectraConfig: generator_size: expected {expected}, got {generator_size}")
         c = discriminator
         heads = max(1, round(generator_size * c.n_heads))
         generator = replace(
@@ -111,4 +112,5 @@ class ElectraConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ElectraConfig:
         """Return the configuration in `values`, refusing unknown and missing fields by name."""
-        return cls(**{name: EncoderConfig.from_dict(part) for name, part in _fields.known(cls, values).items()})
+        parts = _fields.known(cls, values).items()
+        return cls(**{name: EncoderConfig.from_dict(part) for name, part in parts})

@@ -217,7 +217,7 @@ class ReplacedTokenHeadCache(NamedTuple):
 
 
 class ReplacedTokenHead:
-    """Was this token put in the place of another? A logit for each output: activation(hidden @ W + b) @ w + c.
+    """Was this token put in the place of another? A logit: activation(hidden @ W + b) @ w + c.
 
     Parameters
     ----------

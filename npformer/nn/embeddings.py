@@ -52,7 +52,7 @@ class Embeddings:
     ----------
     Devlin et al.: BERT, arXiv:1810.04805, figure 2.
     Vaswani et al.: Attention Is All You Need, arXiv:1706.03762, section 3.4 (the scale).
-    Lan et al.: ALBERT, arXiv:1909.11942, section 3.1 (factorised embeddings); W behind the norm as in ELECTRA.
+    Lan et al.: ALBERT, arXiv:1909.11942, section 3.1 (a width of their own; W is behind the norm in its code).
     """
 
     def __init__(
@@ -106,7 +106,8 @@ class Embeddings:
         Without `segment_ids`, every token is in segment 0; without `positions` (B, T), at 0, 1, 2, ...
         """
         T = ids.shape[1]
-        x, token = embedding(ids, params[self.token])  # (B, T, d_embedding), fresh: the sums below are in place
+        # (B, T, d_embedding), fresh: the sums below are in place
+        x, token = embedding(ids, params[self.token])
         if self.scale != 1.0:
             x *= self.scale
         position = segment = norm = None

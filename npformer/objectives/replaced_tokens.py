@@ -1,4 +1,4 @@
-"""Replaced-token detection: a generator fills masked places, a discriminator says which tokens are not the text's.
+"""Replaced-token detection: a generator fills masked places, a discriminator says what is not the text's.
 
     masked       each ordinary token is hidden behind [MASK] with probability `rate`
     filled       there stands a token x̂ drawn from the generator's softmax
@@ -8,8 +8,8 @@
 
 Drawing has no gradient: the generator learns from its own loss alone, and is no adversary.
 
-As in the paper, what is to be predicted is always behind [MASK]. (Its published code leaves 15 % of it as it
-is, and hides round(0.15 T) tokens of each text; here each token is hidden or not on its own, as in `MaskedLM`.)
+As in the paper, what is to be predicted is always behind [MASK]. (Its published code leaves 15 % of that as it
+is, and chooses round(0.15 T) places of each text; here each token is chosen on its own, as in `MaskedLM`.)
 As in the code, [CLS] and [SEP] are never hidden and have labels like any other token, the draw is among all
 of the vocabulary, and the generator's loss has weight 1.
 
@@ -94,7 +94,7 @@ class ReplacedTokensBatch(NamedTuple):
         )
 
     def filled(self, tokens: Array) -> tuple[Array, Array]:
-        """Return ids (B, T) with these tokens in the masked places, and where they are not the text's (B, T)."""
+        """Return ids with these tokens in the masked places, and where they are not the text's; both (B, T)."""
         ids, replaced = self.ids.copy(), np.zeros(self.ids.shape, dtype=bool)
         ids.reshape(-1)[self.at] = tokens
         replaced.reshape(-1)[self.at] = tokens != self.targets
@@ -236,7 +236,7 @@ class ReplacedTokens:
         params: Any = None,
         recompute: bool = False,
     ) -> Metrics:
-        """Return the summed losses of `batch`; add the gradient of both, each over its normalizer, to `grads`.
+        """Return both summed losses of `batch`; add the gradient of each over its normalizer to `grads`.
 
         Parameters
         ----------

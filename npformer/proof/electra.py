@@ -2,7 +2,8 @@
 
 The tokens that the generator has put in are held: they are part of the batch. So the discriminator's loss has
 no gradient in what is the generator's alone, nor the generator's in what is the discriminator's, and the
-shared embeddings have one in both. The form is that of the paper; an encoder's others are proven in encoder.py.
+shared embeddings have one in both. The form is the paper's; other forms of an encoder are proven in
+encoder.py.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import torch
 import torch.nn.functional as F
 
 from ...models import ElectraConfig, EncoderConfig

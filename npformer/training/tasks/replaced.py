@@ -1,4 +1,4 @@
-"""Replaced-token detection: a discriminator says which tokens a small generator has put in the place of others.
+"""Replaced-token detection: a discriminator says which tokens a generator has put in the place of others.
 
     model/       of a finished run is the discriminator alone, an `Encoder` to be fine-tuned
     held out     as of masked words (masked.py), the same 15 % masked for every model. What the generator puts
@@ -163,7 +163,8 @@ def table(result: dict[str, Any]) -> str:
     nats, accuracy = result["margin"]["nats"], result["margin"]["accuracy"]
     lines.append(f"{'margin over always original':<27}{nats:>8.3f}{100 * accuracy:>9.1f} points")
     if generator["positions"] < POSITIONS:
-        lines.append(f"(fewer than {POSITIONS:,} masked tokens: the held-out part is small, the figures rough)")
+        few = f"fewer than {POSITIONS:,} masked tokens"
+        lines.append(f"({few}: the held-out part is small, the figures rough)")
     return "\n".join(lines)
 
 
