@@ -52,7 +52,7 @@ class Embeddings:
     ----------
     Devlin et al.: BERT, arXiv:1810.04805, figure 2.
     Vaswani et al.: Attention Is All You Need, arXiv:1706.03762, section 3.4 (the scale).
-    Lan et al.: ALBERT, arXiv:1909.11942, section 3.1 (a width of their own; W is behind the norm in its code).
+    Lan et al.: ALBERT, arXiv:1909.11942, section 3.1 (a width of their own; W behind the norm in its code).
     """
 
     def __init__(

@@ -8,8 +8,8 @@
 
 Drawing has no gradient: the generator learns from its own loss alone, and is no adversary.
 
-As in the paper, what is to be predicted is always behind [MASK]. (Its published code leaves 15 % of that as it
-is, and chooses round(0.15 T) places of each text; here each token is chosen on its own, as in `MaskedLM`.)
+As in the paper, what is to be predicted is always behind [MASK]. (Its published code leaves 15 % of that as
+it is, and chooses round(0.15 T) places of each text; here each token is chosen on its own, as in `MaskedLM`.)
 As in the code, [CLS] and [SEP] are never hidden and have labels like any other token, the draw is among all
 of the vocabulary, and the generator's loss has weight 1.
 
@@ -94,7 +94,7 @@ class ReplacedTokensBatch(NamedTuple):
         )
 
     def filled(self, tokens: Array) -> tuple[Array, Array]:
-        """Return ids with these tokens in the masked places, and where they are not the text's; both (B, T)."""
+        """Return ids (B, T) with these tokens in the masked places, and where they are not the text's."""
         ids, replaced = self.ids.copy(), np.zeros(self.ids.shape, dtype=bool)
         ids.reshape(-1)[self.at] = tokens
         replaced.reshape(-1)[self.at] = tokens != self.targets

@@ -61,7 +61,7 @@ def losses(params: Params, batch: Batch, drop: Dropped, config: ElectraConfig) -
 
 def make() -> dict[str, Array]:
     """Return everything to be stored about ELECTRA, at the points of seed 0."""
-    made = {}
+    made: dict[str, Array] = {}
     for label, part in MODELS.items():
         weights = WEIGHTS[part]
 

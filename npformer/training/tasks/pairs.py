@@ -65,8 +65,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 CHOICES = {"positions": ("sinusoidal", "learned")}
-UNUSED = ("norm_type", "mask_rate", "neighbour_heads", "rotary_base", "init_std", "embedding_std")
-UNUSED += ("generator_size",)
+UNUSED = (
+    *("norm_type", "mask_rate", "neighbour_heads", "rotary_base", "init_std", "embedding_std"),
+    "generator_size",
+)
 LABELS = ("target token", "held out, not smoothed")
 
 
