@@ -14,7 +14,11 @@ from typing import Any
 # Options that are fields of RunConfig. Without a default here: what is not given is the preset's. The numbers
 # in brackets are those of `small`; the tests hold them against it.
 FIELDS: dict[str, tuple[Any, str]] = {
-    "objective": (str, "mlm or rtd (an encoder), clm (a decoder) or seq2seq (an encoder-decoder) (mlm)"),
+    "objective": (
+        str,
+        "mlm or rtd (an encoder), clm (a decoder), seq2seq (an encoder-decoder), mlm+nsp or mlm+sop (an "
+        "encoder, and pairs of segments); a part may have a weight, mlm+0.5*nsp (mlm)",
+    ),
     "steps": (int, "number of updates"),
     "minutes": (float, "train about this long: turned into --steps after a short timing (5)"),
     "seed": (int, "of weights, order, masks and dropout (0)"),

@@ -45,6 +45,8 @@ class EncoderConfig:
         Needs rotary positions, whose biases can say so.
     d_embedding : int, optional
         Width of the embeddings, where it is not `d_model`: a linear map lies between (ALBERT, ELECTRA).
+    pair_head : bool
+        Whether there are two classes for a pair of texts, on the pooler, which it needs.
 
     Raises
     ------
@@ -80,6 +82,7 @@ class EncoderConfig:
     neighbour_heads: int = 0
     rtd: bool = False
     d_embedding: int | None = None
+    pair_head: bool = False
 
     def __post_init__(self) -> None:
         f = _fields.Fields(self)
@@ -97,6 +100,8 @@ class EncoderConfig:
         if self.neighbour_heads > most:
             expected = f"at most {most} (n_heads, with rotary positions)"
             f.bad("neighbour_heads", expected, self.neighbour_heads)
+        if self.pair_head and not self.pooler:
+            f.bad("pair_head", "a pooler beneath it (pooler=True)", "none")
         f.number("rotary_base", low=1.0)
         f.number("dropout", high=1.0)
         f.number("eps")

@@ -81,6 +81,7 @@ class ElectraConfig:
             d_embedding=c.embedding_width,
             mlm=True,
             pooler=False,
+            pair_head=False,
             rtd=False,
         )
         return cls(replace(c, mlm=False, rtd=True), generator)

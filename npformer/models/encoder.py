@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..nn import Embeddings, EncoderLayer, LayerNorm
 from . import _arguments
 from .config import EncoderConfig
-from .heads import MaskedLMHead, Pooler, ReplacedTokenHead
+from .heads import MaskedLMHead, PairHead, Pooler, ReplacedTokenHead
 from .parameters import Array, Parameters
 from .stack import Stack, StackCache
 
@@ -48,6 +48,8 @@ class Encoder:
         Where ``config.pooler``; a vector for the text from the first token's output.
     rtd_head : ReplacedTokenHead
         Where ``config.rtd``; a logit for each token: was it put there in the place of another?
+    nsp_head : PairHead
+        Where ``config.pair_head``; two logits for a pair of texts from the first token's output.
 
     References
     ----------
@@ -103,6 +105,8 @@ class Encoder:
             self.pooler = Pooler(c.d_model)
         if c.rtd:
             self.rtd_head = ReplacedTokenHead(c.d_model, activation=c.activation)
+        if c.pair_head:
+            self.nsp_head = PairHead(self.pooler, c.d_model)
         self.params = Parameters(self._init(np.random.default_rng(0) if rng is None else rng), dtype)
 
     def _init(self, rng: np.random.Generator) -> dict[str, Array]:
@@ -116,6 +120,8 @@ class Encoder:
             values |= self.pooler.init(rng, std)
         if c.rtd:
             values |= self.rtd_head.init(rng, std)
+        if c.pair_head:
+            values |= self.nsp_head.init(rng, std)
         return values
 
     def __repr__(self) -> str:

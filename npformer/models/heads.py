@@ -252,3 +252,46 @@ class ReplacedTokenHead:
         da = self.logit.backward(params, dlogits[..., None], cache.logit, grads)
         du = self.activate_backward(da, cache.activation)
         return self.transform.backward(params, du, cache.transform, grads)
+
+
+class PairHeadCache(NamedTuple):
+    """What `PairHead.backward` needs."""
+
+    pooler: Any
+    linear: Any
+
+
+class PairHead:
+    """Two classes for a pair of texts, from the first token's output.
+
+        pooled = pooler(hidden[:, 0])
+        logits = pooled @ W + b          W (d_model, 2)
+
+    Parameters
+    ----------
+    pooler : Pooler
+        The model's, shared with whoever else reads it.
+    d_model : int
+
+    References
+    ----------
+    Devlin et al.: BERT, arXiv:1810.04805, section 3.1, task 2.
+    """
+
+    def __init__(self, pooler: Pooler, d_model: int) -> None:
+        self.pooler, self.linear = pooler, Linear("pair", d_model, 2)
+
+    def init(self, rng: np.random.Generator, std: float) -> dict[str, Array]:
+        """Return initial values by name (the pooler's are its own)."""
+        return self.linear.init(rng, std)
+
+    def forward(self, params: Any, first: Array, keep: bool = True) -> tuple[Array, PairHeadCache | None]:
+        """Return logits (..., 2) of the first tokens' outputs (..., d_model)."""
+        pooled, c_pooler = self.pooler.forward(params, first, keep)
+        logits, c_linear = self.linear.forward(params, pooled, keep)
+        return logits, PairHeadCache(c_pooler, c_linear) if keep else None
+
+    def backward(self, params: Any, dlogits: Array, cache: PairHeadCache, grads: Any) -> Array:
+        """Add the parameters' gradients to `grads`; return the gradient of the first tokens' outputs."""
+        dpooled = self.linear.backward(params, dlogits, cache.linear, grads)
+        return self.pooler.backward(params, dpooled, cache.pooler, grads)

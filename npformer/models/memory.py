@@ -202,8 +202,8 @@ def n_parameters(config: EncoderConfig) -> int:
     projection = (e + 1) * d if e != d else 0
     norm = 2 * e if c.norm == "post" else 2 * d  # of the embeddings in post-norm, of the last sum in pre-norm
     mlm = (d + 1) * e + 2 * e + c.vocab_size if c.mlm else 0
-    heads = mlm + (d * (d + 1) if c.pooler else 0) + (d * (d + 1) + d + 1 if c.rtd else 0)
-    return c.n_layers * layer + table * e + projection + norm + heads
+    others = d * (d + 1) * c.pooler + 2 * (d + 1) * c.pair_head + (d + 1) ** 2 * c.rtd
+    return c.n_layers * layer + table * e + projection + norm + mlm + others
 
 
 def activations(

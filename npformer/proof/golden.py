@@ -19,6 +19,7 @@ FILES = (
     "golden_encoder",
     "golden_decoder",
     "golden_encoder_decoder",
+    "golden_sentence_pairs",
     "golden_electra",
     "golden_optimizers",
     "golden_training",

@@ -17,6 +17,7 @@ from .ops import prove_op
 from .optimizers import prove_optimizers
 from .processes import in_processes
 from .rows import Row
+from .sentence_pairs import prove_sentence_pairs
 from .training import prove_training
 
 # Besides the ops: what is composed out of them. Those without a seed follow trajectories that are stored.
@@ -24,6 +25,7 @@ _WHOLES: dict[str, Callable[[int], list[Row]]] = {
     "encoder": prove_encoder,
     "decoder": prove_decoder,
     "encoder_decoder": prove_encoder_decoder,
+    "sentence_pairs": prove_sentence_pairs,
     "electra": prove_electra,
     "optimizers": lambda seed: prove_optimizers(),
     "training": lambda seed: prove_training(),
@@ -35,7 +37,7 @@ TARGETS: tuple[str, ...] = (*OPS, *_WHOLES)
 # the longest first, so that all end at about the same time.
 LONGEST = (
     *("electra", "encoder_decoder", "multi_head_attention", "flash_attention", "encoder", "decoder"),
-    *("training", "scaled_dot_product_attention"),
+    *("sentence_pairs", "training", "scaled_dot_product_attention"),
 )
 
 

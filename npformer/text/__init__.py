@@ -9,6 +9,7 @@ from .default_corpus import default_corpus
 from .errors import CorpusError
 from .packing import Packed, pack, packed_rows
 from .pairs import Pair, pair_rows, read_pairs, split_pairs
+from .sentence_rows import document_starts, sentence_rows, separate
 from .split import split_corpus, split_tail
 from .stream import token_rows
 from .text_files import TextFiles, open_corpus
@@ -26,6 +27,7 @@ __all__ = [
     "Tokenizer",
     "WordPieceTokenizer",
     "default_corpus",
+    "document_starts",
     "load_tokenizer",
     "open_corpus",
     "pack",
@@ -34,6 +36,8 @@ __all__ = [
     "read_corpus",
     "read_pairs",
     "read_tokenizer",
+    "sentence_rows",
+    "separate",
     "split_corpus",
     "split_pairs",
     "split_tail",

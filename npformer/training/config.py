@@ -24,7 +24,7 @@ from ..optim import (
 from ..text import Tokenizer
 from ..text.tokenizers import KINDS
 from . import draws
-from .tasks import TASKS, Task
+from .tasks import Task, task_of
 
 SCHEDULES = ("cosine", "linear", "constant", "noam")
 
@@ -35,8 +35,8 @@ class RunConfig:
 
     Parameters
     ----------
-    objective : {"mlm", "rtd", "clm", "seq2seq"}
-        What is learnt, and so which model: see tasks/. The other defaults here are those of mlm; `preset` has
+    objective : {"mlm", "rtd", "clm", "seq2seq", "mlm+nsp", "mlm+sop"}
+        What is learnt, and so which model: see tasks/. A part of a sum may have a weight, "mlm+0.5*nsp". The other defaults here are those of mlm; `preset` has
         those of the others. A field that the objective has no use for is refused if it is not its default.
     seed : int
     steps : int, optional
@@ -150,9 +150,7 @@ class RunConfig:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        if self.objective not in TASKS:
-            expected = ", ".join(TASKS)
-            raise ValueError(f"objective: expected one of {expected}, got {self.objective!r}")
+        task_of(self.objective)  # or it says which there are
         if self.steps is None and self.minutes is None:
             raise ValueError("steps: expected a number of steps, or minutes, got neither")
         least = {"seed": 0, "neighbour_heads": 0, "seq_len": 8, "vocab_size": 10}
@@ -212,7 +210,7 @@ class RunConfig:
     @property
     def task(self) -> Task:
         """Everything that is particular to the objective."""
-        return TASKS[self.objective]
+        return task_of(self.objective)
 
     @property
     def sequences_per_step(self) -> int:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 # What a draw is for. A number, once given, is never given to something else: old runs must stay repeatable.
-WEIGHTS, ORDER, CORRUPTION, DROPOUT, EVALUATION, COOCCURRENCE = range(6)
+WEIGHTS, ORDER, CORRUPTION, DROPOUT, EVALUATION, COOCCURRENCE, PARTNERS = range(7)
 
 
 def generator(seed: int, purpose: int, *key: int) -> np.random.Generator:

@@ -39,8 +39,11 @@ def plot_losses(
     except ImportError:
         return MISSING
     lines = read_metrics(Path(folder) / "metrics.jsonl")
-    train = [(line["step"], line["loss"]) for line in lines if "loss" in line]
-    held_out = [(line["step"], line["held_out_loss"]) for line in lines if "held_out_loss" in line]
+    # Of an objective of several parts the first, which the baselines have a loss of.
+    loss = next((name for name in (lines or [{}])[0] if name.startswith("loss_")), "loss")
+    train = [(line["step"], line[loss]) for line in lines if loss in line]
+    shown = f"held_out_{loss}"
+    held_out = [(line["step"], line[shown]) for line in lines if shown in line]
     # Not pyplot, which keeps state and may look for a display.
     figure = matplotlib.figure.Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()

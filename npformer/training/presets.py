@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .config import RunConfig
-from .tasks import TASKS
+from .tasks import TASKS, task_of
 
 DEFAULT = "small"
 
@@ -24,10 +24,7 @@ def preset(name: str = DEFAULT, **changes: Any) -> RunConfig:
     >>> preset("tiny", objective="clm", steps=100).norm_type
     'rms_norm'
     """
-    objective = changes.get("objective", "mlm")
-    if objective not in TASKS:
-        raise ValueError(f"objective: expected one of {', '.join(TASKS)}, got {objective!r}")
-    recipes = TASKS[objective].PRESETS
+    recipes = task_of(changes.get("objective", "mlm")).PRESETS
     if name not in recipes:
         raise ValueError(f"preset: expected one of {', '.join(recipes)}, got {name!r}")
     values = dict(recipes[name])

@@ -7,6 +7,7 @@ post-norm or pre-norm, learned or rotary positions, dropout by given masks.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from .models import Dropped, Params, stored_point
 from .ops import Tensor, attend, linear, rotary
 
 
-def masked_lm_loss(
+def encode(
     params: Params,
     batch: Mapping[str, Tensor],
     *,
@@ -29,14 +30,14 @@ def masked_lm_loss(
     eps: float = 1e-12,
     drop: Dropped | None = None,
 ) -> Tensor:
-    """Return the mean cross entropy at the targets.
+    """Return the outputs of every token, (B, T, d_model).
 
     Parameters
     ----------
     params : mapping of str to Tensor
         By npformer's names, weights as (d_in, d_out).
     batch : mapping
-        ids, mask, segment_ids (B, T), at, targets (n,).
+        ids, mask, segment_ids (B, T).
     """
     drop = Dropped(0.0, []) if drop is None else drop
 
@@ -44,7 +45,7 @@ def masked_lm_loss(
         return linear(x, params[f"{name}.weight"], params[f"{name}.bias"])
 
     def normalised(x: Tensor, name: str) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:], params[f"{name}.gamma"], params[f"{name}.beta"], eps)
+        return layer_norm(params, x, name, eps)
 
     ids, mask = batch["ids"], batch["mask"]
     T = ids.shape[1]
@@ -79,10 +80,37 @@ def masked_lm_loss(
                 x = x + drop(branch(normalised(x, f"{name}_norm"), name))
     if norm == "pre":
         x = normalised(x, "encoder.norm")
-    hidden = x.flatten(0, 1)[batch["at"]]
-    t = normalised(F.gelu(dense(hidden, "mlm.transform")), "mlm.norm")
+    return x
+
+
+def layer_norm(params: Params, x: Tensor, name: str, eps: float) -> Tensor:
+    """Layer norm by the name of its parameters."""
+    return F.layer_norm(x, x.shape[-1:], params[f"{name}.gamma"], params[f"{name}.beta"], eps)
+
+
+def token_loss(params: Params, hidden: Tensor, targets: Tensor, eps: float) -> Tensor:
+    """Return the mean cross entropy of tokens from the outputs (n, d_model) at their places."""
+    u = linear(hidden, params["mlm.transform.weight"], params["mlm.transform.bias"])
+    t = layer_norm(params, F.gelu(u), "mlm.norm", eps)
     logits = t @ params["embeddings.token"].T + params["mlm.bias"]
-    return F.cross_entropy(logits, batch["targets"])
+    return F.cross_entropy(logits, targets)
+
+
+def masked_lm_loss(
+    params: Params, batch: Mapping[str, Tensor], *, eps: float = 1e-12, **options: Any
+) -> Tensor:
+    """Return the mean cross entropy at the targets.
+
+    Parameters
+    ----------
+    params : mapping of str to Tensor
+    batch : mapping
+        ids, mask, segment_ids (B, T), at, targets (n,).
+    **options
+        Those of `encode`.
+    """
+    x = encode(params, batch, eps=eps, **options)
+    return token_loss(params, x.flatten(0, 1)[batch["at"]], batch["targets"], eps)
 
 
 def loss_of(params: Params, batch: Mapping[str, Tensor], drop: Dropped, config: EncoderConfig) -> Tensor:

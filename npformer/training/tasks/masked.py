@@ -211,29 +211,45 @@ def compare(
         training part, "counted" is its share.
     """
     batches = held_out.batches
+    train = counted_part(run.train)
+    models = counting_models(train, run.tokenizer, batches)
+    found = evaluate(model, held_out.objective, batches, executor, ranks)
+    encoder = score("encoder", found.loss, found.accuracy, found.n_targets)
+    return {
+        "steps": run.config.steps,
+        "passes": len(batches),
+        "models": [*models, encoder],
+        "margin": margin(models[-1], encoder),
+        **share_counted(train, run.train),
+    }
+
+
+def counting_models(
+    train: Packed, tokenizer: Tokenizer, batches: Sequence[MaskedLMBatch]
+) -> list[dict[str, Any]]:
+    """Return the scores of the most frequent token and, last, of the trigram, counted on `train`."""
     # All passes below one another, and where in them the targets are.
     ids = np.concatenate([batch.ids for batch in batches])
     at = np.concatenate([batch.at + i * batch.ids.size for i, batch in enumerate(batches)])
     targets = np.concatenate([batch.targets for batch in batches])
     models = []
-    train = counted_part(run.train)
     for name, baseline in (
         ("most frequent token", MostFrequentToken),
         ("trigram (Witten-Bell)", TrigramWittenBell),
     ):
-        counted = baseline(*train, run.tokenizer.vocab_size, run.tokenizer.special_ids)
+        counted = baseline(*train, tokenizer.vocab_size, tokenizer.special_ids)
         models.append(score(name, *counted.score(ids, at, targets), at.size))
-    encoder = evaluate(model, held_out.objective, batches, executor, ranks)
-    models.append(score("encoder", encoder.loss, encoder.accuracy, encoder.n_targets))
-    trigram = models[1]
-    margin = None
-    if at.size:
-        margin = {
-            "nats": trigram["nats"] - encoder.loss,
-            "accuracy": encoder.accuracy - trigram["accuracy"],
-        }
-    share = share_counted(train, run.train)
-    return {"steps": run.config.steps, "passes": len(batches), "models": models, "margin": margin, **share}
+    return models
+
+
+def margin(trigram: dict[str, Any], encoder: dict[str, Any]) -> dict[str, float] | None:
+    """Return by how much the encoder beats the trigram; None where nothing was predicted."""
+    if not encoder["positions"]:
+        return None
+    return {
+        "nats": trigram["nats"] - encoder["nats"],
+        "accuracy": encoder["accuracy"] - trigram["accuracy"],
+    }
 
 
 def table(result: dict[str, Any]) -> str:
