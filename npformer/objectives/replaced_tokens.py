@@ -32,7 +32,7 @@ from ..functional import (
 )
 from ..nn import SequenceRandom
 from ._padding import columns, extents, take_targets, trim_targets
-from ._tokens import Metrics, loss_of_tokens
+from ._tokens import Metrics, at_least_one, loss_of_tokens
 from .masked_lm import MaskedLM
 
 Array = Any
@@ -261,7 +261,7 @@ class ReplacedTokens:
         """
         params = model.params if params is None else params
         options = {"keep": grads is not None, "recompute": recompute, "rng": rng}
-        of_generator, of_discriminator = np.broadcast_to(normalizer, 2).tolist()
+        of_generator, of_discriminator = np.broadcast_to(at_least_one(np.asarray(normalizer)), 2).tolist()
         tokens, first = self._generator(model, batch, params, grads, of_generator, options)
         second = self._discriminator(model, batch, tokens, params, grads, of_discriminator, options)
         return Metrics(*(np.array(both) for both in zip(first, second, strict=True)))

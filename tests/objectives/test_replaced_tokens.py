@@ -234,6 +234,12 @@ def test_nothing_is_no_loss_and_no_gradient(make_electra):
     assert (metrics.loss, metrics.accuracy) == (0.0, 0.0)
     np.testing.assert_array_equal(metrics.n_targets, 0)
     assert not grads.flat.any()
+    unmasked = batch.rows(4, 5)  # tokens to judge, none of them replaced
+    metrics = objective.loss_and_grad(model, unmasked, grads, normalizer=unmasked.n_targets)
+    np.testing.assert_array_equal(metrics.n_targets, [0, 1])
+    assert metrics.losses[0] == 0.0 < metrics.losses[1]
+    assert grads["rtd.logit.bias"].any()
+    assert not grads["generator.mlm.bias"].any()
 
 
 @pytest.mark.parametrize(
