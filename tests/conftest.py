@@ -19,6 +19,8 @@ import pytest
 from npformer.models import (
     Decoder,
     DecoderConfig,
+    Electra,
+    ElectraConfig,
     Encoder,
     EncoderConfig,
     EncoderDecoder,
@@ -178,6 +180,19 @@ def small_encoder_decoder(seed: int = 0, **changes: object) -> EncoderDecoder:
     model = EncoderDecoder(EncoderDecoderConfig(**values), dtype=np.float64)  # type: ignore[arg-type]
     generic(model.params, np.random.default_rng(seed))
     return model
+
+
+def small_electra(seed: int = 0, generator_size: float = 0.5, **changes: object) -> Electra:
+    """Return a generator and a discriminator, the size of `small_encoder`, at a generic point in float64."""
+    discriminator = small_encoder(**changes).config
+    model = Electra(ElectraConfig.scaled(discriminator, generator_size), dtype=np.float64)
+    generic(model.params, np.random.default_rng(seed))
+    return model
+
+
+@pytest.fixture
+def make_electra():
+    return small_electra
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from typing import Any
 FIELDS: dict[str, tuple[Any, str]] = {
     "objective": (
         str,
-        "mlm (an encoder), clm (a decoder), seq2seq (an encoder-decoder), mlm+nsp or mlm+sop (an encoder, "
-        "and pairs of segments); a part may have a weight, mlm+0.5*nsp (mlm)",
+        "mlm or rtd (an encoder), clm (a decoder), seq2seq (an encoder-decoder), mlm+nsp or mlm+sop (an "
+        "encoder, and pairs of segments); a part may have a weight, mlm+0.5*nsp (mlm)",
     ),
     "steps": (int, "number of updates"),
     "minutes": (float, "train about this long: turned into --steps after a short timing (5)"),
@@ -46,6 +46,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "batch_size": (int, "sequences in a batch (16)"),
     "accumulate": (int, "batches in an update, made in pieces; see docs/memory.md (1)"),
     "mask_rate": (float, "share of the tokens to predict in training (0.4)"),
+    "generator_size": (float, "of rtd's generator: share of the discriminator's heads (0.25)"),
     "label_smoothing": (float, "of the loss of seq2seq in training (0)"),
     "optimizer": (str, "adamw, adam or sgd (adamw)"),
     "lr": (float, "highest learning rate (0.002)"),

@@ -5,11 +5,13 @@ from .config import EncoderConfig
 from .decoder import Decoder, DecoderCache
 from .decoder_config import DecoderConfig
 from .decoding import DecodingState
+from .electra import Electra
+from .electra_config import ElectraConfig
 from .encoder import Encoder, EncoderCache
 from .encoder_decoder import EncoderDecoder, EncoderDecoderCache
 from .encoder_decoder_config import EncoderDecoderConfig
 from .freezing import freeze
-from .heads import MaskedLMHead, Pooler, Unembedding
+from .heads import MaskedLMHead, Pooler, ReplacedTokenHead, Unembedding
 from .inference import encode
 from .lora import add_lora, merge_lora
 from .lora_config import LoraConfig
@@ -24,6 +26,8 @@ __all__ = [
     "DecoderCache",
     "DecoderConfig",
     "DecodingState",
+    "Electra",
+    "ElectraConfig",
     "Encoder",
     "EncoderCache",
     "EncoderConfig",
@@ -34,6 +38,7 @@ __all__ = [
     "MaskedLMHead",
     "Parameters",
     "Pooler",
+    "ReplacedTokenHead",
     "SequenceHead",
     "TokenHead",
     "TrainingMemory",

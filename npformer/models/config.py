@@ -34,8 +34,8 @@ class EncoderConfig:
         Of the embeddings, the attention weights and both branches of every layer.
     eps : float
         Of the norms.
-    mlm, pooler : bool
-        Whether the masked-LM head and the pooler are there.
+    mlm, pooler, rtd : bool
+        Whether the masked-LM head, the pooler and the head for replaced tokens are there.
     init_std : float
         Standard deviation of the initial weights. With `scale_residual`, the projections that end in a
         residual sum begin smaller by sqrt(2 n_layers) (Radford et al., GPT-2, section 2.3).
@@ -57,6 +57,8 @@ class EncoderConfig:
         Of that vector, or of the words' outputs, before the last linear map.
     lora : LoraConfig, optional
         Adapters of the layers' weights; see `models.add_lora`.
+    d_embedding : int, optional
+        Width of the embeddings, where it is not `d_model`: a linear map lies between (ALBERT, ELECTRA).
     pair_head : bool
         Whether there are two classes for a pair of texts, on the pooler, which it needs.
 
@@ -97,12 +99,15 @@ class EncoderConfig:
     task_pooling: str = "mean"
     task_dropout: float = 0.0
     lora: LoraConfig | None = None
+    rtd: bool = False
+    d_embedding: int | None = None
     pair_head: bool = False
 
     def __post_init__(self) -> None:
         f = _fields.Fields(self)
         f.integers("vocab_size", "d_model", "n_heads", "d_ff", "n_layers", "max_positions")
         f.integers("n_segments", "neighbour_heads", least=0)
+        f.optional_integers("d_embedding")
         f.choice("activation", tuple(ACTIVATIONS))
         f.choice("norm", ("post", "pre"))
         f.choice("positions", ("learned", "sinusoidal", "rotary"))
@@ -139,6 +144,11 @@ class EncoderConfig:
             f.bad("n_labels", f"at least 2 for task {self.task!r}", self.n_labels)
         if self.task != "tag" and self.task_pooling == "pooler" and not self.pooler:
             f.bad("task_pooling", "'mean' or 'cls' without a pooler", repr(self.task_pooling))
+
+    @property
+    def embedding_width(self) -> int:
+        """Width of the embeddings: `d_embedding`, or `d_model` where it is None."""
+        return self.d_model if self.d_embedding is None else self.d_embedding
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON."""

@@ -14,7 +14,7 @@ from ..nn import Embeddings, EncoderLayer, LayerNorm
 from . import _arguments
 from .config import EncoderConfig
 from .freezing import any_below
-from .heads import MaskedLMHead, PairHead, Pooler
+from .heads import MaskedLMHead, PairHead, Pooler, ReplacedTokenHead
 from .lora import initial_parameters
 from .parameters import Array, Parameters
 from .stack import Stack, StackCache
@@ -51,6 +51,8 @@ class Encoder:
         Where ``config.pooler``; a vector for the text from the first token's output.
     task_head : SequenceHead or TokenHead
         Where ``config.task``; labels or a number, for a text or for each word.
+    rtd_head : ReplacedTokenHead
+        Where ``config.rtd``; a logit for each token: was it put there in the place of another?
     nsp_head : PairHead
         Where ``config.pair_head``; two logits for a pair of texts from the first token's output.
 
@@ -83,6 +85,7 @@ class Encoder:
             normalise=c.norm == "post",  # a pre-norm layer normalises its own input
             dropout=c.dropout,
             eps=c.eps,
+            d_embedding=c.d_embedding,
         )
         layers = [
             EncoderLayer(
@@ -100,7 +103,9 @@ class Encoder:
         ]
         self.stack = Stack(layers, LayerNorm("encoder.norm", c.d_model, c.eps) if c.norm == "pre" else None)
         if c.mlm:
-            self.mlm_head = MaskedLMHead(c.d_model, c.vocab_size, activation=c.activation, eps=c.eps)
+            self.mlm_head = MaskedLMHead(
+                c.d_model, c.vocab_size, activation=c.activation, eps=c.eps, d_embedding=c.d_embedding
+            )
         if c.pooler:
             self.pooler = Pooler(c.d_model)
         if c.task == "tag":
@@ -108,6 +113,8 @@ class Encoder:
         elif c.task is not None:
             pooler = self.pooler if c.pooler else None
             self.task_head = SequenceHead(c.d_model, c.n_labels, c.task_pooling, c.task_dropout, pooler)
+        if c.rtd:
+            self.rtd_head = ReplacedTokenHead(c.d_model, activation=c.activation)
         if c.pair_head:
             self.nsp_head = PairHead(self.pooler, c.d_model)
         rng = np.random.default_rng(0) if rng is None else rng
@@ -124,6 +131,8 @@ class Encoder:
             values |= self.pooler.init(rng, std)
         if c.task is not None:
             values |= self.task_head.init(rng, std)
+        if c.rtd:
+            values |= self.rtd_head.init(rng, std)
         if c.pair_head:
             values |= self.nsp_head.init(rng, std)
         return values

@@ -115,8 +115,8 @@ class MaskedLMHeadCache(NamedTuple):
 class MaskedLMHead:
     """BERT's head for masked tokens: a transform, and the token embedding as the decoder.
 
-        t      = norm(activation(hidden @ W + b))
-        logits = t @ Eᵀ + c          E: the encoder's token embedding (V, d_model), tied
+        t      = norm(activation(hidden @ W + b))      W: (d_model, d_embedding)
+        logits = t @ Eᵀ + c          E: the encoder's token embedding (V, d_embedding), tied
 
     Parameters
     ----------
@@ -125,6 +125,8 @@ class MaskedLMHead:
     eps : float
     embedding : str
         Name of the token embedding among the parameters.
+    d_embedding : int, optional
+        Its width; default: `d_model`.
 
     References
     ----------
@@ -139,11 +141,13 @@ class MaskedLMHead:
         activation: str,
         eps: float,
         embedding: str = "embeddings.token",
+        d_embedding: int | None = None,
     ) -> None:
-        self.transform = Linear("mlm.transform", d_model, d_model)
+        d_embedding = d_model if d_embedding is None else d_embedding
+        self.transform = Linear("mlm.transform", d_model, d_embedding)
         self.activate, self.activate_backward = ACTIVATIONS[activation]
-        self.norm = LayerNorm("mlm.norm", d_model, eps)
-        self.unembedding = Unembedding(d_model, vocab_size, embedding, bias="mlm.bias")
+        self.norm = LayerNorm("mlm.norm", d_embedding, eps)
+        self.unembedding = Unembedding(d_embedding, vocab_size, embedding, bias="mlm.bias")
 
     def init(self, rng: np.random.Generator, std: float) -> dict[str, Array]:
         """Return initial values by name (the embedding is the encoder's)."""
@@ -202,6 +206,52 @@ class Pooler:
     def backward(self, params: Any, dpooled: Array, cache: PoolerCache, grads: Any) -> Array:
         """Add the parameters' gradients to `grads`; return the gradient of the first tokens' outputs."""
         return self.linear.backward(params, tanh_backward(dpooled, cache.tanh), cache.linear, grads)
+
+
+class ReplacedTokenHeadCache(NamedTuple):
+    """What `ReplacedTokenHead.backward` needs."""
+
+    transform: Any
+    activation: Any
+    logit: Any
+
+
+class ReplacedTokenHead:
+    """Was this token put in the place of another? A logit: activation(hidden @ W + b) @ w + c.
+
+    Parameters
+    ----------
+    d_model : int
+    activation : str
+
+    References
+    ----------
+    Clark et al.: ELECTRA, arXiv:2003.10555, section 2, and the transform in its published code.
+    """
+
+    def __init__(self, d_model: int, *, activation: str) -> None:
+        self.transform = Linear("rtd.transform", d_model, d_model)
+        self.activate, self.activate_backward = ACTIVATIONS[activation]
+        self.logit = Linear("rtd.logit", d_model, 1)
+
+    def init(self, rng: np.random.Generator, std: float) -> dict[str, Array]:
+        """Return initial values by name."""
+        return {**self.transform.init(rng, std), **self.logit.init(rng, std)}
+
+    def forward(
+        self, params: Any, hidden: Array, keep: bool = True
+    ) -> tuple[Array, ReplacedTokenHeadCache | None]:
+        """Return logits (...) for hidden (..., d_model), and what the backward needs."""
+        u, transform = self.transform.forward(params, hidden, keep)
+        a, activation = self.activate(u)
+        logits, logit = self.logit.forward(params, a, keep)  # (..., 1)
+        return logits[..., 0], ReplacedTokenHeadCache(transform, activation, logit) if keep else None
+
+    def backward(self, params: Any, dlogits: Array, cache: ReplacedTokenHeadCache, grads: Any) -> Array:
+        """Add the parameters' gradients to `grads`; return dhidden."""
+        da = self.logit.backward(params, dlogits[..., None], cache.logit, grads)
+        du = self.activate_backward(da, cache.activation)
+        return self.transform.backward(params, du, cache.transform, grads)
 
 
 class PairHeadCache(NamedTuple):

@@ -3,6 +3,7 @@
     B, T      sequences that a lane works on at once (a micro-batch), tokens in each
     n         targets among their B · T places;  R = B · T, in the last layer R = n
     d, h, f   width, heads, width of the feed-forward block;  V, L: vocabulary, layers;  N: parameters
+    e         width of the embeddings: d, unless they have one of their own
     w         bytes of a number: 4 in float32, 8 in float64;  ids take 8, booleans 1
 
     for the run        parameters w N, a gradient w N for each lane, an optimizer's state, e.g. 2 w N
@@ -18,10 +19,12 @@ Kept by a layer (pre-norm; post-norm has its two norms' numbers at R places each
     with dropout     h B T² + 2 R d         what was kept
     at n places      8 n
 
+and by embeddings of their own width w B T e, the input of what makes d of it.
+
 With recomputation all layers but the last keep their input alone, w B T d.
 
 The worst moment is one of the loss (two arrays w n V), of the decoder's backward (one of them and a piece
-of the table's gradient, w d for each of 1,024 classes), or of a layer's backward: its attention (2 w h B
+of the table's gradient, w e for each of 1,024 classes), or of a layer's backward: its attention (2 w h B
 T², with dropout 3) or its feed-forward block. With recomputation a layer's activations are made again for
 its backward, and count then.
 
@@ -198,10 +201,12 @@ def n_parameters(config: EncoderConfig) -> int:
     c, d = config, config.d_model
     layer = 4 * d * (d + 1) + 2 * d * c.d_ff + d + c.d_ff + 4 * d
     table = c.vocab_size + c.n_segments + (c.max_positions if c.positions == "learned" else 0)
-    norm = 2 * d  # of the embeddings in post-norm, of the last sum in pre-norm
-    mlm = d * (d + 1) + 2 * d + c.vocab_size if c.mlm else 0
-    pooler = d * (d + 1) * c.pooler + 2 * (d + 1) * c.pair_head
-    return c.n_layers * layer + table * d + norm + mlm + pooler + c.n_labels * (d + 1)
+    e = c.embedding_width
+    projection = (e + 1) * d if e != d else 0
+    norm = 2 * e if c.norm == "post" else 2 * d  # of the embeddings in post-norm, of the last sum in pre-norm
+    mlm = (d + 1) * e + 2 * e + c.vocab_size if c.mlm else 0
+    heads = d * (d + 1) * c.pooler + (2 * c.pair_head + c.n_labels) * (d + 1) + (d + 1) ** 2 * c.rtd
+    return c.n_layers * layer + table * e + projection + norm + mlm + heads
 
 
 def activations(
@@ -243,14 +248,16 @@ def activations(
 
 
 def _embeddings(c: EncoderConfig, B: int, T: int, w: int) -> dict[str, int]:
-    R, d = B * T, c.d_model
+    R, e = B * T, c.embedding_width
     arrays = {"ids": ID * R}
     if c.n_segments:
         arrays["segment_ids"] = ID * R
     if c.norm == "post":
-        arrays |= {"norm.x_hat": w * R * d, "norm.rstd": w * R}
+        arrays |= {"norm.x_hat": w * R * e, "norm.rstd": w * R}
     if c.dropout:
-        arrays["dropout.keep"] = R * d
+        arrays["dropout.keep"] = R * e
+    if e != c.d_model:
+        arrays["projection.x"] = w * R * e
     return arrays
 
 
@@ -299,15 +306,15 @@ def temporaries(
     -------
     list of Temporary
     """
-    c, d, f = config, config.d_model, config.d_ff
+    c, d, f, e = config, config.d_model, config.d_ff, config.embedding_width
     BT, P = w * B * T * d, w * B * c.n_heads * T * T
-    logits, head = w * n * c.vocab_size, w * n * (5 * d + 1) if c.mlm else 0
+    logits, head = w * n * c.vocab_size, w * n * (d + 4 * e + 1) if c.mlm else 0
     again = sum(_layer(c, B, T, None, w).values()) if recompute and c.n_layers > 1 else 0
     R = B * T if c.n_layers > 1 else n  # of the widest layer
     dropped = P if c.dropout else 0
     attention = 2 * P + dropped + 5 * BT  # dP, P · dP, P · keep; dout, dh, dO, dV and what becomes dQ
     feed_forward = w * (2 * R * f + 3 * R * d + d * f)  # da, du; dy, dout, dx; dW
-    piece = w * min(c.vocab_size, CLASSES) * d  # of the gradient of the table
+    piece = w * min(c.vocab_size, CLASSES) * e  # of the gradient of the table
     return [
         Temporary("the loss", head + 2 * logits),
         Temporary("backward of the logits", head + logits + piece),

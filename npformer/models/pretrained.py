@@ -16,15 +16,18 @@ from .._files import write_atomically
 from .config import EncoderConfig
 from .decoder import Decoder
 from .decoder_config import DecoderConfig
+from .electra import Electra
+from .electra_config import ElectraConfig
 from .encoder import Encoder
 from .encoder_decoder import EncoderDecoder
 from .encoder_decoder_config import EncoderDecoderConfig
 
-Model = Encoder | Decoder | EncoderDecoder
+Model = Encoder | Decoder | EncoderDecoder | Electra
 ARCHITECTURES: dict[str, tuple[Any, Any]] = {
     "encoder": (Encoder, EncoderConfig),
     "decoder": (Decoder, DecoderConfig),
     "encoder_decoder": (EncoderDecoder, EncoderDecoderConfig),
+    "electra": (Electra, ElectraConfig),
 }
 
 
@@ -33,7 +36,7 @@ def save_pretrained(model: Model, folder: str | os.PathLike[str], tokenizer: Any
 
     Parameters
     ----------
-    model : Encoder, Decoder or EncoderDecoder
+    model : Encoder, Decoder, EncoderDecoder or Electra
     folder : path
     tokenizer : optional
         Anything with ``save(path)``, e.g. `npformer.text.WordPieceTokenizer`; written to vocab.txt.
@@ -68,7 +71,7 @@ def from_pretrained(folder: str | os.PathLike[str], dtype: npt.DTypeLike | None 
 
     Returns
     -------
-    Encoder, Decoder or EncoderDecoder
+    Encoder, Decoder, EncoderDecoder or Electra
 
     Raises
     ------

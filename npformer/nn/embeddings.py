@@ -14,7 +14,7 @@ from ..functional import (
     sinusoidal_positions,
 )
 from ._blocks import Array, Grads, Params, Random, add_gradient, normal
-from .layers import Dropout, LayerNorm
+from .layers import Dropout, LayerNorm, Linear
 
 
 class EmbeddingsCache(NamedTuple):
@@ -25,10 +25,14 @@ class EmbeddingsCache(NamedTuple):
     segment: EmbeddingCache | None
     norm: Any
     dropout: Any
+    projection: Any
 
 
 class Embeddings:
     """x = dropout(norm(scale · token[ids] + position[t] + segment[segment_ids])).
+
+    Where the embeddings have a width d_embedding of their own, x @ W + b of it, W (d_embedding, d_model): a
+    vocabulary of V then costs V · d_embedding numbers, however wide the layers are.
 
     Parameters
     ----------
@@ -41,11 +45,14 @@ class Embeddings:
     dropout, eps : float
     scale : float
         Of the tokens' rows alone.
+    d_embedding : int, optional
+        Default: `d_model`, and then there is no W.
 
     References
     ----------
     Devlin et al.: BERT, arXiv:1810.04805, figure 2.
     Vaswani et al.: Attention Is All You Need, arXiv:1706.03762, section 3.4 (the scale).
+    Lan et al.: ALBERT, arXiv:1909.11942, section 3.1 (a width of their own; W behind the norm in its code).
     """
 
     def __init__(
@@ -61,22 +68,28 @@ class Embeddings:
         dropout: float = 0.0,
         eps: float = 1e-12,
         scale: float = 1.0,
+        d_embedding: int | None = None,
     ) -> None:
+        self.d_embedding = d_model if d_embedding is None else d_embedding
         self.vocab_size, self.d_model, self.n_segments = vocab_size, d_model, n_segments
         self.max_positions, self.positions, self.scale = max_positions, positions, scale
         self.token, self.position, self.segment = f"{name}.token", f"{name}.position", f"{name}.segment"
-        self.norm = LayerNorm(f"{name}.norm", d_model, eps) if normalise else None
+        self.norm = LayerNorm(f"{name}.norm", self.d_embedding, eps) if normalise else None
         self.dropout = Dropout(dropout)
+        narrow = self.d_embedding != d_model
+        self.projection = Linear(f"{name}.projection", self.d_embedding, d_model) if narrow else None
 
     def init(self, rng: np.random.Generator, std: float) -> dict[str, Array]:
         """Return initial values by name."""
-        values = {self.token: normal(rng, std, self.vocab_size, self.d_model)}
+        values = {self.token: normal(rng, std, self.vocab_size, self.d_embedding)}
         if self.positions == "learned":
-            values[self.position] = normal(rng, std, self.max_positions, self.d_model)
+            values[self.position] = normal(rng, std, self.max_positions, self.d_embedding)
         if self.n_segments:
-            values[self.segment] = normal(rng, std, self.n_segments, self.d_model)
+            values[self.segment] = normal(rng, std, self.n_segments, self.d_embedding)
         if self.norm is not None:
             values |= self.norm.init(rng, std)
+        if self.projection is not None:  # keeps the size of what goes through it
+            values |= self.projection.init(rng, self.d_embedding**-0.5)
         return values
 
     def forward(
@@ -93,7 +106,8 @@ class Embeddings:
         Without `segment_ids`, every token is in segment 0; without `positions` (B, T), at 0, 1, 2, ...
         """
         T = ids.shape[1]
-        x, token = embedding(ids, params[self.token])  # (B, T, d_model), fresh: the sums below are in place
+        # (B, T, d_embedding), fresh: the sums below are in place
+        x, token = embedding(ids, params[self.token])
         if self.scale != 1.0:
             x *= self.scale
         position = segment = norm = None
@@ -103,7 +117,7 @@ class Embeddings:
             p, position = embedding(positions, params[self.position])
             x += p
         elif self.positions == "sinusoidal":
-            table = sinusoidal_positions(T if positions is None else self.max_positions, self.d_model)
+            table = sinusoidal_positions(T if positions is None else self.max_positions, self.d_embedding)
             x += (table if positions is None else table[positions]).astype(x.real.dtype)
         if self.n_segments:
             segment_ids = np.zeros_like(ids) if segment_ids is None else segment_ids
@@ -112,10 +126,15 @@ class Embeddings:
         if self.norm is not None:
             x, norm = self.norm.forward(params, x, keep)
         x, dropped = self.dropout.forward(x, rng)
-        return x, EmbeddingsCache(token, position, segment, norm, dropped) if keep else None
+        projection = None
+        if self.projection is not None:
+            x, projection = self.projection.forward(params, x, keep)  # (B, T, d_model)
+        return x, EmbeddingsCache(token, position, segment, norm, dropped, projection) if keep else None
 
     def backward(self, params: Params, dx: Array, cache: EmbeddingsCache, grads: Grads) -> None:
         """Add the parameters' gradients to `grads`; ids have none."""
+        if self.projection is not None:
+            dx = self.projection.backward(params, dx, cache.projection, grads)
         dx = self.dropout.backward(dx, cache.dropout)
         if self.norm is not None:
             dx = self.norm.backward(params, dx, cache.norm, grads)

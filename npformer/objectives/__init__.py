@@ -6,6 +6,7 @@ from .classification import ClassificationBatch, SequenceClassification
 from .masked_lm import MaskedLM, MaskedLMBatch
 from .next_sentence import NextSentence
 from .regression import Regression, RegressionBatch
+from .replaced_tokens import ReplacedTokens, ReplacedTokensBatch
 from .sentence_order import SentenceOrder
 from .seq2seq import Seq2Seq, Seq2SeqBatch
 from .similarity import Similarity, SimilarityBatch
@@ -22,6 +23,8 @@ __all__ = [
     "NextSentence",
     "Regression",
     "RegressionBatch",
+    "ReplacedTokens",
+    "ReplacedTokensBatch",
     "SentenceOrder",
     "Seq2Seq",
     "Seq2SeqBatch",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,6 +88,9 @@ def loss_of_tokens(
     grads: Any,
     normalizer: float,
     label_smoothing: float = 0.0,
+    *,
+    weight: float = 1.0,
+    see: Callable[[Array], None] | None = None,
 ) -> tuple[Metrics, Array | None]:
     """Return the summed cross entropy of the targets, and the gradient of loss / `normalizer`.
 
@@ -103,6 +106,10 @@ def loss_of_tokens(
     normalizer : float
         Number of targets of the whole batch.
     label_smoothing : float
+    weight : float
+        Of loss and gradient.
+    see : callable, optional
+        Called with the logits, which are gone afterwards.
 
     Returns
     -------
@@ -111,14 +118,16 @@ def loss_of_tokens(
     """
     keep = grads is not None
     logits, c_head = head.forward(params, hidden, keep)
+    if see is not None:
+        see(logits)
     loss_sum, c_loss = cross_entropy(logits, targets, reduction="sum", label_smoothing=label_smoothing)
     n_correct = int((logits.real.argmax(axis=-1) == targets).sum())
     dtype = logits.dtype
     del logits  # (n, V) is large: none is kept longer than it is needed
     dhidden = None
     if keep:
-        dlogits = cross_entropy_backward(np.asarray(1.0 / normalizer, dtype), c_loss)
+        dlogits = cross_entropy_backward(np.asarray(weight / normalizer, dtype), c_loss)
         del c_loss
         dhidden = head.backward(params, dlogits, c_head, grads)
-    value = loss_sum if np.iscomplexobj(loss_sum) else float(loss_sum)
+    value = weight * (loss_sum if np.iscomplexobj(loss_sum) else float(loss_sum))
     return Metrics(value, n_correct, int(np.size(targets))), dhidden

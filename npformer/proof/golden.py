@@ -22,6 +22,7 @@ FILES = (
     "golden_lora",
     "golden_finetuning",
     "golden_sentence_pairs",
+    "golden_electra",
     "golden_optimizers",
     "golden_training",
     "golden_torch_nn",

@@ -37,9 +37,9 @@ class Point:
 
     Attributes
     ----------
-    model : Encoder, Decoder or EncoderDecoder
+    model : Encoder, Decoder, EncoderDecoder or Electra
         Whose own parameters are not used.
-    objective : MaskedLM, CausalLM or Seq2Seq
+    objective : MaskedLM, CausalLM, Seq2Seq or ReplacedTokens
     params : Parameters
     batch : tuple
         The objective's.
@@ -47,6 +47,8 @@ class Point:
         Makes the source of dropout of one pass, always in the same state.
     zero : frozenset of str
         Parameters whose gradient is known to be exactly zero.
+    apart : frozenset of str
+        Those of `zero` that the loss has nothing to do with: no derivative is taken.
     """
 
     model: Any
@@ -55,6 +57,7 @@ class Point:
     batch: Any
     random: Callable[[], Any]
     zero: frozenset[str] = frozenset()
+    apart: frozenset[str] = frozenset()
 
     def loss(self, params: Any, *, model: Any = None, random: Any = None) -> Any:
         """Return the mean loss over the targets at `params`, real or complex, by the objective itself."""
@@ -140,7 +143,8 @@ def check_derivatives(
     as_real = Resumed(point, point.params.copy())
     as_complex = Resumed(point, point.params.astype(np.complex128))
     rows["out"].complex = error_of(point.loss(as_complex.params).real, loss)
-    exact = {name: entry_by_entry(as_complex, name) for name in (grads if names is None else names)}
+    wanted = grads if names is None else names
+    exact = {name: entry_by_entry(as_complex, name) for name in wanted if name not in point.apart}
     scale = largest(grads) if names is not None else largest(exact)
     for name in exact:
         gradient, row, zero = grads[name], rows[name], name in point.zero
@@ -149,6 +153,8 @@ def check_derivatives(
             row.zero = relative(gradient, np.zeros_like(gradient), scale, True, row)
         numeric, along = directional_derivatives(as_real, name, gradient, rng)
         row.fd = relative(along, numeric, scale, zero, row)
+    for name in point.apart.intersection(wanted):
+        rows[name].zero = relative(grads[name], np.zeros_like(grads[name]), scale, True, rows[name])
 
 
 def entry_by_entry(resumed: Resumed, name: str) -> Array:

@@ -7,7 +7,8 @@
     the loss                                     is the objective's, of the outputs of one copy at a time, the
                                                  head's dropout again the same
 
-Every block that is run is the model's own, through the objective and the model's own forward.
+Every block that is run is the model's own, through the objective and the model's own forward. Of a model of
+two (`Electra`) the objective's forward gives two outputs, and both are known to the loss.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Resumed:
         self.name, self.values = "", np.empty(0)  # the parameter that is changed, and to what
         self.runs: list[_Run] = []  # of the first pass
         self.reading: _Run | None = None  # while a block is run in that pass
-        self.hidden = self._forward(point.batch, _Reads(params, self))
+        self.shapes = [x.shape for x in self._forward(point.batch, _Reads(params, self))]
         self.random.source = None
         self.of_head = len(self.random.drawn)  # what a head draws comes behind the blocks' draws
         whole = point.random()
@@ -59,12 +60,14 @@ class Resumed:
         self.number = 0
         if n == 0:
             return np.empty(0)
-        hidden = self._forward(copies_of_batch(self.point.batch, n), self.params)
+        outputs = self._forward(copies_of_batch(self.point.batch, n), self.params)
+        of_copies = [x.reshape(n, *shape) for x, shape in zip(outputs, self.shapes, strict=True)]
         losses = []
-        for value, own in zip(values, hidden.reshape(n, *self.hidden.shape), strict=True):
+        for value, *own in zip(values, *of_copies, strict=True):
             self.params[name] = value
             self.random.go_to(self.of_head, 1)
-            losses.append(self.point.loss(self.params, model=_Finished(self.model, own), random=self.random))
+            model = _finished(self.model, own)
+            losses.append(self.point.loss(self.params, model=model, random=self.random))
         self.params[name] = before
         return np.array(losses)
 
@@ -89,15 +92,14 @@ class Resumed:
         for value in self.values:
             self.params[self.name] = value
             self.random.go_to(run.start, 1)
-            outputs.append(block.forward(self.params, *run.arguments, **run.options)[0])
+            outputs.append(block.forward(params, *run.arguments, **run.options)[0])
         return np.concatenate(outputs), None
 
-    def _forward(self, batch: Any, params: Any) -> Array:
-        hidden: Array
+    def _forward(self, batch: Any, params: Any) -> tuple[Array, ...]:
         hidden, _ = self.point.objective.forward(
             self.model, batch, keep=False, rng=self.random, params=params
         )
-        return hidden
+        return hidden if isinstance(hidden, tuple) else (hidden,)
 
 
 @dataclass
@@ -135,6 +137,17 @@ class _Finished:
 
     def forward(self, *arguments: Any, **options: Any) -> tuple[Array, None]:
         return self.hidden, None
+
+
+def _finished(model: Any, outputs: list[Array]) -> Any:
+    """Return what stands for a model whose outputs are known."""
+    parts = _parts(model)
+    if len(parts) == 1:
+        return _Finished(model, *outputs)
+    known = copy.copy(model)
+    for (name, part), hidden in zip(parts.items(), outputs, strict=True):
+        setattr(known, name, _Finished(part, hidden))
+    return known
 
 
 class _Reads(Mapping[str, Array]):
@@ -191,8 +204,18 @@ def _copies(x: Array, n: int) -> Array:
     return x if n == 1 else np.concatenate([x] * n)
 
 
+def _parts(model: Any) -> dict[str, Any]:
+    """Return the models that a model is made of, in the order in which they run; else itself."""
+    found = {name: getattr(model, name) for name in ("generator", "discriminator") if hasattr(model, name)}
+    return found or {"": model}
+
+
 def _places(model: Any) -> list[tuple[Any, str]]:
     """Return where the model's blocks are: (object, attribute)."""
+    return [place for part in _parts(model).values() for place in _places_of_one(part)]
+
+
+def _places_of_one(model: Any) -> list[tuple[Any, str]]:
     stacks = [getattr(model, name) for name in ("stack", "encoder", "decoder") if hasattr(model, name)]
     layers = [layer for stack in stacks for layer in stack.layers]
     found = [(layer, name) for layer in layers for name in BLOCKS if getattr(layer, name, None) is not None]

@@ -10,6 +10,7 @@ from typing import Any
 
 from .cases import OPS
 from .decoder import prove_decoder
+from .electra import prove_electra
 from .encoder import prove_encoder
 from .encoder_decoder import prove_encoder_decoder
 from .finetuning import prove_finetuning
@@ -29,6 +30,7 @@ _WHOLES: dict[str, Callable[[int], list[Row]]] = {
     "lora": prove_lora,
     "finetuning": prove_finetuning,
     "sentence_pairs": prove_sentence_pairs,
+    "electra": prove_electra,
     "optimizers": lambda seed: prove_optimizers(),
     "training": lambda seed: prove_training(),
 }
@@ -38,8 +40,8 @@ TARGETS: tuple[str, ...] = (*OPS, *_WHOLES)
 # Processes begin with the others, a second each at most, so that the table is seen to grow; then with these,
 # the longest first, so that all end at about the same time.
 LONGEST = (
-    *("finetuning", "encoder_decoder", "multi_head_attention", "flash_attention", "encoder", "decoder"),
-    *("sentence_pairs", "lora", "training", "scaled_dot_product_attention"),
+    *("finetuning", "electra", "encoder_decoder", "multi_head_attention", "flash_attention", "encoder"),
+    *("decoder", "sentence_pairs", "lora", "training", "scaled_dot_product_attention"),
 )
 
 

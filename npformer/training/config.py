@@ -35,7 +35,7 @@ class RunConfig:
 
     Parameters
     ----------
-    objective : {"mlm", "clm", "seq2seq", "mlm+nsp", "mlm+sop"}
+    objective : {"mlm", "rtd", "clm", "seq2seq", "mlm+nsp", "mlm+sop"}
         What is learnt, and so which model: see tasks/. A part of a sum may have a weight, "mlm+0.5*nsp". The
         other defaults here are those of mlm; `preset` has those of the others. A field that the objective has
         no use for is refused if it is not its default.
@@ -69,6 +69,8 @@ class RunConfig:
         Share of the tokens that are targets in training. (Evaluation has its own, 15 %.)
     label_smoothing : float
         Of the loss of seq2seq in training; the held-out loss has none.
+    generator_size : float
+        Of rtd: the share of the discriminator's heads that the generator has; see `ElectraConfig.scaled`.
     optimizer : {"adamw", "adam", "sgd"}
     lr : float
         The highest rate.
@@ -131,6 +133,7 @@ class RunConfig:
     accumulate: int = 1
     mask_rate: float = 0.4
     label_smoothing: float = 0.0
+    generator_size: float = 0.25
     optimizer: str = "adamw"
     lr: float = 2e-3
     schedule: str = "cosine"

@@ -55,6 +55,8 @@ def find_not_finite(
             for name in model.collectable:
                 if not np.isfinite(cache.collected[name]).all():
                     return NotFinite(f"the output of {name}{_and_parameter(name, bad)}", (a, b))
+            if not hasattr(objective, "head"):
+                continue  # outputs of two models: what is left is seen in the loss
             if not np.isfinite(hidden).all():  # what is collected comes before the last norm
                 last = f"{model.collectable[-1].partition('.')[0]}.norm"
                 return NotFinite(f"the output of {last}{_and_parameter(last, bad)}", (a, b))

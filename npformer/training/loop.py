@@ -205,7 +205,7 @@ def _finish(
     try:
         task = run.config.task
         result = task.compare(run, trainer.model, held_out, executor, ranks)
-        trainer.model.save_pretrained(run.folder / "model", run.tokenizer)
+        task.finished(trainer.model).save_pretrained(run.folder / "model", run.tokenizer)
         trouble = plot_losses(run.folder, result, task.LABELS)
         if trouble:
             say(trouble)

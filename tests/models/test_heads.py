@@ -85,6 +85,27 @@ def test_every_gradient_of_the_unembedding_by_complex_step(monkeypatch, tied, op
             assert given[where] == pytest.approx(numeric, rel=1e-12, abs=1e-13), (name, where)
 
 
+@pytest.mark.parametrize("activation", ["gelu", "silu"])
+def test_every_gradient_of_the_replaced_token_head_by_complex_step(activation):
+    rng = np.random.default_rng(0)
+    head = heads.ReplacedTokenHead(5, activation=activation)
+    params = {name: rng.standard_normal(np.shape(x)) for name, x in head.init(rng, 1.0).items()}
+    hidden = rng.standard_normal((2, 3, 5))
+    logits, cache = head.forward(params, hidden)
+    assert logits.shape == (2, 3)
+    assert head.forward(params, hidden, keep=False)[1] is None
+    dlogits = rng.standard_normal(logits.shape)
+    grads = {name: np.zeros_like(x) for name, x in params.items()}
+    found = {"hidden": head.backward(params, dlogits, cache, grads), **grads}
+    for name, given in found.items():
+        values = {"hidden": hidden.astype(complex), **{k: v.astype(complex) for k, v in params.items()}}
+        for where in np.ndindex(given.shape):
+            values[name][where] += 1e-30j
+            numeric = (head.forward(values, values["hidden"])[0].imag * dlogits).sum() / 1e-30
+            values[name][where] = values[name][where].real
+            assert given[where] == pytest.approx(numeric, rel=1e-12, abs=1e-13), (name, where)
+
+
 def test_the_unembedding_by_hand():
     rng = np.random.default_rng(1)
     E, t = rng.standard_normal((5, 3)), rng.standard_normal((2, 3))

@@ -37,11 +37,12 @@ def judged_well() -> Callable[[list[Row], Iterable[str], Callable[[str], Point]]
             names = {row.input for row in rows if row.target == label}
             assert names == {"out", *point(label).params.layout}
         for row in rows:
-            assert row.complex is not None
+            apart = row.input in point(row.target).apart
+            assert (row.complex is None) == apart
             assert row.tolerances["complex"] == 1e-12
             assert row.torch is not None
             assert row.float32 is not None
-            assert row.input == "out" or row.fd is not None
+            assert (row.fd is None) == (apart or row.input == "out")
             assert (row.zero is not None) == (row.input in point(row.target).zero)
 
     return check

@@ -14,7 +14,7 @@ from npformer.proof.verify import Report
 
 
 def test_targets_are_the_ops_and_what_is_made_of_them() -> None:
-    models = ["encoder", "decoder", "encoder_decoder", "lora", "finetuning", "sentence_pairs"]
+    models = ["encoder", "decoder", "encoder_decoder", "lora", "finetuning", "sentence_pairs", "electra"]
     assert list(TARGETS) == [*OPS, *models, "optimizers", "training"]
 
 

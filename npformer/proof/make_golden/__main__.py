@@ -16,6 +16,7 @@ from ..golden import Array
 from ..training import RUNS
 from . import (
     decoder,
+    electra,
     encoder,
     encoder_decoder,
     finetuning,
@@ -35,6 +36,7 @@ MAKERS: dict[str, Callable[[], dict[str, Array]]] = {
     "golden_lora": lora.make,
     "golden_finetuning": finetuning.make,
     "golden_sentence_pairs": sentence_pairs.make,
+    "golden_electra": electra.make,
     "golden_optimizers": optimizers.make,
     "golden_training": training.make,
     "golden_torch_nn": torch_nn.make,

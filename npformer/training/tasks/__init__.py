@@ -1,6 +1,7 @@
 """What a run learns: a module for each objective, which knows everything that is particular to it.
 
     mlm       masked.py            an encoder says which tokens were hidden
+    rtd       replaced.py          a discriminator says which tokens a generator has put in others' places
     clm       causal.py            a decoder says what comes next
     seq2seq   pairs.py             an encoder-decoder turns sources into targets
     mlm+nsp   sentence_pairs.py    an encoder also says whether a segment follows another
@@ -12,13 +13,14 @@ module here, and a row in `TASKS`. The parts of a sum may have weights (sums.py)
 
 from typing import Any
 
-from . import causal, masked, pairs
+from . import causal, masked, pairs, replaced
 from .sentence_pairs import SentencePairTask
 from .sums import weights_of
 from .task import Task
 
 TASKS: dict[str, Task] = {
     "mlm": masked,
+    "rtd": replaced,
     "clm": causal,
     "seq2seq": pairs,
     "mlm+nsp": SentencePairTask("nsp"),

@@ -25,6 +25,7 @@ from ..ngram import NGramWittenBell
 from ..ranks import Ranks
 from ..result import counted_part, score, share_counted
 from .masked import batch as batch  # those of masked words do
+from .masked import finished as finished
 from .masked import initial_embeddings as initial_embeddings
 from .masked import left_out as left_out
 from .masked import order as order
@@ -59,7 +60,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     | {"dropout": 0.1, "minutes": 60.0},
 }
 CHOICES = {"positions": ("rotary", "learned", "sinusoidal", "alibi", "none")}
-UNUSED = ("mask_rate", "neighbour_heads", "label_smoothing")
+UNUSED = ("mask_rate", "neighbour_heads", "label_smoothing", "generator_size")
 LABELS = ("token", "held out")
 
 

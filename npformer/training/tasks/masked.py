@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,7 +53,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "base": {"layers": 6, "d_model": 256, "vocab_size": 8000, "seq_len": 128, "lr": 1e-3, "minutes": 60.0},
 }
 CHOICES = {"positions": ("rotary", "learned", "sinusoidal")}
-UNUSED = ("norm_type", "label_smoothing")
+UNUSED = ("norm_type", "label_smoothing", "generator_size")
 LABELS = ("masked token", "held out, at 15 %")
 
 
@@ -84,6 +85,11 @@ def model_config(config: RunConfig, vocab_size: int) -> EncoderConfig:
 def build_model(config: RunConfig, vocab_size: int, rng: np.random.Generator) -> Encoder:
     """Return the encoder with its initial weights."""
     return Encoder(model_config(config, vocab_size), rng, dtype=config.dtype)
+
+
+def finished(model: Any) -> Any:
+    """Return the model as it is."""
+    return model
 
 
 def initial_embeddings(config: RunConfig, train: Packed, vocab_size: int, rng: np.random.Generator) -> Array:
@@ -164,16 +170,24 @@ def fixed_corruptions(
     list of MaskedLMBatch
         One for each pass. Their targets are disjoint.
     """
-    objective = MaskedLM(tokenizer.vocab_size, tokenizer.mask_id, tokenizer.special_ids, RATE)
-    shape = held_out.ids.shape
+    corrupt = MaskedLM(tokenizer.vocab_size, tokenizer.mask_id, tokenizer.special_ids, RATE).corrupt
+    return passes(held_out.ids.shape, partial(corrupt, held_out.ids, held_out.mask), at_least)
+
+
+def passes(
+    shape: tuple[int, int], corrupt: Callable[[Array, Array, Array], Any], at_least: int = POSITIONS
+) -> list[Any]:
+    """Return what `corrupt` makes of held-out sequences (B, T), as many passes as it takes.
+
+    It is given which tokens are chosen, and two uniform numbers for each token.
+    """
     u = draws.generator(SEED, draws.EVALUATION, 0).random(shape)
-    batches: list[MaskedLMBatch] = []
-    while len(batches) < PASSES and sum(batch.n_targets for batch in batches) < at_least:
+    batches: list[Any] = []
+    while len(batches) < PASSES and sum(batch.at.size for batch in batches) < at_least:
         k = len(batches)
         rng = draws.generator(SEED, draws.EVALUATION, 1, k)
         chosen = (u >= RATE * k) & (u < RATE * (k + 1))
-        how, which = rng.random((2, *shape))
-        batches.append(objective.corrupt(held_out.ids, held_out.mask, chosen, how, which))
+        batches.append(corrupt(chosen, *rng.random((2, *shape))))
     return batches
 
 

@@ -23,6 +23,7 @@ from ..evaluate import POSITIONS, Evaluation, evaluate
 from ..ngram import NGramWittenBell
 from ..ranks import Ranks
 from ..result import counted_part, score, share_counted
+from .masked import finished as finished
 from .task import Array, Generators, Make
 
 if TYPE_CHECKING:
@@ -64,7 +65,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 CHOICES = {"positions": ("sinusoidal", "learned")}
-UNUSED = ("norm_type", "mask_rate", "neighbour_heads", "rotary_base", "init_std", "embedding_std")
+UNUSED = (
+    *("norm_type", "mask_rate", "neighbour_heads", "rotary_base", "init_std", "embedding_std"),
+    "generator_size",
+)
 LABELS = ("target token", "held out, not smoothed")
 
 

@@ -121,6 +121,7 @@ class SentencePairTask:
     split = staticmethod(masked.split)
     texts = staticmethod(masked.texts)
     left_out = staticmethod(masked.left_out)
+    finished = staticmethod(masked.finished)
 
     def __init__(self, pair: str) -> None:
         self.pair = pair

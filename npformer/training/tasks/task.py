@@ -54,6 +54,9 @@ class Task(Protocol):
     def build_model(self, config: RunConfig, vocab_size: int, rng: np.random.Generator, /) -> Any:
         """Return the model with its initial weights."""
 
+    def finished(self, model: Any, /) -> Any:
+        """Return what of the trained model is kept in the run's model/: the model, or a part of it."""
+
     def initial_embeddings(
         self, config: RunConfig, train: Packed, vocab_size: int, rng: np.random.Generator, /
     ) -> Array:

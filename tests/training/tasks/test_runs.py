@@ -34,7 +34,7 @@ TINY = {
     "eval_every": 4,
     "checkpoint_every": 3,
 }
-OBJECTIVES = ("clm", "seq2seq", "mlm+nsp", "mlm+0.5*sop")
+OBJECTIVES = ("rtd", "clm", "seq2seq", "mlm+nsp", "mlm+0.5*sop")
 
 
 def prepared(objective, text, **changes):
@@ -146,6 +146,10 @@ def test_ranks_and_lanes_drop_the_same(text, objective, accumulate):
 @pytest.mark.parametrize(
     ("objective", "parameter", "where"),
     [
+        ("rtd", "generator.encoder.0.attention.key.weight", "the output of generator.encoder.0.attention"),
+        ("rtd", "generator.mlm.norm.gamma", "the loss"),
+        ("rtd", "encoder.1.feed_forward.up.bias", "the output of encoder.1.feed_forward"),
+        ("rtd", "rtd.logit.weight", "the loss"),
         ("clm", "decoder.1.feed_forward.down.weight", "the output of decoder.1.feed_forward"),
         ("clm", "decoder.norm.gamma", "the output of decoder.norm"),
         ("seq2seq", "encoder.0.attention.value.weight", "the output of encoder.0.attention"),
