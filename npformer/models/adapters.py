@@ -16,6 +16,7 @@ import numpy as np
 
 from .._files import write_atomically
 from ..nn.lora import SCALE
+from .electra import Electra
 from .parameters import Array, Parameters
 from .pretrained import Model, configuration_of, fill, read_arrays, read_configuration, write_json
 
@@ -36,7 +37,7 @@ def save_adapter(model: Model, folder: str | os.PathLike[str]) -> None:
     OSError
         If the folder cannot be written; files that were there before stay whole.
     """
-    if model.config.lora is None:
+    if isinstance(model, Electra) or model.config.lora is None:
         raise ValueError("save_adapter: model: expected one with adapters (add_lora), got one without")
     folder, params = Path(folder), model.params
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +70,7 @@ def load_adapter(model: Model, folder: str | os.PathLike[str]) -> Any:
     ValueError
         If `model` has adapters, a file is not what it should be, or the adapters are those of another model.
     """
-    if model.config.lora is not None:
+    if isinstance(model, Electra) or model.config.lora is not None:
         raise ValueError("load_adapter: model: expected one without adapters, got one with them")
     path = Path(folder) / "adapter.json"
     if not path.is_file():
