@@ -28,9 +28,16 @@ _COMMENT = re.compile(r"# +(newdoc|newpar)\b|# *[\w.:-]+ = ")
 _CONLLU_ID = re.compile(r"\d+([-.]\d+)?", re.ASCII)
 
 
-def splitter(lines: Sequence[str]) -> Callable[[str], list[str]]:
+def word_lines(lines: Sequence[str]) -> list[str]:
+    """The lines that are words beyond doubt; where all begin with "#", those with a tab."""
+    filled = [line for line in lines if line.strip() and not line.startswith(DOCSTART)]
+    return [line for line in filled if not line.startswith("#")] or [
+        line for line in filled if "\t" in line and not _COMMENT.match(line)
+    ]
+
+
+def splitter(words: Sequence[str]) -> Callable[[str], list[str]]:
     """How lines are cut into columns: at tabs if most of those that are words have one, else at blanks."""
-    words = [line for line in lines if line.strip() and not line.startswith(("#", DOCSTART))]
     if 2 * sum("\t" in line for line in words) > len(words):
         return lambda line: line.split("\t")
     return lambda line: [field for field in line.split(" ") if field]
@@ -49,10 +56,9 @@ def read_conll(lines: Sequence[str], name: str, wanted: dict[str, int | str] | N
     CorpusError
         If there is one column alone, or not the column that is wanted.
     """
-    split = splitter(lines)
-    counts = Counter(
-        len(split(line)) for line in lines if line.strip() and not line.startswith(("#", DOCSTART))
-    )
+    words_alone = word_lines(lines)
+    split = splitter(words_alone)
+    counts = Counter(len(split(line)) for line in words_alone)
     width = counts.most_common(1)[0][0] if counts else 0
     if width < 2:
         raise CorpusError(f"{name}: expected a word and its tag on each line, got one column")

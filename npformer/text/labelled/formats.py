@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
 from ..errors import CorpusError
-from .conll import DOCSTART, splitter
+from .conll import DOCSTART, splitter, word_lines
 from .example import BadRow
 from .jsonl import parse_object
 from .names import known_names
@@ -105,11 +105,11 @@ def _word_a_line(lines: Sequence[str], sample: Sequence[str], hint: str, tabs: f
     """
     if hint == "conll" or any(line.startswith(DOCSTART) for line in sample):
         return True
-    words = [line for line in sample if not line.startswith("#")] or list(sample)
+    words = word_lines(sample)
     split = splitter(words)
     blanks = _regularity([len(split(line)) for line in words])
     parted = any(not line.strip() for line in lines[:SAMPLE])
-    if tabs > 0.5:
+    if tabs > 0.5 and words:
         first = words[0].split("\t")
         if known_names(first) > 1 and not parted:
             return any(field.strip().lower() in _A_WORD for field in first)

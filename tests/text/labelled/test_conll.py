@@ -31,6 +31,10 @@ def test_comments_and_the_word_hash(write, space):
     assert ", 3 comments," in read_examples(path, "tag").about
 
 
+def test_words_that_all_begin_with_a_hash(write):
+    assert sentences(write("# id = 7\n#\tSYM\n\n#ab\tX\n")) == [(("#",), ("SYM",)), (("#ab",), ("X",))]
+
+
 def test_words_with_blanks_in_a_file_of_tabs(write):
     path = write("10 000\tNUM\nmen\tNOUN\n\t\nvoted\tVERB\n")
     assert sentences(path) == [(("10 000", "men"), ("NUM", "NOUN")), (("voted",), ("VERB",))]

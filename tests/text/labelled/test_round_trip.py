@@ -124,6 +124,8 @@ def test_conll(write, sentences, space, comment):
         sentences = [[(word.replace(" ", "_"), tag) for word, tag in sentence] for sentence in sentences]
     lines = [[f"{word}{space}{tag}" for word, tag in sentence] for sentence in sentences]
     assume(not any(is_comment(line[0], 2, 2) for line in lines))
+    # with blanks between columns, a file of nothing but "#..." may be comments
+    assume(space == "\t" or not all(line.startswith("#") for sentence in lines for line in sentence))
     path = write("\n\n".join(comment + "\n".join(sentence) for sentence in lines) + "\n")
     assert read_back(path, "tag", format="conll") == [
         ((), tuple(tag for _, tag in sentence), tuple(word for word, _ in sentence)) for sentence in sentences

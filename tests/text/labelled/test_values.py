@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npformer.text.labelled.example import BadRow, shown
@@ -34,6 +34,7 @@ def test_a_whole_number_too_large_for_a_float_is_none():
         example("regress", {"text": "a", "label": 10**400}, "a.jsonl:1", True)
 
 
+@settings(max_examples=50)
 @given(st.text() | st.lists(st.text()) | st.integers() | st.none() | st.booleans())
 def test_what_is_shown_is_short_and_on_one_line(value):
     assert len(shown(value)) <= 40
