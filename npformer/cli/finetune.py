@@ -90,16 +90,19 @@ def run(args: argparse.Namespace) -> int:
     model, tokenizer = load_model(args.run_folder)
     labels = [] if args.labels is None else [line.strip() for line in lines_of(args.labels, "label")]
     parts: dict[str, Any] = {}
-    columns = args.columns
+    columns, form = args.columns, args.format
     for part in ("train", "dev", "test"):
         file = getattr(args, part)
-        if file is not None:
-            read = read_examples(file, args.task, columns=columns, format=args.format, skip_bad=args.skip_bad)
-            columns = read.columns if columns is None else columns  # the others are read as the first was
-            parts[part] = read.examples
-            _say(read.about, args)
-            for line in read.skipped[:5]:
-                _say(f"skipped {line}", args)
+        if file is None:
+            continue
+        if Path(file).suffix != Path(args.train).suffix:
+            columns, form = args.columns, args.format
+        read = read_examples(file, args.task, columns=columns, format=form, skip_bad=args.skip_bad)
+        columns, form = read.columns, read.format  # files of a kind are read in one way
+        parts[part] = read.examples
+        _say(read.about, args)
+        for line in read.skipped[:5]:
+            _say(f"skipped {line}", args)
     about = {"base": args.run_folder, **{part: getattr(args, part) for part in parts}}
     try:
         result = finetune(
