@@ -30,7 +30,8 @@ def draw_point(label: str, seed: int, sizes: encoder.Sizes = encoder.TINY) -> Po
     B, T = words.batch.shape
     real = np.flatnonzero(words.batch.mask[:, 0])  # a sequence of padding is no pair
     classes = np.arange(B) == 1  # were as many of each, the head's bias would have hardly any gradient
-    pairs = SentencePairs(*words.batch[:3], T * real, classes[real].astype(int))
+    ids, mask, segment_ids = words.batch[:3]
+    pairs = SentencePairs(ids, mask, segment_ids, T * real, classes[real].astype(int))
     batch = objective.join(words.batch, pairs)
     params = generic_parameters(model, rng)
     return Point(model, objective, params, batch, words.random, words.zero)
