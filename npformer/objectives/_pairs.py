@@ -56,7 +56,9 @@ def sentences_of(row: Array, marks: Marks) -> tuple[Array, Array]:
     return body[(body != marks.sep) & (body != marks.pad)], ends - np.arange(ends.size)
 
 
-def lay_out(pairs: Sequence[tuple[Array, Array]], classes: Sequence[int], T: int, marks: Marks) -> SentencePairs:
+def lay_out(
+    pairs: Sequence[tuple[Array, Array]], classes: Sequence[int], T: int, marks: Marks
+) -> SentencePairs:
     """Return pairs (A, B) as sequences of `T` tokens.
 
     Raises
@@ -79,4 +81,5 @@ def lay_out(pairs: Sequence[tuple[Array, Array]], classes: Sequence[int], T: int
             raise ValueError(f"a pair of {len(a)} and {len(b)} tokens: expected at most {T - 3} in all")
         ids[i, :stop] = [marks.cls, *a, marks.sep, *b, marks.sep]
         segment_ids[i, second:stop] = 1
-    return SentencePairs(ids, ids != marks.pad, segment_ids, T * np.arange(B), np.array(classes, dtype=np.intp))
+    targets = np.array(classes, dtype=np.intp)
+    return SentencePairs(ids, ids != marks.pad, segment_ids, T * np.arange(B), targets)

@@ -6,6 +6,7 @@
     loss mean over the pairs of -log softmax(logits)[class]
 
 The class is 1 where B follows and 0 where it does not: both are classes, and no number means "ignore".
+(The head of BERT's published weights has them the other way round.)
 
 References
 ----------
@@ -83,5 +84,5 @@ class NextSentence:
         """Return the last sentences of `row`, about `length` tokens and at most `room`."""
         tokens, starts = sentences_of(row, self.marks)
         tails = tokens.size - starts
-        distance = np.abs(tails - length) + np.where(tails > room, tokens.size, 0)  # those that fit come first
+        distance = np.abs(tails - length) + np.where(tails > room, tokens.size, 0)  # first those that fit
         return tokens[starts[distance.argmin()] :][:room]

@@ -93,7 +93,8 @@ class Summed:
     Examples
     --------
     >>> from npformer.objectives import MaskedLM, NextSentence
-    >>> words, pair = MaskedLM(vocab_size=20, mask_id=4, special_ids=range(5), rate=0.5), NextSentence(2, 3, 0)
+    >>> words = MaskedLM(vocab_size=20, mask_id=4, special_ids=range(5), rate=0.5)
+    >>> pair = NextSentence(cls_id=2, sep_id=3, pad_id=0)
     >>> objective = Summed({"mlm": words, "nsp": pair}, weights=(1.0, 0.5))
     >>> rows, others = np.array([[2, 7, 8, 3, 9, 10]]), np.array([[2, 15, 3, 16, 17, 18]])
     >>> rngs = [np.random.default_rng(1)]

@@ -2,7 +2,7 @@
 
 The model is the one that trains, through the same objective and the same backward: two layers, dropout on,
 padded sequences and one that is nothing but padding, outputs at the targets alone. What is particular to
-each kind of model, its points, is in encoder.py, decoder.py and encoder_decoder.py.
+each kind of model, its points, is in encoder.py, decoder.py, encoder_decoder.py and sentence_pairs.py.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Point:
     ----------
     model : Encoder, Decoder, EncoderDecoder or Electra
         Whose own parameters are not used.
-    objective : MaskedLM, CausalLM, Seq2Seq or ReplacedTokens
+    objective : MaskedLM, CausalLM, Seq2Seq, Summed or ReplacedTokens
     params : Parameters
     batch : tuple
         The objective's.

@@ -1,7 +1,7 @@
 """The proof of masked LM together with next-sentence prediction: BERT's encoder with its pooler, both heads.
 
 The model, the sequences and the masked words are those of the encoder's proof, seed by seed; parameters are
-drawn anew. The parts have different weights, and different numbers of targets.
+drawn anew. The parts have different weights.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def draw_point(label: str, seed: int, sizes: encoder.Sizes = encoder.TINY) -> Po
     rng = np.random.default_rng([seed, 2])
     B, T = words.batch.shape
     real = np.flatnonzero(words.batch.mask[:, 0])  # a sequence of padding is no pair
-    classes = rng.integers(0, 2, B)
-    classes[:2] = 0, 1  # never one class alone
-    pairs = SentencePairs(*words.batch[:3], T * real, classes[real])
+    classes = np.arange(B) == 1  # were as many of each, the head's bias would have hardly any gradient
+    ids, mask, segment_ids = words.batch[:3]
+    pairs = SentencePairs(ids, mask, segment_ids, T * real, classes[real].astype(int))
     batch = objective.join(words.batch, pairs)
     params = generic_parameters(model, rng)
     return Point(model, objective, params, batch, words.random, words.zero)

@@ -42,7 +42,7 @@ def separate(corpus: list[Document] | TextFiles) -> list[Document] | TextFiles:
 
 
 class PartsOfFile(TextFiles):
-    """One large file as its parts between blank lines, of which a piece of the file is in memory at a time."""
+    """One large file as its parts between blank lines; a piece of the file is in memory at a time."""
 
     def __iter__(self) -> Iterator[Document]:
         return _parts(super().__iter__())
@@ -109,7 +109,7 @@ def sentence_rows(documents: Iterable[Document], tokenizer: Tokenizer, width: in
 def _short(
     text: str, tokenizer: Tokenizer, longest: int, continues: Sequence[bool], seen: dict[str, list[int]]
 ) -> Iterator[list[int]]:
-    """The ids of each sentence, of at most `longest`; of one with more, those of its lines, cut if need be."""
+    """The ids of each sentence, at most `longest`; of one with more, those of its lines, cut if need be."""
     for sentence in sentences(text):
         ids = tokenizer.encode_plain(sentence, specials=False, seen=seen)
         if not ids:

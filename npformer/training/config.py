@@ -36,8 +36,9 @@ class RunConfig:
     Parameters
     ----------
     objective : {"mlm", "rtd", "clm", "seq2seq", "mlm+nsp", "mlm+sop"}
-        What is learnt, and so which model: see tasks/. A part of a sum may have a weight, "mlm+0.5*nsp". The other defaults here are those of mlm; `preset` has
-        those of the others. A field that the objective has no use for is refused if it is not its default.
+        What is learnt, and so which model: see tasks/. A part of a sum may have a weight, "mlm+0.5*nsp". The
+        other defaults here are those of mlm; `preset` has those of the others. A field that the objective has
+        no use for is refused if it is not its default.
     seed : int
     steps : int, optional
         How many; None where `minutes` says how long.

@@ -130,8 +130,8 @@ def gradient(
     Parameters
     ----------
     model : Encoder, Decoder or EncoderDecoder
-    objective : MaskedLM, CausalLM or Seq2Seq
-    batch : MaskedLMBatch, CausalLMBatch or Seq2SeqBatch
+    objective : MaskedLM, CausalLM, Seq2Seq or Summed
+    batch : MaskedLMBatch, CausalLMBatch, Seq2SeqBatch or SummedBatch
         As the objective's `make_batch` returns it, or a `parts.BatchInParts`.
     lanes : sequence of Parameters
         A place for the gradient of each lane (``model.params.zeros_like()``). Whatever they hold is

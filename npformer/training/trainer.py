@@ -68,7 +68,7 @@ class Trainer:
     Attributes
     ----------
     model : Encoder, Decoder or EncoderDecoder
-    objective : MaskedLM, CausalLM or Seq2Seq
+    objective : MaskedLM, CausalLM, Seq2Seq or Summed
 
     Raises
     ------

@@ -152,7 +152,12 @@ BAD = {
     "file for a folder": (["text.txt", "--out", "text.txt"], "text.txt: a file of this name exists"),
     "objective": (
         ["text.txt", "--objective", "nsp"],
-        "objective: expected one of mlm, clm, seq2seq, got 'nsp'",
+        "objective: expected one of mlm, clm, seq2seq, mlm+nsp, mlm+sop, got 'nsp'",
+    ),
+    "no sum": (["text.txt", "--objective", "mlm+"], "objective: expected NAME or a sum such as mlm+0.5*nsp"),
+    "one document": (
+        ["text.txt", "--objective", "mlm+nsp"],
+        "next-sentence prediction takes every other second sentence from another document",
     ),
     "tokenizer": (
         ["text.txt", "--tokenizer", "bytes"],

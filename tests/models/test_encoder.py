@@ -239,6 +239,7 @@ def test_bad_dtypes_are_named(make_encoder):
         ({"dropout": 1.0}, "dropout"),
         ({"dropout": float("nan")}, "dropout"),
         ({"n_layers": 0}, "n_layers: expected at least 1, got 0"),
+        ({"pair_head": True}, "pair_head: expected a pooler beneath it"),
     ],
 )
 def test_bad_configurations_are_named(make_encoder, changes, message):

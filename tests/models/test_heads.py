@@ -33,6 +33,29 @@ def test_nothing_to_predict_has_no_gradient():
     assert not any(x.any() for x in grads.values())
 
 
+def test_every_gradient_of_the_pair_head_by_complex_step():
+    rng = np.random.default_rng(0)
+    head = heads.PairHead(heads.Pooler(5), 5)
+    params = {**head.pooler.init(rng, 0.5), **head.init(rng, 0.5)}
+    assert set(params) == {"pooler.weight", "pooler.bias", "pair.weight", "pair.bias"}
+    params = {name: rng.standard_normal(x.shape) for name, x in params.items()}
+    first = rng.standard_normal((3, 5))
+    logits, cache = head.forward(params, first)
+    u = first @ params["pooler.weight"] + params["pooler.bias"]
+    np.testing.assert_allclose(logits, np.tanh(u) @ params["pair.weight"] + params["pair.bias"], rtol=1e-14)
+    assert head.forward(params, first, keep=False)[1] is None
+    dlogits = rng.standard_normal(logits.shape)
+    grads = {name: np.zeros_like(x) for name, x in params.items()}
+    found = {"first": head.backward(params, dlogits, cache, grads), **grads}
+    values = {name: x.astype(complex) for name, x in {"first": first, **params}.items()}
+    for name, given in found.items():
+        for where in np.ndindex(given.shape):
+            values[name][where] += 1e-30j
+            numeric = (head.forward(values, values["first"])[0].imag * dlogits).sum() / 1e-30
+            assert abs(given[where] - numeric) <= 1e-13
+            values[name][where] = values[name][where].real
+
+
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("options", [{}, {"bias": "c"}, {"softcap": 1.5}])
 @pytest.mark.parametrize("classes", [3, 1024])

@@ -21,6 +21,7 @@ KINDS = [
     {"norm": "post", "positions": "rotary", "activation": "silu", "mlm": False, "pooler": True},
     {"norm": "post", "positions": "learned", "d_embedding": 6, "rtd": True},
     {"norm": "pre", "positions": "sinusoidal", "d_embedding": 20, "n_layers": 2},
+    {"pooler": True, "pair_head": True},
 ]
 
 

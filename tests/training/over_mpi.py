@@ -18,6 +18,7 @@ import numpy as np
 from npformer.cli import main
 from npformer.training import Ranks, Run, Trainer, mpi, open_run, start_ranks
 from npformer.training import trainer as trainer_module
+from npformer.training.ranks import plain
 
 
 def updates(run: Run, ranks: Ranks, shard: bool = False) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def updates(run: Run, ranks: Ranks, shard: bool = False) -> dict[str, Any]:
         "norms": norms,
         "params": trainer.model.params.flat,
         "state_bytes": ranks.everyones(mine),
-        "targets": ranks.everyones(trainer.batch(0)[0].n_targets),
+        "targets": ranks.everyones(plain(trainer.batch(0)[0].n_targets)),
         **{f"optimizer/{name}": value for name, value in optimizer.items()},
     }
 

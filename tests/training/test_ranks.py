@@ -234,6 +234,17 @@ def test_ranks_give_what_one_process_gives(make_run, mpiexec, n):
 
 
 @pytest.mark.extra
+def test_every_part_of_an_objective_has_its_own_mean_over_ranks(make_run, mpiexec):
+    run = make_run(**{**FLOAT64, "objective": "mlm+0.5*sop", "seq_len": 24, "steps": 5})
+    alone, many = over(mpiexec, 1, run), over(mpiexec, 2, run)
+    assert many["targets"].shape == (2, 2)  # ranks, parts
+    assert many["targets"].sum(axis=0).tolist() == alone["targets"][0].tolist()
+    assert error(many["gradient"], alone["gradient"]) <= 1e-12
+    assert np.abs(many["losses"] - alone["losses"]).max() <= 1e-10
+    assert error(many["params"], alone["params"]) <= 1e-9
+
+
+@pytest.mark.extra
 def test_a_mean_over_ranks_would_be_noticed(make_run, mpiexec):
     run = make_run(steps=1, **FLOAT64)
     assert error(over(mpiexec, 2, run, "--broken")["gradient"], over(mpiexec, 1, run)["gradient"]) > 1e-3

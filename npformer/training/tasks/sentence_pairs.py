@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 LN2 = float(np.log(2))
 ONE_DOCUMENT = (
-    "next-sentence prediction takes every other second sentence from another document, so the training and the "
-    "held-out part need two each, and one has {n}: give several files, one with blank lines between its "
+    "next-sentence prediction takes every other second sentence from another document, so the training and "
+    "the held-out part need two each, and one has {n}: give several files, one with blank lines between its "
     "documents, or take mlm+sop"
 )
 

@@ -34,7 +34,7 @@ TINY = {
     "eval_every": 4,
     "checkpoint_every": 3,
 }
-OBJECTIVES = ("rtd", "clm", "seq2seq")
+OBJECTIVES = ("rtd", "clm", "seq2seq", "mlm+nsp", "mlm+0.5*sop")
 
 
 def prepared(objective, text, **changes):
@@ -42,6 +42,8 @@ def prepared(objective, text, **changes):
     if objective == "seq2seq":
         lines = enumerate(text.splitlines())
         return prepare([Pair(line[: 5 + i % 5], line[2 + i % 3 :: -1]) for i, line in lines], config)
+    if "+" in objective:  # each line a document
+        return prepare([Document(line, line) for line in text.splitlines()], config)
     return prepare([Document("text", text)], config)
 
 
@@ -123,6 +125,8 @@ def test_ranks_and_lanes_drop_the_same(text, objective, accumulate):
     sizes = {"dtype": "float64", "dropout": 0.3, "batch_size": 18 // accumulate, "accumulate": accumulate}
     whole = trainer(objective, text, **sizes)
     rows = np.linspace(0, len(whole.train.ids) - 1, 18).astype(int)
+    if objective == "mlm+nsp":
+        rows = np.stack([rows, rows[::-1]], axis=1)
     whole.rows_of_step = lambda step: rows
     batch, _ = whole.batch(2)
     if objective == "seq2seq":
@@ -151,6 +155,9 @@ def test_ranks_and_lanes_drop_the_same(text, objective, accumulate):
         ("seq2seq", "encoder.0.attention.value.weight", "the output of encoder.0.attention"),
         ("seq2seq", "decoder.1.cross_attention.key.weight", "the output of decoder.1.cross_attention"),
         ("seq2seq", "decoder.norm.beta", "the output of decoder.norm"),
+        ("mlm+nsp", "embeddings.segment", "the output of embeddings"),
+        ("mlm+nsp", "mlm.bias", "the logits"),
+        ("mlm+nsp", "pair.weight", "the loss"),
     ],
 )
 def test_what_is_not_finite_is_found(text, objective, parameter, where):
