@@ -2,12 +2,15 @@
 
 from ._tokens import Metrics
 from .causal_lm import CausalLM, CausalLMBatch, bits_per_byte, perplexity
+from .contrastive import Contrastive, ContrastiveBatch
 from .masked_lm import MaskedLM, MaskedLMBatch
 from .seq2seq import Seq2Seq, Seq2SeqBatch
 
 __all__ = [
     "CausalLM",
     "CausalLMBatch",
+    "Contrastive",
+    "ContrastiveBatch",
     "MaskedLM",
     "MaskedLMBatch",
     "Metrics",

@@ -55,6 +55,8 @@ def find_not_finite(
             if not np.isfinite(hidden).all():  # what is collected comes before the last norm
                 last = f"{model.collectable[-1].partition('.')[0]}.norm"
                 return NotFinite(f"the output of {last}{_and_parameter(last, bad)}", (a, b))
+            if objective.head is None:
+                continue
             logits, _ = getattr(model, objective.head).forward(model.params, hidden, False)
             if not np.isfinite(logits).all():
                 of_head = [name for name in bad if name.startswith(("mlm.", "lm_head.", "embeddings.token"))]

@@ -149,6 +149,7 @@ class Trainer:
             executor=executor,
             recompute=self.config.recompute,
             normalizer=n_targets,
+            ranks=self.ranks,
         )
         grad = self.lanes[0].flat
         self.ranks.reduce_scatter(grad)  # the whole batch's in `part`, and beside it nothing of use
