@@ -19,6 +19,7 @@ FILES = (
     "golden_encoder",
     "golden_decoder",
     "golden_encoder_decoder",
+    "golden_contrastive",
     "golden_optimizers",
     "golden_training",
     "golden_torch_nn",

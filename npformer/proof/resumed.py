@@ -175,8 +175,9 @@ class _Draws:
 def copies_of_batch(batch: Any, n: int) -> Any:
     """Return the sequences of `batch` n times, one copy after the other."""
     fields = {key: None if value is None else _copies(value, n) for key, value in batch._asdict().items()}
-    grid = batch.ids.size  # positions are counted through the whole batch
-    fields["at"] = (batch.at + grid * np.arange(n)[:, None]).reshape(-1)
+    if "at" in fields:
+        grid = batch.ids.size  # positions are counted through the whole batch
+        fields["at"] = (batch.at + grid * np.arange(n)[:, None]).reshape(-1)
     return type(batch)(**fields)
 
 

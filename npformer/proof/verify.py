@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .cases import OPS
+from .contrastive import prove_contrastive
 from .decoder import prove_decoder
 from .encoder import prove_encoder
 from .encoder_decoder import prove_encoder_decoder
@@ -23,6 +24,7 @@ _WHOLES: dict[str, Callable[[int], list[Row]]] = {
     "encoder": prove_encoder,
     "decoder": prove_decoder,
     "encoder_decoder": prove_encoder_decoder,
+    "contrastive": prove_contrastive,
     "optimizers": lambda seed: prove_optimizers(),
     "training": lambda seed: prove_training(),
 }
@@ -33,6 +35,7 @@ TARGETS: tuple[str, ...] = (*OPS, *_WHOLES)
 # the longest first, so that all end at about the same time.
 LONGEST = (
     *("encoder_decoder", "multi_head_attention", "flash_attention", "encoder", "decoder"),
+    "contrastive",
     *("training", "scaled_dot_product_attention"),
 )
 

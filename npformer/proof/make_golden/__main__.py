@@ -14,13 +14,14 @@ from ...gradcheck import error_of
 from .. import golden, tolerances
 from ..golden import Array
 from ..training import RUNS
-from . import decoder, encoder, encoder_decoder, ops, optimizers, torch_nn, training
+from . import contrastive, decoder, encoder, encoder_decoder, ops, optimizers, torch_nn, training
 
 MAKERS: dict[str, Callable[[], dict[str, Array]]] = {
     "golden_ops": ops.make,
     "golden_encoder": encoder.make,
     "golden_decoder": decoder.make,
     "golden_encoder_decoder": encoder_decoder.make,
+    "golden_contrastive": contrastive.make,
     "golden_optimizers": optimizers.make,
     "golden_training": training.make,
     "golden_torch_nn": torch_nn.make,
