@@ -3,6 +3,7 @@
 from ._tokens import Metrics
 from .causal_lm import CausalLM, CausalLMBatch, bits_per_byte, perplexity
 from .contrastive import Contrastive, ContrastiveBatch
+from .hypersphere import alignment, uniformity
 from .masked_lm import MaskedLM, MaskedLMBatch
 from .seq2seq import Seq2Seq, Seq2SeqBatch
 
@@ -16,6 +17,8 @@ __all__ = [
     "Metrics",
     "Seq2Seq",
     "Seq2SeqBatch",
+    "alignment",
     "bits_per_byte",
     "perplexity",
+    "uniformity",
 ]

@@ -257,7 +257,7 @@ class Contrastive:
 
     # 3. The pooled vector is linear in the outputs: v = Σ_t w_t h_t, so dh_t = w_t dv.
     def backward(self, model: Any, dvectors: Array, cache: EmbeddingCache, grads: Any) -> None:
-        """Add the parameters' gradients to `grads`, from the gradient of the vectors that `embed` returned."""
+        """Add the parameters' gradients to `grads`, from the gradient of the vectors of `embed`."""
         dhidden = dvectors.reshape(-1, dvectors.shape[-1])
         if cache.weights is not None:
             dhidden = cache.weights[:, :, None] * dhidden[:, None, :]

@@ -14,9 +14,9 @@ from .encoder import SPECIAL, TINY, WIDE, Sizes
 from .models import Array, Point, generic_parameters, prove_points
 from .rows import Row
 
-# For float32. The mean over many tokens is near the same vector for every text; what a bias then adds to all of
-# them hardly changes a cosine, and its gradient is a sum of large numbers that is small.
-FEW_TOKENS = WIDE._replace(B=6, T=4)
+# For float32. The mean over many tokens is near the same vector for every text. What a bias adds to all of
+# them then hardly changes a cosine, and its gradient is a small sum of large numbers.
+FEW_TOKENS = WIDE._replace(B=6, T=3)
 
 # texts of an example, the objective, the encoder
 MODELS: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {

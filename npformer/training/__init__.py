@@ -10,6 +10,7 @@ from .config import RunConfig
 from .evaluate import Evaluation, evaluate
 from .example import example_sentence
 from .fill import Prediction, fill, load_model
+from .initial import Start, read_start
 from .loop import fit
 from .pace import settle_with_the_first, with_settled_steps
 from .prepare import Prepared, prepare
@@ -34,6 +35,7 @@ __all__ = [
     "Ranks",
     "Run",
     "RunConfig",
+    "Start",
     "Trainer",
     "TrainingStopped",
     "create_run",
@@ -50,6 +52,7 @@ __all__ = [
     "open_run",
     "prepare",
     "preset",
+    "read_start",
     "require_free",
     "save_checkpoint",
     "settle_with_the_first",

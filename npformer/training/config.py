@@ -35,7 +35,7 @@ class RunConfig:
 
     Parameters
     ----------
-    objective : {"mlm", "clm", "seq2seq"}
+    objective : {"mlm", "clm", "seq2seq", "simcse"}
         What is learnt, and so which model: see tasks/. The other defaults here are those of mlm; `preset` has
         those of the others. A field that the objective has no use for is refused if it is not its default.
     seed : int

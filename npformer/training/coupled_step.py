@@ -5,8 +5,8 @@
     3. each lane does the backward of its micro-batches, in order, into its own gradient
 
 Lanes, micro-batches and threads are those of step.py, and so is the promise: the bits are the same on one
-thread and on many. Between 1 and 3 the activations of the whole batch wait in memory. With `recompute` they do
-not: phase 1 keeps the vectors alone, and phase 3 runs the forward of one micro-batch at a time again, under
+thread and on many. Between 1 and 3 the activations of the whole batch wait in memory. With `recompute` they
+do not: step 1 keeps the vectors alone, and step 3 runs the forward of one micro-batch at a time again, under
 the same dropout, which takes a third more time and gives the same bits.
 
 References
@@ -18,7 +18,7 @@ Gao, Zhang, Han, Callan: Scaling Deep Contrastive Learning Batch Size under Memo
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
 

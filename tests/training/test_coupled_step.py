@@ -1,4 +1,4 @@
-"""The gradient of a loss that couples the batch, against the plain path: all views at once, no lanes, no parts."""
+"""The gradient of a loss that couples the batch, against the plain path: all views at once, no lanes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def same(got, expected):
 @pytest.mark.parametrize(
     ("lanes", "threads", "micro_tokens"), [(1, 1, 10**6), (1, 1, T), (2, 1, 2 * T), (3, 3, T)]
 )
-def test_gradient_equals_the_plain_path(make_encoder, texts, objective, recompute, lanes, threads, micro_tokens):
+def test_gradient_equals_the_plain_path(
+    make_encoder, texts, objective, recompute, lanes, threads, micro_tokens
+):
     model, batch = make(make_encoder, texts, objective)
     loss, expected = plain(model, objective, batch)
     places = [model.params.zeros_like() for _ in range(lanes)]

@@ -3,6 +3,7 @@
     mlm       masked.py   an encoder says which tokens were hidden
     clm       causal.py   a decoder says what comes next
     seq2seq   pairs.py    an encoder-decoder turns sources into targets
+    simcse    contrastive.py    an encoder tells sentences apart under dropout
 
 The rest of the training room asks a run's `Task` and does not look at the objective. A new one is a new
 module here, and a row in `TASKS`.
@@ -10,10 +11,10 @@ module here, and a row in `TASKS`.
 
 from typing import Any
 
-from . import causal, masked, pairs
+from . import causal, contrastive, masked, pairs
 from .task import Task
 
-TASKS: dict[str, Task] = {"mlm": masked, "clm": causal, "seq2seq": pairs}
+TASKS: dict[str, Task] = {"mlm": masked, "clm": causal, "seq2seq": pairs, "simcse": contrastive}
 
 __all__ = ["TASKS", "Task", "table"]
 
