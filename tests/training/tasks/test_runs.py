@@ -35,6 +35,7 @@ TINY = {
     "checkpoint_every": 3,
 }
 OBJECTIVES = ("clm", "seq2seq")
+COUPLED = ("simcse",)  # a share of the batch alone has no loss
 
 
 def prepared(objective, text, **changes):
@@ -58,7 +59,7 @@ def everything(run) -> dict[str, object]:
     return {**arrays, **{name: (run.folder / name).read_bytes() for name in ("metrics.jsonl", "result.json")}}
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", OBJECTIVES + COUPLED)
 def test_threads_and_interruptions_change_no_bit(tmp_path, text, objective, monkeypatch):
     p = prepared(objective, text)
     runs = [create_run(tmp_path / name, p) for name in ("calm", "threads", "stopped")]
@@ -81,7 +82,7 @@ def test_threads_and_interruptions_change_no_bit(tmp_path, text, objective, monk
     assert everything(runs[0]) == everything(runs[1]) == everything(runs[2])
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", OBJECTIVES + COUPLED)
 def test_pieces_and_recomputation_change_no_bit(text, objective, monkeypatch):
     monkeypatch.setattr("npformer.training.step.MICRO_NUMBERS", 30 * 8)
     whole = trainer(objective, text, batch_size=24)
@@ -147,6 +148,8 @@ def test_ranks_and_lanes_drop_the_same(text, objective, accumulate):
         ("seq2seq", "encoder.0.attention.value.weight", "the output of encoder.0.attention"),
         ("seq2seq", "decoder.1.cross_attention.key.weight", "the output of decoder.1.cross_attention"),
         ("seq2seq", "decoder.norm.beta", "the output of decoder.norm"),
+        ("simcse", "encoder.1.feed_forward.down.weight", "the output of encoder.1.feed_forward"),
+        ("simcse", "encoder.norm.gamma", "the output of encoder.norm"),
     ],
 )
 def test_what_is_not_finite_is_found(text, objective, parameter, where):
