@@ -152,8 +152,13 @@ BAD = {
     "file for a folder": (["text.txt", "--out", "text.txt"], "text.txt: a file of this name exists"),
     "objective": (
         ["text.txt", "--objective", "nsp"],
-        "objective: expected one of mlm, clm, seq2seq, got 'nsp'",
+        "objective: expected one of mlm, clm, seq2seq, simcse, got 'nsp'",
     ),
+    "no dropout": (
+        ["text.txt", "--objective", "simcse", "--dropout", "0"],
+        "dropout: expected above 0 for simcse, whose pairs are two dropout masks, got 0",
+    ),
+    "nothing to begin with": (["text.txt", "--init", "folder"], "folder: expected the folder of a run"),
     "tokenizer": (
         ["text.txt", "--tokenizer", "bytes"],
         "tokenizer: expected one of wordpiece, char, got 'bytes'",

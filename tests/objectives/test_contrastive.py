@@ -103,7 +103,9 @@ def test_the_loss_by_its_definition(make_encoder, k, symmetric):
     assert metrics.n_targets == B
 
 
-@pytest.mark.parametrize(("k", "symmetric", "pooling"), [(1, False, "mean"), (2, True, "cls"), (3, True, "mean")])
+@pytest.mark.parametrize(
+    ("k", "symmetric", "pooling"), [(1, False, "mean"), (2, True, "cls"), (3, True, "mean")]
+)
 def test_complex_step_through_model_and_loss(make_encoder, k, symmetric, pooling):
     model, objective, batch = point(make_encoder, k, symmetric=symmetric, pooling=pooling)
     grads = model.params.zeros_like()
@@ -173,6 +175,7 @@ def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="^Contrastive: pooling: expected one of 'mean', 'cls', got 'max'"):
         Contrastive(pooling="max")
     ids, mask = texts(3)
-    for bad in ((ids[:, :, :, None], mask), (ids, mask[:, :2]), (np.repeat(ids, 2, 1), np.repeat(mask, 2, 1))):
+    six = np.repeat(ids, 2, 1), np.repeat(mask, 2, 1)
+    for bad in ((ids[:, :, :, None], mask), (ids, mask[:, :2]), six):
         with pytest.raises(ValueError, match="^Contrastive: ids, mask: expected one shape"):
             Contrastive().make_batch(*bad)

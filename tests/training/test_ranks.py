@@ -42,6 +42,7 @@ def test_alone_every_exchange_is_nothing():
     ranks.broadcast(vector)
     assert np.array_equal(vector, np.arange(5.0))
     assert ranks.gather(vector, 5) is vector
+    assert ranks.all_rows(vector) == (vector, 0)
     assert ranks.tell({"a": 1}) == {"a": 1}
     assert ranks.sums(2, 0.1) == [2, 0.1]
     assert ranks.any(True)
@@ -229,6 +230,16 @@ def test_ranks_give_what_one_process_gives(make_run, mpiexec, n):
     for name in ("losses", "norms", "params", "optimizer/m", "optimizer/v"):
         assert np.array_equal(sharded[name], many[name]), name
     assert sharded["state_bytes"].sum() == many["state_bytes"][0]
+
+
+@pytest.mark.extra
+@pytest.mark.parametrize("n", [2, 3])
+def test_ranks_share_a_loss_that_couples_the_batch(make_run, mpiexec, n):
+    run = make_run(steps=20, objective="simcse", **FLOAT64)
+    alone, many = over(mpiexec, 1, run), over(mpiexec, n, run)
+    assert error(many["gradient"], alone["gradient"]) <= 1e-12
+    assert np.abs(many["losses"] - alone["losses"]).max() <= 1e-10
+    assert error(many["params"], alone["params"]) <= 1e-9
 
 
 @pytest.mark.extra
