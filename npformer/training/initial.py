@@ -62,10 +62,14 @@ class Start(NamedTuple):
         Raises
         ------
         ValueError
-            If it is another kind of model, or a parameter has another shape.
+            If it is another kind of model or of tokenizer, or a parameter has another shape.
         """
         from .config import build_model
 
+        for name in ("tokenizer", "cased"):
+            expected, got = getattr(self.config, name), getattr(config, name)
+            if expected != got:
+                raise ValueError(f"{name}: expected {expected}, as {self.folder} has, got {got}")
         new, old = build_model(config, self.tokenizer.vocab_size), self.model
         if type(new) is not type(old):
             expected, got = type(new).__name__, type(old).__name__

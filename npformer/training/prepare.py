@@ -80,7 +80,7 @@ def prepare(
     task = config.task
     tail = config.held_out_tail is not None
     train, held_out = task.split(corpus, config.held_out_tail or HELD_OUT, SPLIT_SEED, tail)
-    tokenizer = given or _tokenizer(task.texts(train), config, exact_vocab)
+    tokenizer = _tokenizer(task.texts(train), config, exact_vocab) if given is None else given
     length, pad = task.width(config.seq_len), tokenizer.pad_id
     packed, packed_held_out = (
         packed_rows(task.rows(part, tokenizer, config.seq_len), length, pad) for part in (train, held_out)
@@ -116,7 +116,7 @@ def _prepare_files(
         )
     share = min(HELD_OUT, HELD_OUT_MOST / files.size)
     held_out, sample, characters = draw_held_out(files, share, SPLIT_SEED, SAMPLE)
-    tokenizer = given or _tokenizer(sample, config, exact_vocab)
+    tokenizer = _tokenizer(sample, config, exact_vocab) if given is None else given
     task = config.task
     length = task.width(config.seq_len)
     del sample

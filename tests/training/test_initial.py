@@ -82,6 +82,7 @@ def test_the_form_is_the_earlier_runs(earlier):
     ("changes", "message"),
     [
         ({"objective": "clm"}, "expected a run with an? Decoder to begin with, got an? Encoder"),
+        ({"tokenizer": "char"}, "^tokenizer: expected wordpiece, as .*earlier has, got char"),
         ({"d_model": 16}, r"embeddings.token: expected shape \(60, 16\), got \(60, 8\)"),
         ({"layers": 2, "d_ff": 24}, r"encoder.0.feed_forward.up.weight: expected shape"),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +23,7 @@ def encoded(params: Params, ids: Tensor, mask: Tensor, drop: Dropped, config: En
     )
     T = ids.shape[1]
     x = F.embedding(ids, params["embeddings.token"])
-    rotated = {}
+    rotated: dict[str, Any] = {}
     if config.positions == "rotary":
         positions = torch.arange(T)
         rotated = {"positions_q": positions, "positions_kv": positions, "rotary_base": config.rotary_base}
@@ -30,11 +32,10 @@ def encoded(params: Params, ids: Tensor, mask: Tensor, drop: Dropped, config: En
     x = drop(parts.normalised(x, "embeddings.norm") if config.norm == "post" else x)
     allowed = mask[:, None, None, :]
     for i in range(config.n_layers):
-        attention, feed_forward = f"encoder.{i}.attention", f"encoder.{i}.feed_forward"
-        x = parts.residual(
-            x, attention, lambda y, name=attention: parts.attention(y, name, allowed, **rotated)
-        )
-        x = parts.residual(x, feed_forward, lambda y, name=feed_forward: parts.feed_forward(y, name))
+        name = f"encoder.{i}.attention"
+        x = parts.residual(x, name, partial(parts.attention, name=name, allowed=allowed, **rotated))
+        name = f"encoder.{i}.feed_forward"
+        x = parts.residual(x, name, partial(parts.feed_forward, name=name))
     return parts.normalised(x, "encoder.norm") if config.norm == "pre" else x
 
 
@@ -55,7 +56,7 @@ def loss_under(
             real = mask.reshape(-1, T, 1).to(hidden.dtype)
             pooled = (hidden * real).sum(dim=1) / real.sum(dim=1).clamp(min=1.0)
         a, b, *rest = pooled.unflatten(0, (B, -1)).unbind(dim=1)
-        forth = info_nce(a, b, *rest, temperature=temperature)
+        forth = info_nce(a, b, rest[0] if rest else None, temperature=temperature)
         return (forth + info_nce(b, a, temperature=temperature)) / 2 if symmetric else forth
 
     return loss
