@@ -77,9 +77,12 @@ def test_the_table_of_presets_is_theirs():
     assert [preset(name).d_model // preset(name).heads for name in PRESETS] == [32, 32, 64]
 
 
-@pytest.mark.parametrize("objective", ["clm", "seq2seq"])
-def test_the_tables_of_the_other_objectives_presets_are_theirs(objective):
-    text = (ROOT / "docs" / "language_models.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("objective", "page"),
+    [("clm", "language_models"), ("seq2seq", "language_models"), ("simcse", "contrastive")],
+)
+def test_the_tables_of_the_other_objectives_presets_are_theirs(objective, page):
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     for name in PRESETS:
         c = preset(name, objective=objective)
         cells = (c.layers, c.d_model, c.heads, f"{c.vocab_size:,}", c.seq_len, c.batch_size)

@@ -16,8 +16,8 @@ from typing import Any
 FIELDS: dict[str, tuple[Any, str]] = {
     "objective": (
         str,
-        "mlm or rtd (an encoder), clm (a decoder), seq2seq (an encoder-decoder), mlm+nsp or mlm+sop (an "
-        "encoder, and pairs of segments); a part may have a weight, mlm+0.5*nsp (mlm)",
+        "mlm, rtd or simcse (an encoder), clm (a decoder), seq2seq (an encoder-decoder), mlm+nsp or mlm+sop "
+        "(an encoder, and pairs of segments); a part may have a weight, mlm+0.5*nsp (mlm)",
     ),
     "steps": (int, "number of updates"),
     "minutes": (float, "train about this long: turned into --steps after a short timing (5)"),
@@ -82,6 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--preset",
         help="tiny (2 layers, width 64, a minute), small (4, 128, five minutes; the default) "
         "or base (6, 256, an hour); these are mlm's, docs/language_models.md has the others'",
+    )
+    parser.add_argument(
+        "--init",
+        metavar="RUN",
+        help="begin with the weights of a finished run, and its tokenizer; the form of the model is its, too",
     )
     parser.add_argument("--out", metavar="FOLDER", help="folder of the run, new or empty (runs/pretrain-N)")
     parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
@@ -194,6 +199,7 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
         free_folder,
         prepare,
         preset,
+        read_start,
         require_free,
         with_settled_steps,
     )
@@ -202,7 +208,9 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
     if args.steps is not None and args.minutes is not None:
         raise ValueError("minutes: expected --steps or --minutes, got both")
     name = args.preset or DEFAULT
-    config = preset(name, **given)
+    start = None if args.init is None else read_start(args.init)
+    form = {} if start is None else start.form(given.get("objective", "mlm"), given)
+    config = preset(name, **{**form, **given})
     ranks.require_sequences(config.sequences_per_step)
     if config.tokenizer == "char" and args.vocab_size is not None:
         raise ValueError("vocab_size: with --tokenizer char every character is a piece, none was expected")
@@ -214,15 +222,16 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
     if isinstance(corpus, TextFiles):
         _say(f"{corpus.size / 1e6:,.0f} MB of text: reading it twice, a piece at a time")
     beside = next(parent for parent in folder.absolute().parents if parent.is_dir())
-    prepared = prepare(corpus, config, exact_vocab="vocab_size" in given, scratch=beside)
+    prepared = prepare(corpus, config, exact_vocab="vocab_size" in given, scratch=beside, start=start)
     for line in prepared.warnings:
         _say(f"warning: {line}")
     prepared = with_settled_steps(prepared, threads, ranks, folder)
-    return folder, prepared, {"preset": name, "text": args.text, "documents": prepared.sources[:1000]}
+    about = {"preset": name, "text": args.text, "documents": prepared.sources[:1000]}
+    return folder, prepared, about | ({} if args.init is None else {"init": args.init})
 
 
 def _refuse_others(args: argparse.Namespace) -> None:
-    for name in ("text", "columns", "preset", "out", *FIELDS, "cased", "recompute"):
+    for name in ("text", "columns", "preset", "init", "out", *FIELDS, "cased", "recompute"):
         if getattr(args, name) not in (None, []):
             option = "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
             raise ValueError(f"--resume: everything is in the run, so {option} cannot be given with it")

@@ -4,6 +4,7 @@
     S   = q̂ k̂ᵀ / τ                          (N, N), cosine similarities over the temperature
     out = mean over i of -log softmax(S_i)_i    cross entropy with the targets on the diagonal
 
+Hard negatives n are more keys, below the others: k = [k; n], S is (N, N + M), and they are no one's target.
 1 / τ multiplies the rounding errors of the cosines as it does the cosines. So float32 is computed in
 float64 inside, and rounded once at the end.
 """
@@ -24,16 +25,20 @@ class InfoNceCache(NamedTuple):
     """What `info_nce_backward` needs."""
 
     q_hat: Array  # (N, d)
-    k_hat: Array  # (N, d)
+    k_hat: Array  # (N, d); (N + M, d) with negatives, which are below the keys
     one_over_q: Array  # (N, 1), 1 / |q|, 0 where |q| = 0
-    one_over_k: Array  # (N, 1)
+    one_over_k: Array  # (N, 1) or (N + M, 1)
     temperature: float
-    dtype: np.dtype[Any]  # of queries, keys and out together
+    dtype: np.dtype[Any]  # of queries, keys, negatives and out together
     loss: CrossEntropyCache
 
 
 def info_nce(
-    queries: npt.ArrayLike, keys: npt.ArrayLike, *, temperature: float = 0.05
+    queries: npt.ArrayLike,
+    keys: npt.ArrayLike,
+    *,
+    temperature: float = 0.05,
+    negatives: npt.ArrayLike | None = None,
 ) -> tuple[Array, InfoNceCache]:
     """Contrastive loss with in-batch negatives and cosine similarity.
 
@@ -43,6 +48,8 @@ def info_nce(
         Row i of `keys` is the positive of row i of `queries`; all other rows are its negatives.
     temperature : float
         τ > 0.
+    negatives : array_like, shape (M, d), optional
+        More keys, which are negatives of every query: hard ones, such as contradictions.
 
     Returns
     -------
@@ -53,8 +60,8 @@ def info_nce(
     Raises
     ------
     ValueError
-        If `queries` is not of shape (N, d) with N, d >= 1, `keys` has another shape, or `temperature` is
-        not positive.
+        If `queries` is not of shape (N, d) with N, d >= 1, `keys` has another shape, `negatives` are not of
+        shape (M, d) with M >= 1, or `temperature` is not positive.
     TypeError
         If an array is neither float32, float64, complex128 nor integer.
 
@@ -66,7 +73,8 @@ def info_nce(
     References
     ----------
     van den Oord, Li, Vinyals: Representation Learning with Contrastive Predictive Coding,
-    arXiv:1807.03748, equation 4. Gao, Yao, Chen: SimCSE, arXiv:2104.08821, equation 1.
+    arXiv:1807.03748, equation 4. Gao, Yao, Chen: SimCSE, arXiv:2104.08821, equations 1 and 5
+    (hard negatives).
 
     Examples
     --------
@@ -82,6 +90,13 @@ def info_nce(
     tau = require_number("info_nce", "temperature", temperature, low=0.0)
     if tau == 0:
         bad_value("info_nce", "temperature", "a number > 0", tau)
+    if negatives is not None:
+        n = as_float("info_nce", "negatives", negatives)
+        if n.ndim != 2 or len(n) == 0 or n.shape[1] != q.shape[1]:
+            bad_value(
+                "info_nce", "negatives", f"shape (M, {q.shape[1]}) with M >= 1", f"shape {n.shape}"
+            )
+        k = np.concatenate([k, n])  # in what both promote to
 
     dtype = np.result_type(q, k)
     wide = np.result_type(dtype, np.float64)
@@ -107,13 +122,13 @@ def _normalised(x: Array) -> tuple[Array, Array]:
 #
 #   1. out is the mean cross entropy of S:       dS  = (softmax(S) - 1 on the diagonal) · dout / N
 #   2. S = q̂ k̂ᵀ / τ, a product of matrices:    dq̂ = dS k̂ / τ
-#   3. and its other factor:                      dk̂ = dSᵀ q̂ / τ
+#   3. and its other factor:                      dk̂ = dSᵀ q̂ / τ, the negatives' in the rows from N on
 #   4. q̂ = q / |q|. From ∂|q|/∂q_j = q̂_j:      ∂q̂_i/∂q_j = ([i = j] - q̂_i q̂_j) / |q|, so
 #          dq = (dq̂ - q̂ · Σ_i dq̂_i q̂_i) / |q|
 #      what points along q is taken out, since the length of q does not matter; the same for dk.
 def info_nce_backward(
     dout: npt.ArrayLike, cache: InfoNceCache, intermediates: dict[str, Array] | None = None
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, Array | None]:
     """Gradients of `info_nce`.
 
     Parameters
@@ -126,6 +141,7 @@ def info_nce_backward(
     Returns
     -------
     dqueries, dkeys : ndarray, shape (N, d)
+    dnegatives : ndarray, shape (M, d), or None without negatives
 
     Raises
     ------
@@ -135,7 +151,7 @@ def info_nce_backward(
     Examples
     --------
     >>> out, cache = info_nce([[1.0, 0.0], [0.0, 3.0]], [[2.0, 0.0], [1.0, 1.0]], temperature=1.0)
-    >>> dqueries, dkeys = info_nce_backward(1.0, cache)
+    >>> dqueries, dkeys, _ = info_nce_backward(1.0, cache)
     >>> dqueries.round(4)
     array([[0.    , 0.1511],
            [0.0161, 0.    ]])
@@ -153,4 +169,6 @@ def info_nce_backward(
         intermediates["dq_hat"] = dq_hat
         intermediates["dk_hat"] = dk_hat
     narrow = np.result_type(dtype, dout)
-    return dq.astype(narrow), dk.astype(narrow)
+    N = len(q_hat)
+    dnegatives = dk[N:].astype(narrow) if len(k_hat) > N else None
+    return dq.astype(narrow), dk[:N].astype(narrow), dnegatives

@@ -3,6 +3,8 @@
 from ._tokens import Metrics
 from .causal_lm import CausalLM, CausalLMBatch, bits_per_byte, perplexity
 from .classification import ClassificationBatch, SequenceClassification
+from .contrastive import Contrastive, ContrastiveBatch
+from .hypersphere import alignment, uniformity
 from .masked_lm import MaskedLM, MaskedLMBatch
 from .next_sentence import NextSentence
 from .regression import Regression, RegressionBatch
@@ -17,6 +19,8 @@ __all__ = [
     "CausalLM",
     "CausalLMBatch",
     "ClassificationBatch",
+    "Contrastive",
+    "ContrastiveBatch",
     "MaskedLM",
     "MaskedLMBatch",
     "Metrics",
@@ -35,6 +39,8 @@ __all__ = [
     "SummedBatch",
     "TaggingBatch",
     "TokenClassification",
+    "alignment",
     "bits_per_byte",
     "perplexity",
+    "uniformity",
 ]

@@ -23,6 +23,7 @@ FILES = (
     "golden_finetuning",
     "golden_sentence_pairs",
     "golden_electra",
+    "golden_contrastive",
     "golden_optimizers",
     "golden_training",
     "golden_torch_nn",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .cases import OPS
+from .contrastive import prove_contrastive
 from .decoder import prove_decoder
 from .electra import prove_electra
 from .encoder import prove_encoder
@@ -31,6 +32,7 @@ _WHOLES: dict[str, Callable[[int], list[Row]]] = {
     "finetuning": prove_finetuning,
     "sentence_pairs": prove_sentence_pairs,
     "electra": prove_electra,
+    "contrastive": prove_contrastive,
     "optimizers": lambda seed: prove_optimizers(),
     "training": lambda seed: prove_training(),
 }
@@ -41,7 +43,7 @@ TARGETS: tuple[str, ...] = (*OPS, *_WHOLES)
 # the longest first, so that all end at about the same time.
 LONGEST = (
     *("finetuning", "electra", "encoder_decoder", "multi_head_attention", "flash_attention", "encoder"),
-    *("decoder", "sentence_pairs", "lora", "training", "scaled_dot_product_attention"),
+    *("decoder", "contrastive", "sentence_pairs", "lora", "training", "scaled_dot_product_attention"),
 )
 
 

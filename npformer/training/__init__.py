@@ -11,6 +11,7 @@ from .embed import Neighbour, embed, nearest
 from .evaluate import Evaluation, evaluate
 from .example import example_sentence
 from .fill import Prediction, fill, load_model
+from .initial import Start, read_start
 from .loop import fit
 from .pace import settle_with_the_first, with_settled_steps
 from .prepare import Prepared, prepare
@@ -36,6 +37,7 @@ __all__ = [
     "Ranks",
     "Run",
     "RunConfig",
+    "Start",
     "Trainer",
     "TrainingStopped",
     "create_run",
@@ -54,6 +56,7 @@ __all__ = [
     "open_run",
     "prepare",
     "preset",
+    "read_start",
     "require_free",
     "save_checkpoint",
     "settle_with_the_first",

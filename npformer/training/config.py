@@ -35,7 +35,7 @@ class RunConfig:
 
     Parameters
     ----------
-    objective : {"mlm", "rtd", "clm", "seq2seq", "mlm+nsp", "mlm+sop"}
+    objective : {"mlm", "rtd", "simcse", "clm", "seq2seq", "mlm+nsp", "mlm+sop"}
         What is learnt, and so which model: see tasks/. A part of a sum may have a weight, "mlm+0.5*nsp". The
         other defaults here are those of mlm; `preset` has those of the others. A field that the objective has
         no use for is refused if it is not its default.

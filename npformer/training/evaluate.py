@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..objectives import Metrics, bits_per_byte, perplexity
+from .coupled_step import couples
 from .ranks import ALONE, Ranks
 from .step import cut_batch, tokens_at_once
 
@@ -50,7 +53,7 @@ def evaluate(
     pieces = []
     for batch in batches:
         first, stop = batch.extents
-        (of_batch,) = cut_batch(stop - first, 1, tokens)
+        (of_batch,) = [[np.arange(stop.size)]] if couples(objective) else cut_batch(stop - first, 1, tokens)
         pieces += [(batch, places) for places in of_batch]
     pieces = pieces[slice(*ranks.share(len(pieces)))]
 

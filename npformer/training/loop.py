@@ -121,7 +121,10 @@ def _train(
     if newest is None:
         if list_checkpoints(run.checkpoints):
             say("no checkpoint can be read: starting again from the first step")
-        trainer.start_from_text()
+        if run.initial is None:
+            trainer.start_from_text()
+        else:
+            trainer.start_from(run.initial)
     else:
         trainer.restore(newest.params, newest.optimizer)
         done, length = newest.step, newest.about["metrics_bytes"]

@@ -115,6 +115,14 @@ class MpiRanks(Ranks):
         self._world.Gatherv(part, [whole, places] if self.rank == 0 else None, root=0)
         return whole
 
+    def all_rows(self, rows: Array) -> tuple[Array, int]:
+        """Return the `rows` (n, ...) of all ranks, in their order, and where this rank's begin."""
+        counts = self.everyones(len(rows))
+        whole = np.empty((sum(counts), *rows.shape[1:]), rows.dtype)
+        width = whole[:1].size
+        self._world.Allgatherv(np.ascontiguousarray(rows), [whole, [n * width for n in counts]])
+        return whole, sum(counts[: self.rank])
+
     def broadcast(self, vector: Array) -> None:
         """Make `vector` what it is on rank 0."""
         self._world.Bcast(vector, root=0)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..text import CorpusError, Document, Packed, Pair, TextFiles, Tokenizer, packed_rows, train_tokenizer
 from ..text.packed_file import blocks_of, map_rows, write_rows
 from ..text.streamed_split import cleaned, draw_held_out, lines_of, training_documents
 from .config import RunConfig
+from .initial import Array, Start
 
 HELD_OUT = 0.1
 HELD_OUT_MOST = 2_000_000  # characters; of a text that is read as a stream
@@ -28,6 +29,7 @@ class Prepared(NamedTuple):
     held_out: Packed
     sources: list[str]  # names of the documents
     warnings: list[str]
+    initial: Mapping[str, Array] | None = None  # weights to begin with, by name
 
 
 def prepare(
@@ -36,6 +38,7 @@ def prepare(
     *,
     exact_vocab: bool = False,
     scratch: str | os.PathLike[str] | None = None,
+    start: Start | None = None,
 ) -> Prepared:
     """Split the text, train the tokenizer on the training part, and pack both parts.
 
@@ -54,6 +57,8 @@ def prepare(
         the text supports.
     scratch : path, optional
         Folder of the temporary file; default: the system's.
+    start : Start, optional
+        A run whose tokenizer and weights are taken over (`read_start`).
 
     Returns
     -------
@@ -64,16 +69,18 @@ def prepare(
     CorpusError
         If the text is too little to split, or to support the vocabulary.
     ValueError
-        If a tail is to be held out of files read as a stream.
+        If a tail is to be held out of files read as a stream, or the model of `start` is of another form.
     OSError
         If there is no room for the temporary file.
     """
+    initial = None if start is None else start.weights(config)  # before anything is read
+    given = None if start is None else start.tokenizer
     if isinstance(corpus, TextFiles):
-        return _prepare_files(corpus, config, exact_vocab, scratch)
+        return _prepare_files(corpus, config, exact_vocab, scratch, given)._replace(initial=initial)
     task = config.task
     tail = config.held_out_tail is not None
     train, held_out = task.split(corpus, config.held_out_tail or HELD_OUT, SPLIT_SEED, tail)
-    tokenizer = _tokenizer(task.texts(train), config, exact_vocab)
+    tokenizer = _tokenizer(task.texts(train), config, exact_vocab) if given is None else given
     length, pad = task.width(config.seq_len), tokenizer.pad_id
     packed, packed_held_out = (
         packed_rows(task.rows(part, tokenizer, config.seq_len), length, pad) for part in (train, held_out)
@@ -87,7 +94,7 @@ def prepare(
             warnings.append(line)
     names = [unit.name for unit in corpus if isinstance(unit, Document)]
     prepared = _checked(config, tokenizer, packed, packed_held_out, names)
-    return prepared._replace(warnings=warnings + prepared.warnings)
+    return prepared._replace(warnings=warnings + prepared.warnings, initial=initial)
 
 
 def _tokenizer(texts: Iterable[str], config: RunConfig, exact_vocab: bool) -> Tokenizer:
@@ -97,7 +104,11 @@ def _tokenizer(texts: Iterable[str], config: RunConfig, exact_vocab: bool) -> To
 
 
 def _prepare_files(
-    files: TextFiles, config: RunConfig, exact_vocab: bool, scratch: str | os.PathLike[str] | None
+    files: TextFiles,
+    config: RunConfig,
+    exact_vocab: bool,
+    scratch: str | os.PathLike[str] | None,
+    given: Tokenizer | None,
 ) -> Prepared:
     if config.held_out_tail is not None:
         raise ValueError(
@@ -105,7 +116,7 @@ def _prepare_files(
         )
     share = min(HELD_OUT, HELD_OUT_MOST / files.size)
     held_out, sample, characters = draw_held_out(files, share, SPLIT_SEED, SAMPLE)
-    tokenizer = _tokenizer(sample, config, exact_vocab)
+    tokenizer = _tokenizer(sample, config, exact_vocab) if given is None else given
     task = config.task
     length = task.width(config.seq_len)
     del sample

@@ -104,6 +104,10 @@ class Ranks(contextlib.AbstractContextManager["Ranks"]):
         """Return, on rank 0, the vector of `n` entries of which every rank has its `part`."""
         return part
 
+    def all_rows(self, rows: Array) -> tuple[Array, int]:
+        """Return the `rows` (n, ...) of all ranks, in their order, and where this rank's begin."""
+        return rows, 0
+
     def broadcast(self, vector: Array) -> None:
         """Make `vector` what it is on rank 0."""
 

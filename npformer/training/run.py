@@ -7,6 +7,7 @@
                      (runs of earlier versions have both in data.npz)
     metrics.jsonl    a line for each step and each evaluation; without a clock, so equal runs have equal files
     timing.jsonl     the clock
+    initial.npz      the weights of an earlier run, if it begins with them (initial.py)
     checkpoints/     see checkpoints.py
     model/, result.json, loss.png    when the run has finished
 
@@ -32,6 +33,7 @@ import numpy as np
 from ..text import Packed, Tokenizer, read_tokenizer
 from ..text.packed_file import blocks_of_packed, map_rows, write_rows
 from .config import RunConfig
+from .initial import Array, read_initial, write_initial
 from .prepare import Prepared
 
 LOOKED_AT = 1 << 22  # tokens of the training part, when a run is opened
@@ -52,6 +54,11 @@ class Run:
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
         return self.folder / "checkpoints"
+
+    @property
+    def initial(self) -> dict[str, Array] | None:
+        """The weights of an earlier run that this one begins with, if any."""
+        return read_initial(self.folder / "initial.npz")
 
     @property
     def result(self) -> dict[str, Any] | None:
@@ -129,6 +136,8 @@ def create_run(folder: str | os.PathLike[str], prepared: Prepared, **about: Any)
             prepared.tokenizer.save(temporary / "vocab.txt")
             for name, part in (("train", prepared.train), ("held_out", prepared.held_out)):
                 _write_packed(temporary / f"{name}.npy", part, prepared.tokenizer.vocab_size)
+            if prepared.initial is not None:
+                write_initial(temporary / "initial.npz", prepared.initial)
             values = {"run": "pretrain", "config": config.to_dict(), "numpy": np.__version__, **about}
             (temporary / "config.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
             (temporary / "metrics.jsonl").touch()
@@ -158,19 +167,7 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
         If it is not the folder of a run, or one of its files is damaged.
     """
     folder = Path(folder)
-    path = folder / "config.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{folder}: expected the folder of a run, found no config.json in it")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["run"] != "pretrain":
-            raise KeyError("run")
-        config = RunConfig.from_dict(values["config"])
-        if config.steps is None:
-            raise KeyError("steps")
-        config = config.with_steps(config.steps)  # intervals that somebody has taken out come back
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not the configuration of a pre-training run ({error})") from None
+    config = read_config(folder)
     tokenizer = read_tokenizer(folder / "vocab.txt", config.tokenizer, lowercase=not config.cased)
     train, held_out = _open_packed(folder, tokenizer, config.task.width(config.seq_len))
     looked_at = (train.evenly_spaced(LOOKED_AT), held_out)  # the model refuses what is wrong in the rest
@@ -181,6 +178,29 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
             f"got {tokenizer.vocab_size}"
         )
     return Run(folder, config, tokenizer, train, held_out)
+
+
+def read_config(folder: Path) -> RunConfig:
+    """Return the configuration of the run in `folder`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is none, or it is another kind of file.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder}: expected the folder of a run, found no config.json in it")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["run"] != "pretrain":
+            raise KeyError("run")
+        config = RunConfig.from_dict(values["config"])
+        if config.steps is None:
+            raise KeyError("steps")
+        return config.with_steps(config.steps)  # intervals that somebody has taken out come back
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not the configuration of a pre-training run ({error})") from None
 
 
 def _write_packed(path: Path, packed: Packed, vocab_size: int) -> None:

@@ -16,9 +16,9 @@ the number of lanes alone: the bits are the same on one thread and on many.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,9 @@ from ..models.inference import least_padding
 from ..nn import SequenceRandom
 from ..objectives import Metrics
 from ..objectives._tokens import at_least_one
+
+if TYPE_CHECKING:
+    from .ranks import Ranks
 
 Array = npt.NDArray[Any]
 
@@ -124,14 +127,18 @@ def gradient(
     micro_tokens: int | None = None,
     recompute: bool = False,
     normalizer: Any = None,
+    ranks: Ranks | None = None,
 ) -> Metrics:
     """Compute the gradient of a batch's mean loss.
+
+    An objective that couples the whole batch has `embed`, `couple` and `backward` (`Contrastive`), and its
+    gradient is computed in two phases (coupled_step.py).
 
     Parameters
     ----------
     model : Encoder, Decoder or EncoderDecoder
-    objective : MaskedLM, CausalLM, Seq2Seq or Summed
-    batch : MaskedLMBatch, CausalLMBatch, Seq2SeqBatch or SummedBatch
+    objective : MaskedLM, or any other
+    batch : MaskedLMBatch, or the objective's own
         As the objective's `make_batch` returns it, or a `parts.BatchInParts`.
     lanes : sequence of Parameters
         A place for the gradient of each lane (``model.params.zeros_like()``). Whatever they hold is
@@ -148,17 +155,34 @@ def gradient(
     normalizer : int or ndarray of int, optional
         Number of targets of the whole batch (of an objective of several parts, of each), where `batch` is a
         share of it: then the gradients of all shares sum to the gradient of the whole batch's mean.
+    ranks : Ranks, optional
+        The processes that have the other shares; a loss that couples the whole batch asks them.
 
     Returns
     -------
     Metrics
-        Sums over `batch`.
+        Sums over `batch`; their sums over all ranks are those of the whole batch.
     """
+    from .coupled_step import coupled_gradient, couples  # which import this file
+    from .ranks import ALONE
+
     # Of the whole batch, and known before any backward.
     normalizer = at_least_one(batch.n_targets if normalizer is None else normalizer)
     first, stop = batch.extents
     tokens = micro_tokens or tokens_at_once(model.config.d_model)
     jobs = list(zip(lanes, cut_batch(stop - first, len(lanes), tokens), strict=False))
+    if couples(objective):
+        return coupled_gradient(
+            model,
+            objective,
+            batch,
+            jobs,
+            generators=generators,
+            executor=executor,
+            recompute=recompute,
+            normalizer=normalizer,
+            ranks=ALONE if ranks is None else ranks,
+        )
 
     def work(lane: Any, pieces: list[Array]) -> Metrics:
         lane.flat[...] = 0
@@ -173,16 +197,19 @@ def gradient(
                 )
         return total
 
-    if executor is None:
-        done = [work(*job) for job in jobs]
-    else:
-        futures = [executor.submit(work, *job) for job in jobs]
-        done = [future.result() for future in futures]
-    metrics = done[0]
-    for of_lane in done[1:]:
+    metrics, *others = served(work, jobs, executor)
+    for of_lane in others:
         metrics += of_lane
     add_up([lane.flat for lane, _ in jobs], executor)
     return metrics
+
+
+def served(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], executor: Executor | None) -> list[Any]:
+    """Return what `work` returns for each job, in their order, with the threads of an `executor`."""
+    if executor is None:
+        return [work(*job) for job in jobs]
+    futures = [executor.submit(work, *job) for job in jobs]
+    return [future.result() for future in futures]
 
 
 def random_of(

@@ -19,6 +19,7 @@ from ..text import Packed, Tokenizer
 from . import draws
 from .config import RunConfig, build_model, build_objective, build_optimizer, build_schedule
 from .diagnosis import find_not_finite
+from .initial import TOKENS, embed_text
 from .parts import BatchInParts, GeneratorsInParts
 from .ranks import ALONE, Ranks, plain, sum_of
 from .step import gradient
@@ -68,7 +69,7 @@ class Trainer:
     Attributes
     ----------
     model : Encoder, Decoder or EncoderDecoder
-    objective : MaskedLM, CausalLM, Seq2Seq or Summed
+    objective : MaskedLM, or the task's own
 
     Raises
     ------
@@ -93,16 +94,13 @@ class Trainer:
         """Give a new run's token embeddings what its text says about them, if asked to; of all ranks."""
         if self.config.embedding_init == "cooccurrence":
             if self.ranks.rank == 0:  # which alone reads all of the text
-                self._embed_text()
+                embed_text(self.config, self.train, self.model.params[TOKENS])
             self.ranks.broadcast(self.model.params.flat)
 
-    def _embed_text(self) -> None:
-        c = self.config
-        table = self.model.params["embeddings.token"]
-        rng = draws.generator(c.seed, draws.COOCCURRENCE)
-        rows = c.task.initial_embeddings(c, self.train, len(table), rng)
-        known = rows.any(axis=1)  # the others stay random
-        table[known] = rows[known]
+    def start_from(self, initial: Mapping[str, Array]) -> None:
+        """Give a new run the weights of an earlier one, by the names of its parameters."""
+        for name, value in initial.items():
+            self.model.params[name] = value
 
     def batch(self, step: int) -> tuple[Any, Array]:
         """Return this rank's share of a step's batch, and which sequences of the data it has.
@@ -150,6 +148,7 @@ class Trainer:
             executor=executor,
             recompute=self.config.recompute,
             normalizer=n_targets,
+            ranks=self.ranks,
         )
         grad = self.lanes[0].flat
         self.ranks.reduce_scatter(grad)  # the whole batch's in `part`, and beside it nothing of use

@@ -152,13 +152,18 @@ BAD = {
     "file for a folder": (["text.txt", "--out", "text.txt"], "text.txt: a file of this name exists"),
     "objective": (
         ["text.txt", "--objective", "nsp"],
-        "objective: expected one of mlm, clm, seq2seq, mlm+nsp, mlm+sop, got 'nsp'",
+        "objective: expected one of mlm, rtd, simcse, clm, seq2seq, mlm+nsp, mlm+sop, got 'nsp'",
     ),
     "no sum": (["text.txt", "--objective", "mlm+"], "objective: expected NAME or a sum such as mlm+0.5*nsp"),
     "one document": (
         ["text.txt", "--objective", "mlm+nsp"],
         "next-sentence prediction takes every other second sentence from another document",
     ),
+    "no dropout": (
+        ["text.txt", "--objective", "simcse", "--dropout", "0"],
+        "dropout: expected above 0 for simcse, whose pairs are two dropout masks, got 0",
+    ),
+    "nothing to begin with": (["text.txt", "--init", "folder"], "folder: expected the folder of a run"),
     "tokenizer": (
         ["text.txt", "--tokenizer", "bytes"],
         "tokenizer: expected one of wordpiece, char, got 'bytes'",

@@ -22,6 +22,8 @@ def stated(case):
     if case.op == "multi_head_attention":  # the textbook's is self-attention, without norm, rotation or at
         plain = "gamma_q" not in case.inputs and "positions_q" not in case.arguments
         return "x_kv" not in case.inputs and plain
+    if case.op == "info_nce" and "negatives" in case.inputs:  # the textbook's has pairs alone
+        return False
     if case.op == "rotary" and "real" in case.variant:  # positions are recognised among integers
         return False
     return not (case.op == "cross_entropy" and "every target" in case.variant)

@@ -15,13 +15,71 @@ def point(rng, n=6, d=4):
     return {"queries": queries, "keys": queries + 0.7 * rng.standard_normal((n, d))}
 
 
+def with_negatives(rng, n=5, d=4, m=3):
+    return {**point(rng, n, d), "negatives": rng.standard_normal((m, d))}
+
+
+def of_pairs(dout, cache):
+    """The backward without negatives: two gradients."""
+    *gradients, none = info_nce_backward(dout, cache)
+    assert none is None
+    return tuple(gradients)
+
+
 @pytest.mark.parametrize("temperature", [0.05, 0.3, 1.0])
 def test_proof(temperature, proof, rng):
-    proof(partial(info_nce, temperature=temperature), info_nce_backward, point(rng), rng).holds()
+    proof(partial(info_nce, temperature=temperature), of_pairs, point(rng), rng).holds()
 
 
 def test_proof_with_equal_sizes(proof, rng):
-    proof(partial(info_nce, temperature=0.5), info_nce_backward, point(rng, 4, 4), rng).holds()
+    proof(partial(info_nce, temperature=0.5), of_pairs, point(rng, 4, 4), rng).holds()
+
+
+@pytest.mark.parametrize("m", [1, 3, 5])
+def test_proof_with_hard_negatives(m, proof, rng):
+    at = with_negatives(rng, m=m)
+    proof(partial(info_nce, temperature=0.3), info_nce_backward, at, rng).holds()
+
+
+def test_a_wrong_backward_of_hard_negatives_is_seen(proof, one_rng):
+    at = with_negatives(one_rng, 4, 4, 4)
+    p = proof(partial(info_nce, temperature=0.3), info_nce_backward, at, one_rng)
+    for wrong in (
+        lambda dout, c: (*info_nce_backward(dout, c)[:2], np.zeros((4, 4))),  # as if they were constants
+        lambda dout, c: tuple(info_nce_backward(dout, c)[i] for i in (0, 2, 1)),
+        lambda dout, c: (info_nce_backward(dout, without_negatives(c))[0], *info_nce_backward(dout, c)[1:]),
+    ):
+        p.sees(wrong)
+
+
+def without_negatives(c):
+    """What a backward sees that has forgotten that the negatives are in the denominators."""
+    N = len(c.q_hat)
+    loss = c.loss._replace(exp_d=c.loss.exp_d[:, :N], shape=(N, N))
+    return c._replace(k_hat=c.k_hat[:N], one_over_k=c.one_over_k[:N], loss=loss)
+
+
+def test_hard_negatives_by_the_definition(one_rng):
+    q, k, n = with_negatives(one_rng).values()
+    cosine = np.array([[a @ b / np.sqrt((a @ a) * (b @ b)) for b in (*k, *n)] for a in q])
+    p = np.exp(cosine / 0.1)
+    expected = -np.log(np.diag(p) / p.sum(axis=1)).mean()
+    out, cache = info_nce(q, k, temperature=0.1, negatives=n)
+    np.testing.assert_allclose(out, expected, rtol=1e-13)
+    assert [g.shape for g in info_nce_backward(1.0, cache)] == [q.shape, k.shape, n.shape]
+
+
+def test_negatives_that_are_similar_to_nothing_count_as_cosine_0(one_rng):
+    q, k = point(one_rng).values()
+    out, cache = info_nce(q, k, temperature=0.3, negatives=np.zeros((2, 4)))
+    cosine = (q / np.linalg.norm(q, axis=1, keepdims=True)) @ (k / np.linalg.norm(k, axis=1, keepdims=True)).T
+    p = np.exp(cosine / 0.3)
+    np.testing.assert_allclose(out, -np.log(np.diag(p) / (p.sum(axis=1) + 2)).mean(), rtol=1e-13)
+    assert not info_nce_backward(1.0, cache)[2].any()
+
+
+def test_without_negatives_there_is_no_third_gradient(one_rng):
+    assert info_nce_backward(1.0, info_nce(**point(one_rng))[1])[2] is None
 
 
 def unnormalised(dout, c):
@@ -36,13 +94,13 @@ def seen_of(dout, cache):
 
 
 def test_a_wrong_backward_is_seen(proof, one_rng):
-    p = proof(partial(info_nce, temperature=0.3), info_nce_backward, point(one_rng, 4, 4), one_rng)
+    p = proof(partial(info_nce, temperature=0.3), of_pairs, point(one_rng, 4, 4), one_rng)
     for wrong in (
         unnormalised,
-        lambda dout, c: info_nce_backward(dout, c)[::-1],
-        lambda dout, c: tuple(0.3 * g for g in info_nce_backward(dout, c)),  # the temperature
-        lambda dout, c: (info_nce_backward(dout, c)[0], np.zeros((4, 4))),
-        lambda dout, c: info_nce_backward(dout, c._replace(k_hat=c.q_hat)),
+        lambda dout, c: of_pairs(dout, c)[::-1],
+        lambda dout, c: tuple(0.3 * g for g in of_pairs(dout, c)),  # the temperature
+        lambda dout, c: (of_pairs(dout, c)[0], np.zeros((4, 4))),
+        lambda dout, c: of_pairs(dout, c._replace(k_hat=c.q_hat)),
     ):
         p.sees(wrong)
 
@@ -70,7 +128,7 @@ def test_a_small_temperature_does_not_multiply_float32_rounding(rng):
     out, cache = info_nce(**narrow, temperature=0.01)
     exact, exact_cache = info_nce(**wide, temperature=0.01)
     np.testing.assert_allclose(out, exact, rtol=1.2e-7)
-    for g, e in zip(info_nce_backward(1.0, cache), info_nce_backward(1.0, exact_cache), strict=True):
+    for g, e in zip(of_pairs(1.0, cache), of_pairs(1.0, exact_cache), strict=True):
         np.testing.assert_allclose(g, e, rtol=1.2e-7, atol=1e-30)
 
 
@@ -81,7 +139,7 @@ def test_rows_of_zeros_are_similar_to_nothing(dtype, one_rng):
     k[4] = 0
     with np.errstate(all="raise"):
         out, cache = info_nce(q, k, temperature=0.3)
-        dq, dk = info_nce_backward(1.0, cache)
+        dq, dk = of_pairs(1.0, cache)
     assert out.dtype == dq.dtype == dk.dtype == dtype
     assert np.isfinite(out)
     assert np.isfinite(dq).all()
@@ -101,7 +159,7 @@ def test_the_length_of_a_row_does_not_matter_however_extreme(one_rng):
         for scale in scales:
             with np.errstate(all="raise", under="ignore"):
                 out, cache = info_nce(a * dtype(scale), b, temperature=0.3)
-                dq, _ = info_nce_backward(1.0, cache)
+                dq, _ = of_pairs(1.0, cache)
             np.testing.assert_allclose(out, expected, rtol=10 * np.finfo(dtype).eps)
             assert np.isfinite(dq).all()
             assert dq.any()
@@ -113,7 +171,7 @@ def test_properties(n, d, seed):
     rng = np.random.default_rng(seed)
     q, k = point(rng, n, d).values()
     out, cache = info_nce(q, k, temperature=0.5)
-    dq, dk = info_nce_backward(1.0, cache)
+    dq, dk = of_pairs(1.0, cache)
     assert dq.shape == dk.shape == (n, d)
     scale = 1 / min(np.sqrt((q * q).sum(-1)).min(), np.sqrt((k * k).sum(-1)).min())
     np.testing.assert_allclose((dq * q).sum(-1) / np.sqrt((q * q).sum(-1)), 0, atol=1e-14 * scale)
@@ -131,6 +189,9 @@ def test_bad_input_is_named():
             info_nce(bad, bad)
     with pytest.raises(ValueError, match=r"^info_nce: keys: expected shape \(3, 2\)"):
         info_nce(x, np.ones((4, 2)))
+    for bad in (np.ones(2), np.ones((0, 2)), np.ones((3, 3))):
+        with pytest.raises(ValueError, match=r"^info_nce: negatives: expected shape \(M, 2\) with M >= 1"):
+            info_nce(x, x, negatives=bad)
     for bad in (0, -1, np.inf, np.nan):
         with pytest.raises(ValueError, match="^info_nce: temperature"):
             info_nce(x, x, temperature=bad)

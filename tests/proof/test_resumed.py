@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from npformer.nn import SelfAttention
-from npformer.proof import decoder, encoder, encoder_decoder, finetuning
+from npformer.proof import contrastive, decoder, encoder, encoder_decoder, finetuning
 from npformer.proof.models import Point
 from npformer.proof.resumed import Resumed, copies_of_batch
 
 POINTS: dict[str, Callable[[], Point]] = {
     label: lambda label=label, kind=kind: kind.draw_point(label, 0)  # type: ignore[misc]
-    for kind in (encoder, decoder, encoder_decoder)
+    for kind in (encoder, decoder, encoder_decoder, contrastive)
     for label in kind.MODELS
 }
 for with_a_head in ("classification, mean", "similarity"):

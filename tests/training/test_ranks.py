@@ -42,6 +42,7 @@ def test_alone_every_exchange_is_nothing():
     ranks.broadcast(vector)
     assert np.array_equal(vector, np.arange(5.0))
     assert ranks.gather(vector, 5) is vector
+    assert ranks.all_rows(vector) == (vector, 0)
     assert ranks.tell({"a": 1}) == {"a": 1}
     assert ranks.sums(2, 0.1) == [2, 0.1]
     (found,) = ranks.sums(np.array([2, 3]))
@@ -239,6 +240,16 @@ def test_every_part_of_an_objective_has_its_own_mean_over_ranks(make_run, mpiexe
     alone, many = over(mpiexec, 1, run), over(mpiexec, 2, run)
     assert many["targets"].shape == (2, 2)  # ranks, parts
     assert many["targets"].sum(axis=0).tolist() == alone["targets"][0].tolist()
+    assert error(many["gradient"], alone["gradient"]) <= 1e-12
+    assert np.abs(many["losses"] - alone["losses"]).max() <= 1e-10
+    assert error(many["params"], alone["params"]) <= 1e-9
+
+
+@pytest.mark.extra
+@pytest.mark.parametrize("n", [2, 3])
+def test_ranks_share_a_loss_that_couples_the_batch(make_run, mpiexec, n):
+    run = make_run(steps=20, objective="simcse", **FLOAT64)
+    alone, many = over(mpiexec, 1, run), over(mpiexec, n, run)
     assert error(many["gradient"], alone["gradient"]) <= 1e-12
     assert np.abs(many["losses"] - alone["losses"]).max() <= 1e-10
     assert error(many["params"], alone["params"]) <= 1e-9

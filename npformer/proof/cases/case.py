@@ -28,7 +28,7 @@ GRADIENTS: dict[str, tuple[str, ...]] = {
     "cross_entropy": ("logits",),
     "binary_cross_entropy_with_logits": ("logits",),
     "mse_loss": ("input", "target"),
-    "info_nce": ("queries", "keys"),
+    "info_nce": ("queries", "keys", "negatives"),
     "layer_norm": ("x", "gamma", "beta"),
     "rms_norm": ("x", "gamma"),
     "embedding": ("table",),

@@ -101,7 +101,7 @@ def mse_loss(draw: Draw) -> list[Case]:
 
 
 def info_nce(draw: Draw) -> list[Case]:
-    """Sharp and mild temperatures; keys that resemble their queries, as in training."""
+    """Sharp and mild temperatures; keys that resemble their queries, as in training; hard negatives."""
     queries = draw.normal(6, 5)
     return [
         draw.case(
@@ -120,6 +120,12 @@ def info_nce(draw: Draw) -> list[Case]:
             "equal sizes",
             {"queries": draw.normal(4, 4), "keys": draw.normal(4, 4)},
             temperature=0.2,
+        ),
+        draw.case(
+            "info_nce",
+            "hard negatives",
+            {"queries": draw.normal(4, 6), "keys": draw.normal(4, 6), "negatives": draw.normal(3, 6)},
+            temperature=0.3,
         ),
     ]
 

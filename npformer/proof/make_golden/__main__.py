@@ -15,6 +15,7 @@ from .. import golden, tolerances
 from ..golden import Array
 from ..training import RUNS
 from . import (
+    contrastive,
     decoder,
     electra,
     encoder,
@@ -37,6 +38,7 @@ MAKERS: dict[str, Callable[[], dict[str, Array]]] = {
     "golden_finetuning": finetuning.make,
     "golden_sentence_pairs": sentence_pairs.make,
     "golden_electra": electra.make,
+    "golden_contrastive": contrastive.make,
     "golden_optimizers": optimizers.make,
     "golden_training": training.make,
     "golden_torch_nn": torch_nn.make,

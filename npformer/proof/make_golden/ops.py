@@ -65,8 +65,11 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     return F.mse_loss(input, target, reduction=reduction)
 
 
-def info_nce(queries: Tensor, keys: Tensor, temperature: float = 0.05) -> Tensor:
+def info_nce(
+    queries: Tensor, keys: Tensor, negatives: Tensor | None = None, temperature: float = 0.05
+) -> Tensor:
     """No op of torch's: cosine similarities of all pairs, cross entropy on the diagonal."""
+    keys = keys if negatives is None else torch.cat([keys, negatives])
     similarities = F.cosine_similarity(queries[:, None, :], keys[None, :, :], dim=-1)
     return F.cross_entropy(similarities / temperature, torch.arange(len(queries)))
 

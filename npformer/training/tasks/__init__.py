@@ -2,6 +2,7 @@
 
     mlm       masked.py            an encoder says which tokens were hidden
     rtd       replaced.py          a discriminator says which tokens a generator has put in others' places
+    simcse    contrastive.py       an encoder tells sentences apart under dropout
     clm       causal.py            a decoder says what comes next
     seq2seq   pairs.py             an encoder-decoder turns sources into targets
     mlm+nsp   sentence_pairs.py    an encoder also says whether a segment follows another
@@ -13,7 +14,7 @@ module here, and a row in `TASKS`. The parts of a sum may have weights (sums.py)
 
 from typing import Any
 
-from . import causal, masked, pairs, replaced
+from . import causal, contrastive, masked, pairs, replaced
 from .sentence_pairs import SentencePairTask
 from .sums import weights_of
 from .task import Task
@@ -21,6 +22,7 @@ from .task import Task
 TASKS: dict[str, Task] = {
     "mlm": masked,
     "rtd": replaced,
+    "simcse": contrastive,
     "clm": causal,
     "seq2seq": pairs,
     "mlm+nsp": SentencePairTask("nsp"),

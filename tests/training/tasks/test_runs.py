@@ -35,6 +35,7 @@ TINY = {
     "checkpoint_every": 3,
 }
 OBJECTIVES = ("rtd", "clm", "seq2seq", "mlm+nsp", "mlm+0.5*sop")
+COUPLED = ("simcse",)  # a share of the batch alone has no loss
 
 
 def prepared(objective, text, **changes):
@@ -60,7 +61,7 @@ def everything(run) -> dict[str, object]:
     return {**arrays, **{name: (run.folder / name).read_bytes() for name in ("metrics.jsonl", "result.json")}}
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", OBJECTIVES + COUPLED)
 def test_threads_and_interruptions_change_no_bit(tmp_path, text, objective, monkeypatch):
     p = prepared(objective, text)
     runs = [create_run(tmp_path / name, p) for name in ("calm", "threads", "stopped")]
@@ -83,7 +84,7 @@ def test_threads_and_interruptions_change_no_bit(tmp_path, text, objective, monk
     assert everything(runs[0]) == everything(runs[1]) == everything(runs[2])
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", OBJECTIVES + COUPLED)
 def test_pieces_and_recomputation_change_no_bit(text, objective, monkeypatch):
     monkeypatch.setattr("npformer.training.step.MICRO_NUMBERS", 30 * 8)
     whole = trainer(objective, text, batch_size=24)
@@ -158,6 +159,8 @@ def test_ranks_and_lanes_drop_the_same(text, objective, accumulate):
         ("mlm+nsp", "embeddings.segment", "the output of embeddings"),
         ("mlm+nsp", "mlm.bias", "the logits"),
         ("mlm+nsp", "pair.weight", "the loss"),
+        ("simcse", "encoder.1.feed_forward.down.weight", "the output of encoder.1.feed_forward"),
+        ("simcse", "encoder.norm.gamma", "the output of encoder.norm"),
     ],
 )
 def test_what_is_not_finite_is_found(text, objective, parameter, where):

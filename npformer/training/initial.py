@@ -1,0 +1,129 @@
+"""What a new run begins with: what its text says about its tokens, or the weights of an earlier run.
+
+A run that begins with an earlier one (`--init`) has its tokenizer and the form of its model, and keeps the
+weights in its own folder: it can be resumed when the other is gone. What the earlier model has no weights
+for, such as another head, begins as in any run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..text import Packed, Tokenizer
+from . import draws
+
+if TYPE_CHECKING:
+    from .config import RunConfig
+
+Array = npt.NDArray[Any]
+
+# Fields of RunConfig that make the form of a model and its tokens.
+FORM = (
+    *("layers", "d_model", "heads", "d_ff", "norm", "norm_type", "positions", "rotary_base", "activation"),
+    *("neighbour_heads", "tokenizer", "vocab_size", "cased"),
+)
+TOKENS = "embeddings.token"
+
+
+class Start(NamedTuple):
+    """A finished run, to begin with."""
+
+    folder: Path
+    config: RunConfig
+    model: Any
+    tokenizer: Tokenizer
+
+    def form(self, objective: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields that a run of another objective has from this one.
+
+        Raises
+        ------
+        ValueError
+            If one of them is `given` with another value.
+        """
+        from .tasks import TASKS
+
+        unused = TASKS[objective].UNUSED if objective in TASKS else ()
+        form = {name: getattr(self.config, name) for name in FORM if name not in unused}
+        for name, value in given.items():
+            if name in form and value != form[name]:
+                raise ValueError(f"{name}: expected {form[name]}, as {self.folder} has, got {value}")
+        return form
+
+    def weights(self, config: RunConfig) -> dict[str, Array]:
+        """Return what the model of a run with `config` takes over, by the names of its parameters.
+
+        Raises
+        ------
+        ValueError
+            If it is another kind of model or of tokenizer, or a parameter has another shape.
+        """
+        from .config import build_model
+
+        for name in ("tokenizer", "cased"):
+            expected, got = getattr(self.config, name), getattr(config, name)
+            if expected != got:
+                raise ValueError(f"{name}: expected {expected}, as {self.folder} has, got {got}")
+        new, old = build_model(config, self.tokenizer.vocab_size), self.model
+        if type(new) is not type(old):
+            expected, got = type(new).__name__, type(old).__name__
+            raise ValueError(f"{self.folder}: expected a run with an {expected} to begin with, got a {got}")
+        values = {name: old.params[name] for name in new.params if name in old.params}
+        for name, value in values.items():
+            if value.shape != new.params[name].shape:
+                raise ValueError(
+                    f"{self.folder}: {name}: expected shape {new.params[name].shape}, got {value.shape}"
+                )
+        return values
+
+
+def read_start(folder: str | os.PathLike[str]) -> Start:
+    """Read a finished run.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is none, or it has not finished.
+    """
+    from .fill import load_model
+    from .run import read_config
+
+    folder = Path(folder)
+    config = read_config(folder)
+    return Start(folder, config, *load_model(folder))
+
+
+def embed_text(config: RunConfig, train: Packed, table: Array) -> None:
+    """Give token embeddings (V, d_model) what the training text says about them."""
+    rng = draws.generator(config.seed, draws.COOCCURRENCE)
+    rows = config.task.initial_embeddings(config, train, len(table), rng)
+    known = rows.any(axis=1)  # the others stay random
+    table[known] = rows[known]
+
+
+def write_initial(path: Path, values: Mapping[str, Array]) -> None:
+    """Keep weights to begin with."""
+    np.savez(path, **values)  # type: ignore[arg-type]
+
+
+def read_initial(path: Path) -> dict[str, Array] | None:
+    """Return weights to begin with; None where there are none.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except Exception as error:  # a damaged file can fail in any way
+        raise ValueError(f"{path}: damaged ({error})") from None

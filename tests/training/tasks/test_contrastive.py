@@ -1,0 +1,94 @@
+"""Contrastive learning as a task: a row is a sentence, evaluation is the same for every model, it learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npformer.objectives import Contrastive
+from npformer.text import CorpusError, Document, WordPieceTokenizer
+from npformer.training import RunConfig, Trainer, create_run, fit, prepare, preset
+from npformer.training.evaluate import evaluate
+from npformer.training.tasks import contrastive, table
+
+SIZES = {"layers": 1, "d_model": 16, "heads": 2, "d_ff": 32, "vocab_size": 60, "seq_len": 12}
+VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "a", "b", "c", "d"]
+
+
+def prepared(text, steps=20, **changes):
+    config = preset("tiny", objective="simcse", steps=steps, **{**SIZES, "batch_size": 16, **changes})
+    return prepare([Document("text", text)], config)
+
+
+def test_a_row_is_a_sentence():
+    text = "A b c d. B a.\nC\nd a b. A b\tc d. D. D d d d d d d d d d."
+    tokenizer = WordPieceTokenizer(VOCAB, lowercase=True)
+    rows = [" ".join(VOCAB[i] for i in row) for row in contrastive.rows([Document("t", text)], tokenizer, 8)]
+    assert rows == [
+        "[CLS] a b c d . [SEP]",
+        "[CLS] c d a b . [SEP]",  # over the end of a line; before it one too short, after it one again
+        "[CLS] d d d d d d [SEP]",  # cut
+    ]
+
+
+def test_text_without_a_sentence_is_refused():
+    with pytest.raises(CorpusError, match="expected sentences of at least 4 tokens"):
+        prepared("".join(f"Word{i % 7}.\n\n" for i in range(200)))
+
+
+def test_dropout_is_needed():
+    for objective in (lambda: RunConfig(objective="simcse", steps=1), lambda: prepared("", dropout=0.0)):
+        with pytest.raises(ValueError, match="^dropout: expected above 0 for simcse"):
+            objective()
+    with pytest.raises(ValueError, match="mask_rate: the objective simcse has no use for it"):
+        preset("tiny", objective="simcse", steps=1, mask_rate=0.2)
+
+
+def test_the_model_has_no_head(text):
+    p = prepared(text)
+    params = Trainer(p.config.with_steps(2), p.tokenizer, p.train).model.params
+    assert not any(name.startswith("mlm") for name in params)
+
+
+def test_held_out_batches_are_of_one_size_and_of_different_sentences(text):
+    p = prepared(text)
+    held_out = contrastive.evaluation(p.config, p.tokenizer, p.held_out)
+    sizes = {batch.n_targets for batch in held_out.batches}
+    assert sizes == {min(len(p.held_out.ids), contrastive.OF_BATCH)}
+    ids = np.concatenate([batch.ids[:, 0] for batch in held_out.batches])
+    assert len(np.unique(ids, axis=0)) == len(ids)
+
+
+def test_evaluation_depends_neither_on_when_nor_on_threads(text):
+    p = prepared(text)
+    model = Trainer(p.config.with_steps(2), p.tokenizer, p.train).model
+    held_out = contrastive.evaluation(p.config, p.tokenizer, p.held_out)
+    found = [evaluate(model, held_out.objective, held_out.batches) for _ in range(2)]
+    assert found[0] == found[1]
+    plain = Contrastive(0.05)
+    without = [plain.loss_and_grad(model, b.trimmed(), None, normalizer=1).loss_sum for b in held_out.batches]
+    assert abs(sum(without) - found[0].loss_sum) > 1e-4  # there are masks
+
+
+def test_a_run_from_beginning_to_end(tmp_path, text):
+    run = create_run(tmp_path / "run", prepared(text, steps=40, lr=1e-2, dropout=0.3))
+    trainer = Trainer(run.config, run.tokenizer, run.train)
+    trainer.start_from_text()
+    held_out = contrastive.evaluation(run.config, run.tokenizer, run.held_out)
+    before = contrastive.figures(trainer.model, held_out)
+    nats = evaluate(trainer.model, held_out.objective, held_out.batches).loss
+    result = fit(run, threads=1, quiet=True, say=[].append)
+    bag, encoder = result["models"]
+    assert encoder["nats"] < 0.5 * nats
+    assert encoder["alignment"] < 0.6 * before["alignment"]
+    assert bag["positions"] == encoder["positions"] == sum(b.n_targets for b in held_out.batches)
+    assert "alignment" in table(result)
+
+
+def test_the_baseline_is_the_embeddings_that_the_run_began_with(tmp_path, text):
+    p = prepared(text)
+    run = create_run(tmp_path / "run", p)
+    trainer = Trainer(run.config, run.tokenizer, run.train)
+    trainer.start_from_text()
+    expected = trainer.model.params["embeddings.token"]
+    assert np.array_equal(contrastive.initial_table(run, trainer.model.config), expected)

@@ -1,0 +1,120 @@
+"""A run that begins with an earlier one: its tokenizer, form and weights, and then nothing more of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from npformer.cli import main
+from npformer.text import Document
+from npformer.training import Trainer, fit, open_run, prepare, preset, read_start
+from npformer.training.fill import load_model
+
+SIZES = {
+    "layers": 1,
+    "d_model": 8,
+    "heads": 2,
+    "d_ff": 16,
+    "vocab_size": 60,
+    "seq_len": 12,
+    "batch_size": 5,
+    "steps": 3,
+}
+
+
+@pytest.fixture
+def earlier(make_run):
+    run = make_run("earlier", steps=3)
+    fit(run, threads=1, quiet=True, say=[].append)
+    return run
+
+
+def begin(run, text, *options):
+    path = run.folder.parent / "text.txt"
+    path.write_text(text)
+    out = run.folder.parent / "later"
+    arguments = [str(path), "--init", str(run.folder), "--out", str(out), "--quiet", *options]
+    assert main(["pretrain", *arguments]) == 0
+    return open_run(out)
+
+
+def test_weights_and_tokenizer_are_taken_over_and_nothing_is_needed_again(earlier, text, tmp_path):
+    model, tokenizer = load_model(earlier.folder)
+    other = "".join(f"{line} {line.lower()}\n" for line in text.splitlines())
+    run = begin(earlier, other, "--objective", "simcse", "--batch-size", "5", "--steps", "2")
+    assert run.tokenizer.vocab == tokenizer.vocab
+    assert json.loads((run.folder / "config.json").read_text())["init"] == str(earlier.folder)
+    assert (run.config.layers, run.config.d_model, run.config.objective) == (1, 8, "simcse")
+    shutil.rmtree(earlier.folder)
+    again = open_run(run.folder)
+    trainer = Trainer(again.config, again.tokenizer, again.train)
+    trainer.start_from(again.initial)
+    assert set(model.params) - set(trainer.model.params) == {n for n in model.params if n.startswith("mlm.")}
+    for name, value in trainer.model.params.items():
+        assert np.array_equal(value, model.params[name]), name
+
+
+def test_a_resumed_run_is_that_of_one_piece(earlier, text, monkeypatch):
+    calm = begin(earlier, text, "--objective", "simcse", "--batch-size", "5", "--steps", "4")
+    stopped = earlier.folder.parent / "stopped"
+    shutil.copytree(calm.folder, stopped)
+    for path in (*(stopped / "checkpoints").glob("*"), stopped / "result.json", stopped / "metrics.jsonl"):
+        path.unlink()
+    (stopped / "metrics.jsonl").touch()
+    shutil.rmtree(earlier.folder)
+    fit(open_run(stopped), threads=1, quiet=True, say=[].append)
+    for name in ("metrics.jsonl", "result.json"):
+        assert (stopped / name).read_bytes() == (calm.folder / name).read_bytes()
+
+
+def test_the_form_is_the_earlier_runs(earlier):
+    start = read_start(earlier.folder)
+    assert start.form("simcse", {})["d_ff"] == 16
+    assert "norm_type" not in start.form("simcse", {})
+    with pytest.raises(ValueError, match=f"^layers: expected 1, as {earlier.folder} has, got 2"):
+        start.form("simcse", {"layers": 2})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objective": "clm"}, "expected a run with an? Decoder to begin with, got an? Encoder"),
+        ({"tokenizer": "char"}, "^tokenizer: expected wordpiece, as .*earlier has, got char"),
+        ({"d_model": 16}, r"embeddings.token: expected shape \(60, 16\), got \(60, 8\)"),
+        ({"layers": 2, "d_ff": 24}, r"encoder.0.feed_forward.up.weight: expected shape"),
+    ],
+)
+def test_another_form_is_refused_in_one_line(earlier, text, changes, message):
+    config = preset("tiny", **{**SIZES, **changes})
+    with pytest.raises(ValueError, match=message):
+        prepare([Document("text", text)], config, start=read_start(earlier.folder))
+
+
+def test_a_run_that_has_not_finished_is_refused(make_run):
+    run = make_run()
+    with pytest.raises(ValueError, match="the run has not finished"):
+        read_start(run.folder)
+
+
+def test_a_damaged_file_of_weights_is_named(earlier, text):
+    run = begin(earlier, text, "--steps", "2")
+    (run.folder / "initial.npz").write_bytes(b"PK and nothing")
+    with pytest.raises(ValueError, match=r"initial.npz: damaged"):
+        run.initial  # noqa: B018
+
+
+def test_what_the_earlier_model_lacks_begins_as_in_any_run(earlier, text):
+    """From contrastive learning back to masked tokens: the head is new."""
+    simcse = begin(earlier, text, "--objective", "simcse", "--batch-size", "5", "--steps", "2")
+    config = preset("tiny", **SIZES)
+    p = prepare([Document("text", text)], config, start=read_start(simcse.folder))
+    trainer = Trainer(config.with_steps(3), p.tokenizer, p.train)
+    fresh = trainer.model.params["mlm.transform.weight"].copy()
+    trainer.start_from(p.initial)
+    assert np.array_equal(trainer.model.params["mlm.transform.weight"], fresh)
+    assert np.array_equal(
+        trainer.model.params["embeddings.token"], load_model(simcse.folder)[0].params["embeddings.token"]
+    )
