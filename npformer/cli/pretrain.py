@@ -42,6 +42,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "batch_size": (int, "sequences in a batch (16)"),
     "accumulate": (int, "batches in an update, made in pieces; see docs/memory.md (1)"),
     "mask_rate": (float, "share of the tokens to predict in training (0.4)"),
+    "masking": (str, "what to predict in training: token, whole_word or span (token)"),
     "label_smoothing": (float, "of the loss of seq2seq in training (0)"),
     "optimizer": (str, "adamw, adam or sgd (adamw)"),
     "lr": (float, "highest learning rate (0.002)"),

@@ -108,6 +108,11 @@ class CharacterTokenizer:
         """Number of pieces."""
         return len(self.vocab)
 
+    @property
+    def continues(self) -> list[bool]:
+        """For each piece whether it continues a word: never, a character does not tell."""
+        return [False] * len(self.vocab)
+
     def encode_plain(
         self, text: str, *, specials: bool = True, seen: dict[str, list[int]] | None = None
     ) -> list[int]:

@@ -145,6 +145,11 @@ class WordPieceTokenizer:
         """Number of pieces."""
         return len(self.vocab)
 
+    @property
+    def continues(self) -> list[bool]:
+        """For each piece whether it continues a word ("##able")."""
+        return [piece.startswith(PREFIX) for piece in self.vocab]
+
     def tokenize(self, text: str, *, specials: bool = True) -> list[str]:
         """The pieces of `text`, without [CLS] and [SEP]; `specials` as in `encode_plain`."""
         return [self.vocab[i] for i in self.encode_plain(text, specials=specials)]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from ..objectives.masking import STRATEGIES
 from ..optim import (
     SGD,
     Adam,
@@ -66,6 +67,9 @@ class RunConfig:
         less memory, the same bits.
     mask_rate : float
         Share of the tokens that are targets in training. (Evaluation has its own, 15 %.)
+    masking : {"token", "whole_word", "span"}
+        Whether tokens, words or spans of words are chosen in training, anew in every epoch
+        (objectives/masking.py). (Evaluation chooses tokens.)
     label_smoothing : float
         Of the loss of seq2seq in training; the held-out loss has none.
     optimizer : {"adamw", "adam", "sgd"}
@@ -129,6 +133,7 @@ class RunConfig:
     batch_size: int = 16
     accumulate: int = 1
     mask_rate: float = 0.4
+    masking: str = "token"
     label_smoothing: float = 0.0
     optimizer: str = "adamw"
     lr: float = 2e-3
@@ -192,6 +197,7 @@ class RunConfig:
             ("norm_type", ("layer_norm", "rms_norm")),
             ("embedding_init", ("cooccurrence", "random")),
             ("tokenizer", KINDS),
+            ("masking", tuple(STRATEGIES)),
             ("optimizer", ("adamw", "adam", "sgd")),
             ("schedule", SCHEDULES),
             ("dtype", ("float32", "float64")),
@@ -199,6 +205,8 @@ class RunConfig:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if self.masking == "whole_word" and self.tokenizer == "char":
+            raise ValueError("masking: expected token or span where characters are tokens, got 'whole_word'")
         if self.d_model % self.heads:
             raise ValueError(f"heads: expected a divisor of d_model = {self.d_model}, got {self.heads}")
         for field in fields(self):

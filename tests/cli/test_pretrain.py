@@ -168,6 +168,10 @@ BAD = {
         ["text.txt", "--objective", "clm", "--mask-rate", "0.1"],
         "mask_rate: the objective clm has no use",
     ),
+    "no masks": (
+        ["text.txt", "--objective", "clm", "--masking", "span"],
+        "masking: the objective clm has no use",
+    ),
     "columns of text": (["text.txt", "--columns", "1,2"], "columns: only pairs of texts have them"),
     "no pairs": (
         ["--objective", "seq2seq"],

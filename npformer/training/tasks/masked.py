@@ -95,7 +95,14 @@ def initial_embeddings(config: RunConfig, train: Packed, vocab_size: int, rng: n
 
 def build_objective(config: RunConfig, tokenizer: Tokenizer) -> MaskedLM:
     """Return the objective of training."""
-    return MaskedLM(tokenizer.vocab_size, tokenizer.mask_id, tokenizer.special_ids, config.mask_rate)
+    return MaskedLM(
+        tokenizer.vocab_size,
+        tokenizer.mask_id,
+        tokenizer.special_ids,
+        config.mask_rate,
+        config.masking,
+        tokenizer.continues,
+    )
 
 
 def read(sources: Sequence[str], columns: tuple[int, int] | None = None) -> list[Document] | TextFiles:

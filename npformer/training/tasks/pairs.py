@@ -64,7 +64,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 CHOICES = {"positions": ("sinusoidal", "learned")}
-UNUSED = ("norm_type", "mask_rate", "neighbour_heads", "rotary_base", "init_std", "embedding_std")
+UNUSED = (
+    *("norm_type", "mask_rate", "masking", "neighbour_heads", "rotary_base", "init_std", "embedding_std"),
+)
 LABELS = ("target token", "held out, not smoothed")
 
 
