@@ -14,7 +14,7 @@ from typing import Any
 # Options that are fields of RunConfig. Without a default here: what is not given is the preset's. The numbers
 # in brackets are those of `small`; the tests hold them against it.
 FIELDS: dict[str, tuple[Any, str]] = {
-    "objective": (str, "mlm (an encoder), clm (a decoder) or seq2seq (an encoder-decoder) (mlm)"),
+    "objective": (str, "mlm (an encoder), clm (a decoder), seq2seq, t5 or prefix (encoder-decoders) (mlm)"),
     "steps": (int, "number of updates"),
     "minutes": (float, "train about this long: turned into --steps after a short timing (5)"),
     "seed": (int, "of weights, order, masks and dropout (0)"),
@@ -43,7 +43,9 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "accumulate": (int, "batches in an update, made in pieces; see docs/memory.md (1)"),
     "mask_rate": (float, "share of the tokens to predict in training (0.4)"),
     "masking": (str, "what to predict in training: token, whole_word or span (token)"),
-    "label_smoothing": (float, "of the loss of seq2seq in training (0)"),
+    "label_smoothing": (float, "of an encoder-decoder's loss in training (0)"),
+    "corruption_rate": (float, "share of a text that t5 takes out (0.15)"),
+    "span_length": (float, "tokens in a span that t5 takes out, in the mean (3)"),
     "optimizer": (str, "adamw, adam or sgd (adamw)"),
     "lr": (float, "highest learning rate (0.002)"),
     "schedule": (str, "cosine, linear, constant or noam (cosine)"),

@@ -4,6 +4,8 @@ from ._tokens import Metrics
 from .causal_lm import CausalLM, CausalLMBatch, bits_per_byte, perplexity
 from .masked_lm import MaskedLM, MaskedLMBatch
 from .seq2seq import Seq2Seq, Seq2SeqBatch
+from .span_corruption import SpanCorruption
+from .text_pairs import TextPairs, cut_anywhere
 
 __all__ = [
     "CausalLM",
@@ -13,6 +15,9 @@ __all__ = [
     "Metrics",
     "Seq2Seq",
     "Seq2SeqBatch",
+    "SpanCorruption",
+    "TextPairs",
     "bits_per_byte",
+    "cut_anywhere",
     "perplexity",
 ]

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ..objectives.masking import STRATEGIES
+from ..objectives.span_corruption import sentinels_needed
 from ..optim import (
     SGD,
     Adam,
@@ -36,7 +37,7 @@ class RunConfig:
 
     Parameters
     ----------
-    objective : {"mlm", "clm", "seq2seq"}
+    objective : {"mlm", "clm", "seq2seq", "t5", "prefix"}
         What is learnt, and so which model: see tasks/. The other defaults here are those of mlm; `preset` has
         those of the others. A field that the objective has no use for is refused if it is not its default.
     seed : int
@@ -71,7 +72,9 @@ class RunConfig:
         Whether tokens, words or spans of words are chosen in training, anew in every epoch
         (objectives/masking.py). (Evaluation chooses tokens.)
     label_smoothing : float
-        Of the loss of seq2seq in training; the held-out loss has none.
+        Of an encoder-decoder's loss in training; the held-out loss has none.
+    corruption_rate, span_length : float
+        Of t5: the share of a text that is taken out, and how many tokens a span has in the mean.
     optimizer : {"adamw", "adam", "sgd"}
     lr : float
         The highest rate.
@@ -135,6 +138,8 @@ class RunConfig:
     mask_rate: float = 0.4
     masking: str = "token"
     label_smoothing: float = 0.0
+    corruption_rate: float = 0.15
+    span_length: float = 3.0
     optimizer: str = "adamw"
     lr: float = 2e-3
     schedule: str = "cosine"
@@ -175,6 +180,8 @@ class RunConfig:
             ("held_out_tail", 0.0, 1.0, True),
             ("mask_rate", 0.0, 1.0, True),
             ("label_smoothing", 0.0, 1.0, False),
+            ("corruption_rate", 0.0, 1.0, True),
+            ("span_length", 1.0, math.inf, False),
             ("lr", 0.0, math.inf, True),
             ("warmup", 0.0, 1.0, False),
             ("weight_decay", 0.0, math.inf, False),
@@ -218,6 +225,13 @@ class RunConfig:
     def task(self) -> Task:
         """Everything that is particular to the objective."""
         return TASKS[self.objective]
+
+    @property
+    def n_sentinels(self) -> int:
+        """Tokens that stand for spans, which the vocabulary has beside its pieces; 0 without spans."""
+        if "span_length" in self.task.UNUSED:
+            return 0
+        return sentinels_needed(self.task.width(self.seq_len), self.corruption_rate, self.span_length)
 
     @property
     def sequences_per_step(self) -> int:

@@ -91,9 +91,10 @@ def prepare(
 
 
 def _tokenizer(texts: Iterable[str], config: RunConfig, exact_vocab: bool) -> Tokenizer:
-    return train_tokenizer(
+    tokenizer = train_tokenizer(
         config.tokenizer, texts, config.vocab_size, lowercase=not config.cased, shrink=not exact_vocab
     )
+    return tokenizer.with_sentinels(config.n_sentinels) if config.n_sentinels else tokenizer
 
 
 def _prepare_files(

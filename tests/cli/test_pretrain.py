@@ -152,7 +152,7 @@ BAD = {
     "file for a folder": (["text.txt", "--out", "text.txt"], "text.txt: a file of this name exists"),
     "objective": (
         ["text.txt", "--objective", "nsp"],
-        "objective: expected one of mlm, clm, seq2seq, got 'nsp'",
+        "objective: expected one of mlm, clm, seq2seq, t5, prefix, got 'nsp'",
     ),
     "tokenizer": (
         ["text.txt", "--tokenizer", "bytes"],

@@ -59,7 +59,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     | {"dropout": 0.1, "minutes": 60.0},
 }
 CHOICES = {"positions": ("rotary", "learned", "sinusoidal", "alibi", "none")}
-UNUSED = ("mask_rate", "masking", "neighbour_heads", "label_smoothing")
+UNUSED = ("mask_rate", "masking", "neighbour_heads", "label_smoothing", "corruption_rate", "span_length")
 LABELS = ("token", "held out")
 
 

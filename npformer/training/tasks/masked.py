@@ -52,7 +52,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "base": {"layers": 6, "d_model": 256, "vocab_size": 8000, "seq_len": 128, "lr": 1e-3, "minutes": 60.0},
 }
 CHOICES = {"positions": ("rotary", "learned", "sinusoidal")}
-UNUSED = ("norm_type", "label_smoothing")
+UNUSED = ("norm_type", "label_smoothing", "corruption_rate", "span_length")
 LABELS = ("masked token", "held out, at 15 %")
 
 

@@ -34,7 +34,7 @@ TINY = {
     "eval_every": 4,
     "checkpoint_every": 3,
 }
-OBJECTIVES = ("clm", "seq2seq")
+OBJECTIVES = ("clm", "seq2seq", "prefix")  # t5 is prefix with another rule
 
 
 def prepared(objective, text, **changes):
