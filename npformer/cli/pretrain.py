@@ -46,6 +46,9 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "label_smoothing": (float, "of an encoder-decoder's loss in training (0)"),
     "corruption_rate": (float, "share of a text that t5 takes out (0.15)"),
     "span_length": (float, "tokens in a span that t5 takes out, in the mean (3)"),
+    "teacher": (str, "a finished run to learn from, of the same objective, mlm or clm (none)"),
+    "alpha": (float, "share of the teacher in the loss (0.5)"),
+    "temperature": (float, "of the teacher's soft targets (2)"),
     "optimizer": (str, "adamw, adam or sgd (adamw)"),
     "lr": (float, "highest learning rate (0.002)"),
     "schedule": (str, "cosine, linear, constant or noam (cosine)"),
@@ -193,12 +196,15 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
         prepare,
         preset,
         require_free,
+        student_of,
         with_settled_steps,
     )
 
     given = {name: value for name in (*FIELDS, *SWITCHES) if (value := getattr(args, name)) is not None}
     if args.steps is not None and args.minutes is not None:
         raise ValueError("minutes: expected --steps or --minutes, got both")
+    if args.teacher is not None:
+        given = student_of(args.teacher, given)
     name = args.preset or DEFAULT
     config = preset(name, **given)
     ranks.require_sequences(config.sequences_per_step)

@@ -2,6 +2,7 @@
 
 from ._tokens import Metrics
 from .causal_lm import CausalLM, CausalLMBatch, bits_per_byte, perplexity
+from .distillation import Distillation
 from .masked_lm import MaskedLM, MaskedLMBatch
 from .seq2seq import Seq2Seq, Seq2SeqBatch
 from .span_corruption import SpanCorruption
@@ -10,6 +11,7 @@ from .text_pairs import TextPairs, cut_anywhere
 __all__ = [
     "CausalLM",
     "CausalLMBatch",
+    "Distillation",
     "MaskedLM",
     "MaskedLMBatch",
     "Metrics",

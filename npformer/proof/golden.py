@@ -22,6 +22,7 @@ FILES = (
     "golden_optimizers",
     "golden_training",
     "golden_torch_nn",
+    "golden_distillation",
 )
 
 

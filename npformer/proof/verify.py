@@ -10,6 +10,7 @@ from typing import Any
 
 from .cases import OPS
 from .decoder import prove_decoder
+from .distillation import prove_distillation
 from .encoder import prove_encoder
 from .encoder_decoder import prove_encoder_decoder
 from .ops import prove_op
@@ -23,6 +24,7 @@ _WHOLES: dict[str, Callable[[int], list[Row]]] = {
     "encoder": prove_encoder,
     "decoder": prove_decoder,
     "encoder_decoder": prove_encoder_decoder,
+    "distillation": prove_distillation,
     "optimizers": lambda seed: prove_optimizers(),
     "training": lambda seed: prove_training(),
 }
@@ -32,6 +34,7 @@ TARGETS: tuple[str, ...] = (*OPS, *_WHOLES)
 # Processes begin with the others, a second each at most, so that the table is seen to grow; then with these,
 # the longest first, so that all end at about the same time.
 LONGEST = (
+    "distillation",
     *("encoder_decoder", "multi_head_attention", "flash_attention", "encoder", "decoder"),
     *("training", "scaled_dot_product_attention"),
 )

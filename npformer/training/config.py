@@ -75,6 +75,11 @@ class RunConfig:
         Of an encoder-decoder's loss in training; the held-out loss has none.
     corruption_rate, span_length : float
         Of t5: the share of a text that is taken out, and how many tokens a span has in the mean.
+    teacher : str, optional
+        Folder of a finished run of the same objective, mlm or clm, from whose model this one learns
+        (objectives/distillation.py); its tokenizer is this run's.
+    alpha, temperature : float
+        With a teacher: its share of the loss, and what its logits and the student's are divided by.
     optimizer : {"adamw", "adam", "sgd"}
     lr : float
         The highest rate.
@@ -140,6 +145,9 @@ class RunConfig:
     label_smoothing: float = 0.0
     corruption_rate: float = 0.15
     span_length: float = 3.0
+    teacher: str | None = None
+    alpha: float = 0.5
+    temperature: float = 2.0
     optimizer: str = "adamw"
     lr: float = 2e-3
     schedule: str = "cosine"
@@ -182,6 +190,7 @@ class RunConfig:
             ("label_smoothing", 0.0, 1.0, False),
             ("corruption_rate", 0.0, 1.0, True),
             ("span_length", 1.0, math.inf, False),
+            ("temperature", 0.0, math.inf, True),
             ("lr", 0.0, math.inf, True),
             ("warmup", 0.0, 1.0, False),
             ("weight_decay", 0.0, math.inf, False),
@@ -212,6 +221,11 @@ class RunConfig:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if not (isinstance(self.alpha, (int, float)) and 0 <= self.alpha <= 1):
+            raise ValueError(f"alpha: expected a number in [0, 1], got {self.alpha}")
+        for name in ("alpha", "temperature"):
+            if self.teacher is None and getattr(self, name) != getattr(RunConfig, name):
+                raise ValueError(f"{name}: without a teacher there is no use for it")
         if self.masking == "whole_word" and self.tokenizer == "char":
             raise ValueError("masking: expected token or span where characters are tokens, got 'whole_word'")
         if self.d_model % self.heads:
@@ -276,8 +290,13 @@ def build_model(config: RunConfig, vocab_size: int) -> Any:
 
 
 def build_objective(config: RunConfig, tokenizer: Tokenizer) -> Any:
-    """Return the objective of training."""
-    return config.task.build_objective(config, tokenizer)
+    """Return the objective of training, with the teacher where there is one."""
+    objective = config.task.build_objective(config, tokenizer)
+    if config.teacher is None:
+        return objective
+    from .teacher import with_teacher  # which reads a run
+
+    return with_teacher(objective, config, tokenizer)
 
 
 def build_optimizer(

@@ -11,6 +11,7 @@ from ..text import CorpusError, Document, Packed, Pair, TextFiles, Tokenizer, pa
 from ..text.packed_file import blocks_of, map_rows, write_rows
 from ..text.streamed_split import cleaned, draw_held_out, lines_of, training_documents
 from .config import RunConfig
+from .fill import load_model
 
 HELD_OUT = 0.1
 HELD_OUT_MOST = 2_000_000  # characters; of a text that is read as a stream
@@ -38,6 +39,8 @@ def prepare(
     scratch: str | os.PathLike[str] | None = None,
 ) -> Prepared:
     """Split the text, train the tokenizer on the training part, and pack both parts.
+
+    The tokenizer of a run with a teacher is the teacher's.
 
     Files too large to hold (`TextFiles`) are read twice, a piece at a time. What is held out of them is the
     usual tenth, but at most two million characters; the tokenizer is trained on an even sample of sixteen
@@ -91,6 +94,8 @@ def prepare(
 
 
 def _tokenizer(texts: Iterable[str], config: RunConfig, exact_vocab: bool) -> Tokenizer:
+    if config.teacher is not None:
+        return load_model(config.teacher)[1]
     tokenizer = train_tokenizer(
         config.tokenizer, texts, config.vocab_size, lowercase=not config.cased, shrink=not exact_vocab
     )

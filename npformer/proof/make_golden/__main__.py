@@ -14,7 +14,7 @@ from ...gradcheck import error_of
 from .. import golden, tolerances
 from ..golden import Array
 from ..training import RUNS
-from . import decoder, encoder, encoder_decoder, ops, optimizers, torch_nn, training
+from . import decoder, distillation, encoder, encoder_decoder, ops, optimizers, torch_nn, training
 
 MAKERS: dict[str, Callable[[], dict[str, Array]]] = {
     "golden_ops": ops.make,
@@ -24,6 +24,7 @@ MAKERS: dict[str, Callable[[], dict[str, Array]]] = {
     "golden_optimizers": optimizers.make,
     "golden_training": training.make,
     "golden_torch_nn": torch_nn.make,
+    "golden_distillation": distillation.make,
 }
 
 

@@ -66,7 +66,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 CHOICES = {"positions": ("sinusoidal", "learned")}
 UNUSED = (
     *("norm_type", "mask_rate", "masking", "neighbour_heads", "rotary_base", "init_std", "embedding_std"),
-    *("corruption_rate", "span_length"),
+    *("corruption_rate", "span_length", "teacher", "alpha", "temperature"),
 )
 LABELS = ("target token", "held out, not smoothed")
 
