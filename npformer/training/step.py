@@ -129,7 +129,7 @@ def gradient(
     Parameters
     ----------
     model : Encoder, Decoder or EncoderDecoder
-    objective : MaskedLM, CausalLM or Seq2Seq
+    objective : MaskedLM, CausalLM, Seq2Seq, TextPairs or Distillation
     batch : MaskedLMBatch, CausalLMBatch or Seq2SeqBatch
         As the objective's `make_batch` returns it, or a `parts.BatchInParts`.
     lanes : sequence of Parameters

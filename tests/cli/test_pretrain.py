@@ -172,6 +172,8 @@ BAD = {
         ["text.txt", "--objective", "clm", "--masking", "span"],
         "masking: the objective clm has no use",
     ),
+    "no teacher": (["text.txt", "--teacher", "none"], "none: no such folder"),
+    "no share": (["text.txt", "--alpha", "0.3"], "alpha: without a teacher there is no use for it"),
     "columns of text": (["text.txt", "--columns", "1,2"], "columns: only pairs of texts have them"),
     "no pairs": (
         ["--objective", "seq2seq"],
