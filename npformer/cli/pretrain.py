@@ -16,8 +16,8 @@ from typing import Any
 FIELDS: dict[str, tuple[Any, str]] = {
     "objective": (
         str,
-        "mlm, rtd or simcse (an encoder), clm (a decoder), seq2seq (an encoder-decoder), mlm+nsp or mlm+sop "
-        "(an encoder, and pairs of segments); a part may have a weight, mlm+0.5*nsp (mlm)",
+        "mlm, rtd or simcse (an encoder), clm (a decoder), seq2seq, t5 or prefix (an encoder-decoder), mlm+nsp "
+        "or mlm+sop (an encoder, and pairs of segments); a part may have a weight, mlm+0.5*nsp (mlm)",
     ),
     "steps": (int, "number of updates"),
     "minutes": (float, "train about this long: turned into --steps after a short timing (5)"),
@@ -46,8 +46,14 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "batch_size": (int, "sequences in a batch (16)"),
     "accumulate": (int, "batches in an update, made in pieces; see docs/memory.md (1)"),
     "mask_rate": (float, "share of the tokens to predict in training (0.4)"),
+    "masking": (str, "what to predict in training: token, whole_word or span (token)"),
     "generator_size": (float, "of rtd's generator: share of the discriminator's heads (0.25)"),
-    "label_smoothing": (float, "of the loss of seq2seq in training (0)"),
+    "label_smoothing": (float, "of an encoder-decoder's loss in training (0)"),
+    "corruption_rate": (float, "share of a text that t5 takes out (0.15)"),
+    "span_length": (float, "tokens in a span that t5 takes out, in the mean (3)"),
+    "teacher": (str, "a finished run to learn from, of the same objective, mlm or clm (none)"),
+    "alpha": (float, "share of the teacher in the loss (0.5)"),
+    "temperature": (float, "of the teacher's soft targets (2)"),
     "optimizer": (str, "adamw, adam or sgd (adamw)"),
     "lr": (float, "highest learning rate (0.002)"),
     "schedule": (str, "cosine, linear, constant or noam (cosine)"),
@@ -201,12 +207,15 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
         preset,
         read_start,
         require_free,
+        student_of,
         with_settled_steps,
     )
 
     given = {name: value for name in (*FIELDS, *SWITCHES) if (value := getattr(args, name)) is not None}
     if args.steps is not None and args.minutes is not None:
         raise ValueError("minutes: expected --steps or --minutes, got both")
+    if args.teacher is not None:
+        given = student_of(args.teacher, given)
     name = args.preset or DEFAULT
     start = None if args.init is None else read_start(args.init)
     form = {} if start is None else start.form(given.get("objective", "mlm"), given)

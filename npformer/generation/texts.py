@@ -160,6 +160,8 @@ def encoded(
 ) -> tuple[list[list[int]], dict[str, Any]]:
     """Return the prompts or sources, and how a sequence begins and ends, as options of `generate`.
 
+    Special tokens written in a text are text, except where the vocabulary has sentinels: sources hold those.
+
     Raises
     ------
     ValueError
@@ -168,10 +170,11 @@ def encoded(
     if not texts:
         raise ValueError("texts: expected at least one, got none")
     options = {"stop_tokens": tokenizer.sep_id}
+    specials = bool(tokenizer.sentinel_ids)
     if isinstance(model, Decoder):
-        what, ids = "prompt", [tokenizer.encode_plain(text, specials=False) for text in texts]
+        what, ids = "prompt", [tokenizer.encode_plain(text, specials=specials) for text in texts]
     else:
-        what, ids = "source", [tokenizer.encode(text, specials=False).ids for text in texts]
+        what, ids = "source", [tokenizer.encode(text, specials=specials).ids for text in texts]
         options["begin"] = tokenizer.cls_id
     longest = model.config.max_positions
     for number, (text, of_text) in enumerate(zip(texts, ids, strict=True), 1):
@@ -198,10 +201,11 @@ def unknown_tokens(tokenizer: Any, texts: Sequence[str]) -> str | None:
     >>> unknown_tokens(CharacterTokenizer.train(["ab "]), ["ab", "a bc", "d"])
     'text 2: of 4 tokens 1 is not in the vocabulary and read as [UNK], in bc; so in 1 more text'
     """
+    specials = bool(tokenizer.sentinel_ids)
     found = [
         (number, ids)
         for number, text in enumerate(texts, 1)
-        if tokenizer.unk_id in (ids := tokenizer.encode_plain(text, specials=False))
+        if tokenizer.unk_id in (ids := tokenizer.encode_plain(text, specials=specials))
     ]
     if not found:
         return None
@@ -209,7 +213,7 @@ def unknown_tokens(tokenizer: Any, texts: Sequence[str]) -> str | None:
     words = [
         word
         for word in dict.fromkeys(texts[number - 1].split())
-        if tokenizer.unk_id in tokenizer.encode_plain(word, specials=False)
+        if tokenizer.unk_id in tokenizer.encode_plain(word, specials=specials)
     ]
     count, others = ids.count(tokenizer.unk_id), len(found) - 1
     verb = "is" if count == 1 else "are"

@@ -4,6 +4,7 @@ from ._tokens import Metrics
 from .causal_lm import CausalLM, CausalLMBatch, bits_per_byte, perplexity
 from .classification import ClassificationBatch, SequenceClassification
 from .contrastive import Contrastive, ContrastiveBatch
+from .distillation import Distillation
 from .hypersphere import alignment, uniformity
 from .masked_lm import MaskedLM, MaskedLMBatch
 from .next_sentence import NextSentence
@@ -12,8 +13,10 @@ from .replaced_tokens import ReplacedTokens, ReplacedTokensBatch
 from .sentence_order import SentenceOrder
 from .seq2seq import Seq2Seq, Seq2SeqBatch
 from .similarity import Similarity, SimilarityBatch
+from .span_corruption import SpanCorruption
 from .summed import Summed, SummedBatch
 from .tagging import TaggingBatch, TokenClassification
+from .text_pairs import TextPairs, cut_anywhere
 
 __all__ = [
     "CausalLM",
@@ -21,6 +24,7 @@ __all__ = [
     "ClassificationBatch",
     "Contrastive",
     "ContrastiveBatch",
+    "Distillation",
     "MaskedLM",
     "MaskedLMBatch",
     "Metrics",
@@ -35,12 +39,15 @@ __all__ = [
     "SequenceClassification",
     "Similarity",
     "SimilarityBatch",
+    "SpanCorruption",
     "Summed",
     "SummedBatch",
     "TaggingBatch",
+    "TextPairs",
     "TokenClassification",
     "alignment",
     "bits_per_byte",
+    "cut_anywhere",
     "perplexity",
     "uniformity",
 ]

@@ -1,6 +1,6 @@
 """Masked language modelling: some tokens are hidden, and the model says which they were.
 
-    targets   each ordinary token is one with probability `rate`
+    targets   each ordinary token is one with probability `rate`; or each word, or spans of words (masking.py)
     input     a target becomes [MASK] with probability 0.8, a random ordinary token with 0.1, stays with 0.1
     loss      mean over the targets of -log p(true token | corrupted input)
 
@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..nn import SequenceRandom
 from ._padding import columns, extents, take_targets, trim_targets
 from ._tokens import Metrics, loss_of_tokens
+from .masking import STRATEGIES, word_starts
 
 Array = Any
 
@@ -85,11 +85,16 @@ class MaskedLM:
         Never targets and never random replacements: [PAD], [UNK], [CLS], [SEP], [MASK].
     rate : float
         Share of the ordinary tokens that become targets.
+    masking : {"token", "whole_word", "span"}
+        What is chosen; see masking.py.
+    continues : sequence of bool, length V, optional
+        True = a token that continues a word, as ``tokenizer.continues``. Default: each token is a word.
 
     Raises
     ------
     ValueError
-        If the rate is not in (0, 1], an id is out of range, or there is no ordinary token.
+        If the rate is not in (0, 1], an id is out of range, there is no ordinary token, the masking is not
+        known, or `continues` has another length.
 
     Examples
     --------
@@ -101,14 +106,29 @@ class MaskedLM:
     """
 
     def __init__(
-        self, vocab_size: int, mask_id: int, special_ids: Collection[int], rate: float = 0.15
+        self,
+        vocab_size: int,
+        mask_id: int,
+        special_ids: Collection[int],
+        rate: float = 0.15,
+        masking: str = "token",
+        continues: Sequence[bool] | None = None,
     ) -> None:
         special = sorted({int(i) for i in special_ids} | {int(mask_id)})
         if special[0] < 0 or special[-1] >= vocab_size:
             raise ValueError(f"MaskedLM: special_ids: expected ids in [0, {vocab_size}), got {special}")
         if not 0.0 < rate <= 1.0:
             raise ValueError(f"MaskedLM: rate: expected a number in (0, 1], got {rate}")
+        if masking not in STRATEGIES:
+            expected = ", ".join(STRATEGIES)
+            raise ValueError(f"MaskedLM: masking: expected one of {expected}, got {masking!r}")
+        self.continues = np.zeros(vocab_size, bool) if continues is None else np.asarray(continues, bool)
+        if self.continues.shape != (vocab_size,):
+            raise ValueError(
+                f"MaskedLM: continues: expected {vocab_size} booleans, got shape {self.continues.shape}"
+            )
         self.vocab_size, self.mask_id, self.rate = vocab_size, int(mask_id), float(rate)
+        self.choose = STRATEGIES[masking]
         self.special = np.zeros(vocab_size, dtype=bool)
         self.special[special] = True
         self.ordinary = np.flatnonzero(~self.special)
@@ -139,9 +159,10 @@ class MaskedLM:
         -------
         MaskedLMBatch
         """
-        B, T = ids.shape
-        choose, how, which = np.moveaxis(SequenceRandom(rngs).random((B, 3, T)), 1, 0)
-        return self.corrupt(ids, mask, choose < self.rate, how, which, segment_ids)
+        ordinary = mask & ~self.special[ids]
+        starts = word_starts(ids, ordinary, self.continues)
+        chosen, how, which = self.choose(ordinary, starts, self.rate, rngs)
+        return self.corrupt(ids, mask, chosen, how, which, segment_ids)
 
     def corrupt(
         self,

@@ -27,6 +27,7 @@ FILES = (
     "golden_optimizers",
     "golden_training",
     "golden_torch_nn",
+    "golden_distillation",
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from .cases import OPS
 from .contrastive import prove_contrastive
 from .decoder import prove_decoder
+from .distillation import prove_distillation
 from .electra import prove_electra
 from .encoder import prove_encoder
 from .encoder_decoder import prove_encoder_decoder
@@ -33,6 +34,7 @@ _WHOLES: dict[str, Callable[[int], list[Row]]] = {
     "sentence_pairs": prove_sentence_pairs,
     "electra": prove_electra,
     "contrastive": prove_contrastive,
+    "distillation": prove_distillation,
     "optimizers": lambda seed: prove_optimizers(),
     "training": lambda seed: prove_training(),
 }
@@ -42,8 +44,9 @@ TARGETS: tuple[str, ...] = (*OPS, *_WHOLES)
 # Processes begin with the others, a second each at most, so that the table is seen to grow; then with these,
 # the longest first, so that all end at about the same time.
 LONGEST = (
-    *("finetuning", "electra", "encoder_decoder", "multi_head_attention", "flash_attention", "encoder"),
-    *("decoder", "contrastive", "sentence_pairs", "lora", "training", "scaled_dot_product_attention"),
+    *("distillation", "finetuning", "electra", "encoder_decoder", "multi_head_attention", "flash_attention"),
+    *("encoder", "decoder", "contrastive", "sentence_pairs", "lora", "training"),
+    "scaled_dot_product_attention",
 )
 
 

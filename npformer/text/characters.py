@@ -1,6 +1,6 @@
 """The character tokenizer: every character of the training text is a token, and nothing of the text is lost.
 
-    vocabulary   [PAD] [UNK] [CLS] [SEP] [MASK], then the characters of the text, sorted
+    vocabulary   [PAD] [UNK] [CLS] [SEP] [MASK], the characters of the text, sorted; and sentinels, if any
     vocab.txt    a token a line; what cannot be printed, and the backslash, escaped: the line break is \\n
 
 A character that the text did not have is [UNK].
@@ -16,8 +16,9 @@ from typing import BinaryIO
 
 from .._files import write_atomically
 from .errors import CorpusError
+from .sentinels import count_sentinels, pattern_of, sentinel_tokens
 from .train_wordpiece import SPECIAL_TOKENS
-from .wordpiece import SPECIAL, Encoding
+from .wordpiece import Encoding
 
 _ESCAPE = re.compile(r"\\(?:[ntr\\]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 
@@ -28,7 +29,8 @@ class CharacterTokenizer:
     Parameters
     ----------
     vocab : sequence of str
-        The special tokens, then single characters; an id is a place in it.
+        The special tokens, then single characters, then sentinels (sentinels.py), if any; an id is a place in
+        it.
 
     Raises
     ------
@@ -55,6 +57,9 @@ class CharacterTokenizer:
         self._ids = {piece: i for i, piece in enumerate(self.vocab)}
         self.special_ids = tuple(range(len(SPECIAL_TOKENS)))
         self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = self.special_ids
+        sentinels = sentinel_tokens(count_sentinels(self._ids))
+        self.sentinel_ids = tuple(self._ids[token] for token in sentinels)
+        self._special = pattern_of((*SPECIAL_TOKENS, *sentinels))
 
     @classmethod
     def train(cls, texts: Iterable[str]) -> CharacterTokenizer:
@@ -108,6 +113,15 @@ class CharacterTokenizer:
         """Number of pieces."""
         return len(self.vocab)
 
+    @property
+    def continues(self) -> list[bool]:
+        """For each piece whether it continues a word: never, a character does not tell."""
+        return [False] * len(self.vocab)
+
+    def with_sentinels(self, n: int) -> CharacterTokenizer:
+        """Return a tokenizer with n sentinels after its characters."""
+        return CharacterTokenizer([*self.vocab, *sentinel_tokens(n)])
+
     def encode_plain(
         self, text: str, *, specials: bool = True, seen: dict[str, list[int]] | None = None
     ) -> list[int]:
@@ -117,12 +131,12 @@ class CharacterTokenizer:
         ----------
         text : str
         specials : bool
-            Whether "[MASK]" and the other special tokens written in the text mean the tokens.
+            Whether "[MASK]" and the other special tokens and sentinels written in the text mean the tokens.
         seen
             Not used: looking a character up is quick.
         """
         if specials and "[" in text:
-            parts = SPECIAL.split(text)
+            parts = self._special.split(text)
             return [i for part in parts for i in (self._lookup([part] if part in self._ids else part))]
         return self._lookup(text)
 
@@ -142,7 +156,7 @@ class CharacterTokenizer:
         ----------
         ids : iterable of int
         skip_special : bool
-            Leave out [PAD], [UNK], [CLS], [SEP] and [MASK].
+            Leave out [PAD], [UNK], [CLS], [SEP] and [MASK]; sentinels stay.
 
         Raises
         ------
@@ -157,7 +171,8 @@ class CharacterTokenizer:
         return "".join(self.vocab[i] for i in ids if i >= first)
 
     def __repr__(self) -> str:
-        return f"CharacterTokenizer({self.vocab_size - len(SPECIAL_TOKENS)} characters)"
+        n = self.vocab_size - len(SPECIAL_TOKENS) - len(self.sentinel_ids)
+        return f"CharacterTokenizer({n} characters)"
 
 
 def _escaped(piece: str) -> str:
@@ -178,7 +193,12 @@ def _first_problem(vocab: list[str]) -> tuple[int, str] | None:
         if i >= len(vocab) or vocab[i] != token:
             return i, f"expected {token}, got {vocab[i] if i < len(vocab) else 'the end'!r}"
     first: dict[str, int] = {}
-    for i, piece in enumerate(vocab[len(SPECIAL_TOKENS) :], len(SPECIAL_TOKENS)):
+    n_sentinels = count_sentinels(set(vocab))
+    pieces = vocab[: len(vocab) - n_sentinels]
+    if vocab[len(pieces) :] != sentinel_tokens(n_sentinels):
+        where = min(vocab.index(token) for token in sentinel_tokens(n_sentinels))
+        return where, f"expected the sentinels at the end, in their order, got {vocab[where]!r}"
+    for i, piece in enumerate(pieces[len(SPECIAL_TOKENS) :], len(SPECIAL_TOKENS)):
         if not isinstance(piece, str) or len(piece) != 1:
             return i, f"expected a single character, got {piece!r}"
         if first.setdefault(piece, i) != i:

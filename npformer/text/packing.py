@@ -19,7 +19,6 @@ import numpy.typing as npt
 from .corpus import Document
 from .sentences import lines, sentences
 from .tokenizers import Tokenizer
-from .train_wordpiece import PREFIX
 
 Array = npt.NDArray[Any]
 
@@ -107,7 +106,7 @@ def filled_rows(documents: Iterable[Document], tokenizer: Tokenizer, seq_len: in
     if isinstance(seq_len, bool) or not isinstance(seq_len, (int, np.integer)) or seq_len < 3:
         raise ValueError(f"pack: seq_len: expected an integer of at least 3, got {seq_len!r}")
     seen: dict[str, list[int]] = {}
-    continues = [piece.startswith(PREFIX) for piece in tokenizer.vocab]
+    continues = tokenizer.continues
     slack = seq_len // SLACK
     row = [tokenizer.cls_id]
 

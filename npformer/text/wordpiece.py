@@ -18,9 +18,8 @@ from typing import Any, BinaryIO, NamedTuple
 from .._files import write_atomically
 from .errors import CorpusError
 from .normalise import CJK_BLOCKS, split_words
+from .sentinels import count_sentinels, pattern_of, sentinel_tokens
 from .train_wordpiece import MAX_WORD, PREFIX, SPECIAL_TOKENS, train_vocabulary
-
-SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
 
 # Blanks that the text behind the pieces did not have, most likely: before closing punctuation, after an
 # opening bracket, in a decimal, around an apostrophe inside a word, and between Chinese characters.
@@ -47,7 +46,8 @@ class WordPieceTokenizer:
     Parameters
     ----------
     vocab : sequence of str
-        The pieces; a piece's id is its place. Must hold [PAD], [UNK], [CLS], [SEP] and [MASK].
+        The pieces; a piece's id is its place. Must hold [PAD], [UNK], [CLS], [SEP] and [MASK]; may hold
+        sentinels (sentinels.py).
     lowercase : bool
         Strip accents and lower the case, as the vocabulary's own text was (uncased).
 
@@ -81,6 +81,10 @@ class WordPieceTokenizer:
             self._ids[token] for token in SPECIAL_TOKENS
         )
         self.special_ids = (self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id)
+        sentinels = sentinel_tokens(count_sentinels(self._ids))
+        self.sentinel_ids = tuple(self._ids[token] for token in sentinels)
+        self._reserved = frozenset((*SPECIAL_TOKENS, *sentinels))
+        self._special = pattern_of((*SPECIAL_TOKENS, *sentinels))
 
     @classmethod
     def train(
@@ -145,6 +149,15 @@ class WordPieceTokenizer:
         """Number of pieces."""
         return len(self.vocab)
 
+    @property
+    def continues(self) -> list[bool]:
+        """For each piece whether it continues a word ("##able")."""
+        return [piece.startswith(PREFIX) for piece in self.vocab]
+
+    def with_sentinels(self, n: int) -> WordPieceTokenizer:
+        """Return a tokenizer with n sentinels after its pieces."""
+        return WordPieceTokenizer([*self.vocab, *sentinel_tokens(n)], self.lowercase)
+
     def tokenize(self, text: str, *, specials: bool = True) -> list[str]:
         """The pieces of `text`, without [CLS] and [SEP]; `specials` as in `encode_plain`."""
         return [self.vocab[i] for i in self.encode_plain(text, specials=specials)]
@@ -158,8 +171,8 @@ class WordPieceTokenizer:
         ----------
         text : str
         specials : bool
-            Whether "[MASK]" and the other special tokens written in the text mean the tokens. A corpus is
-            read with False: there they are text about masks, not masks.
+            Whether "[MASK]" and the other special tokens and sentinels written in the text mean the tokens. A
+            corpus is read with False: there they are text about masks, not masks.
         seen : dict, optional
             Words already cut, to be read and added to; the caller's own, so that threads share nothing by
             accident. Worth its memory over the many texts of a corpus.
@@ -167,8 +180,8 @@ class WordPieceTokenizer:
         if seen is None:
             seen = {}
         ids: list[int] = []
-        for part in SPECIAL.split(text) if specials and "[" in text else (text,):
-            if specials and part in SPECIAL_TOKENS:
+        for part in self._special.split(text) if specials and "[" in text else (text,):
+            if specials and part in self._reserved:
                 ids.append(self._ids[part])
                 continue
             for word in split_words(part, self.lowercase):
@@ -245,7 +258,7 @@ class WordPieceTokenizer:
         ----------
         ids : iterable of int
         skip_special : bool
-            Leave out [PAD], [CLS], [SEP], [MASK] and [UNK].
+            Leave out [PAD], [CLS], [SEP], [MASK] and [UNK]; sentinels stay.
 
         Raises
         ------

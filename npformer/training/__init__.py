@@ -22,6 +22,7 @@ from .signals import Interruption
 from .step import gradient
 from .tasks import TASKS, table
 from .tasks.masked import fixed_corruptions
+from .teacher import student_of
 from .trainer import Trainer, TrainingStopped
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "save_checkpoint",
     "settle_with_the_first",
     "start_ranks",
+    "student_of",
     "table",
     "with_settled_steps",
 ]

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from ..objectives.masking import STRATEGIES
+from ..objectives.span_corruption import sentinels_needed
 from ..optim import (
     SGD,
     Adam,
@@ -35,7 +37,7 @@ class RunConfig:
 
     Parameters
     ----------
-    objective : {"mlm", "rtd", "simcse", "clm", "seq2seq", "mlm+nsp", "mlm+sop"}
+    objective : {"mlm", "rtd", "simcse", "clm", "seq2seq", "t5", "prefix", "mlm+nsp", "mlm+sop"}
         What is learnt, and so which model: see tasks/. A part of a sum may have a weight, "mlm+0.5*nsp". The
         other defaults here are those of mlm; `preset` has those of the others. A field that the objective has
         no use for is refused if it is not its default.
@@ -67,10 +69,20 @@ class RunConfig:
         less memory, the same bits.
     mask_rate : float
         Share of the tokens that are targets in training. (Evaluation has its own, 15 %.)
+    masking : {"token", "whole_word", "span"}
+        Whether tokens, words or spans of words are chosen in training, anew in every epoch
+        (objectives/masking.py). (Evaluation chooses tokens.)
     label_smoothing : float
-        Of the loss of seq2seq in training; the held-out loss has none.
+        Of an encoder-decoder's loss in training; the held-out loss has none.
     generator_size : float
         Of rtd: the share of the discriminator's heads that the generator has; see `ElectraConfig.scaled`.
+    corruption_rate, span_length : float
+        Of t5: the share of a text that is taken out, and how many tokens a span has in the mean.
+    teacher : str, optional
+        Folder of a finished run of the same objective, mlm or clm, from whose model this one learns
+        (objectives/distillation.py); its tokenizer is this run's.
+    alpha, temperature : float
+        With a teacher: its share of the loss, and what its logits and the student's are divided by.
     optimizer : {"adamw", "adam", "sgd"}
     lr : float
         The highest rate.
@@ -132,8 +144,14 @@ class RunConfig:
     batch_size: int = 16
     accumulate: int = 1
     mask_rate: float = 0.4
+    masking: str = "token"
     label_smoothing: float = 0.0
     generator_size: float = 0.25
+    corruption_rate: float = 0.15
+    span_length: float = 3.0
+    teacher: str | None = None
+    alpha: float = 0.5
+    temperature: float = 2.0
     optimizer: str = "adamw"
     lr: float = 2e-3
     schedule: str = "cosine"
@@ -172,6 +190,9 @@ class RunConfig:
             ("held_out_tail", 0.0, 1.0, True),
             ("mask_rate", 0.0, 1.0, True),
             ("label_smoothing", 0.0, 1.0, False),
+            ("corruption_rate", 0.0, 1.0, True),
+            ("span_length", 1.0, math.inf, False),
+            ("temperature", 0.0, math.inf, True),
             ("lr", 0.0, math.inf, True),
             ("warmup", 0.0, 1.0, False),
             ("weight_decay", 0.0, math.inf, False),
@@ -194,6 +215,7 @@ class RunConfig:
             ("norm_type", ("layer_norm", "rms_norm")),
             ("embedding_init", ("cooccurrence", "random")),
             ("tokenizer", KINDS),
+            ("masking", tuple(STRATEGIES)),
             ("optimizer", ("adamw", "adam", "sgd")),
             ("schedule", SCHEDULES),
             ("dtype", ("float32", "float64")),
@@ -201,10 +223,18 @@ class RunConfig:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if not (isinstance(self.alpha, (int, float)) and 0 <= self.alpha <= 1):
+            raise ValueError(f"alpha: expected a number in [0, 1], got {self.alpha}")
+        for name in ("alpha", "temperature"):
+            if self.teacher is None and getattr(self, name) != getattr(RunConfig, name):
+                raise ValueError(f"{name}: without a teacher there is no use for it")
+        if self.masking == "whole_word" and self.tokenizer == "char":
+            raise ValueError("masking: expected token or span where characters are tokens, got 'whole_word'")
         if self.d_model % self.heads:
             raise ValueError(f"heads: expected a divisor of d_model = {self.d_model}, got {self.heads}")
         for field in fields(self):
-            if field.name in self.task.UNUSED and getattr(self, field.name) != field.default:
+            of_others = field.name in PARTICULAR and field.name not in self.task.USES
+            if of_others and getattr(self, field.name) != field.default:
                 raise ValueError(f"{field.name}: the objective {self.objective} has no use for it")
         self.task.model_config(self, self.vocab_size)  # what is left to check is the model's own
 
@@ -212,6 +242,13 @@ class RunConfig:
     def task(self) -> Task:
         """Everything that is particular to the objective."""
         return task_of(self.objective)
+
+    @property
+    def n_sentinels(self) -> int:
+        """Tokens that stand for spans, which the vocabulary has beside its pieces; 0 without spans."""
+        if "span_length" not in self.task.USES:
+            return 0
+        return sentinels_needed(self.task.width(self.seq_len), self.corruption_rate, self.span_length)
 
     @property
     def sequences_per_step(self) -> int:
@@ -256,8 +293,13 @@ def build_model(config: RunConfig, vocab_size: int) -> Any:
 
 
 def build_objective(config: RunConfig, tokenizer: Tokenizer) -> Any:
-    """Return the objective of training."""
-    return config.task.build_objective(config, tokenizer)
+    """Return the objective of training, with the teacher where there is one."""
+    objective = config.task.build_objective(config, tokenizer)
+    if config.teacher is None:
+        return objective
+    from .teacher import with_teacher  # which reads a run
+
+    return with_teacher(objective, config, tokenizer)
 
 
 def build_optimizer(

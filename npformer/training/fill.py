@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ..functional import softmax
 from ..models import from_pretrained
@@ -22,8 +23,16 @@ class Prediction(NamedTuple):
     probability: float
 
 
-def load_model(folder: str | os.PathLike[str]) -> tuple[Any, Tokenizer]:
+def load_model(
+    folder: str | os.PathLike[str], dtype: npt.DTypeLike | None = None
+) -> tuple[Any, Tokenizer]:
     """Read the model of a finished run, or of a model folder, with its tokenizer.
+
+    Parameters
+    ----------
+    folder : path
+    dtype : dtype, optional
+        Default: that of the stored weights.
 
     Raises
     ------
@@ -37,7 +46,7 @@ def load_model(folder: str | os.PathLike[str]) -> tuple[Any, Tokenizer]:
         if not (folder / "model" / "config.json").is_file():
             raise ValueError(f"{folder}: the run has not finished; npformer pretrain --resume {folder}")
         folder = folder / "model"
-    model = from_pretrained(folder)
+    model = from_pretrained(folder, dtype)
     tokenizer = load_tokenizer(folder)
     if tokenizer.vocab_size != model.config.vocab_size:
         raise ValueError(

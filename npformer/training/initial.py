@@ -47,10 +47,10 @@ class Start(NamedTuple):
         ValueError
             If one of them is `given` with another value.
         """
-        from .tasks import TASKS
+        from .tasks import PARTICULAR, TASKS
 
-        unused = TASKS[objective].UNUSED if objective in TASKS else ()
-        form = {name: getattr(self.config, name) for name in FORM if name not in unused}
+        of_others = PARTICULAR.difference(TASKS[objective].USES) if objective in TASKS else ()
+        form = {name: getattr(self.config, name) for name in FORM if name not in of_others}
         for name, value in given.items():
             if name in form and value != form[name]:
                 raise ValueError(f"{name}: expected {form[name]}, as {self.folder} has, got {value}")

@@ -11,6 +11,7 @@ from ..text import CorpusError, Document, Packed, Pair, TextFiles, Tokenizer, pa
 from ..text.packed_file import blocks_of, map_rows, write_rows
 from ..text.streamed_split import cleaned, draw_held_out, lines_of, training_documents
 from .config import RunConfig
+from .fill import load_model
 from .initial import Array, Start
 
 HELD_OUT = 0.1
@@ -41,6 +42,8 @@ def prepare(
     start: Start | None = None,
 ) -> Prepared:
     """Split the text, train the tokenizer on the training part, and pack both parts.
+
+    The tokenizer of a run with a teacher is the teacher's.
 
     Files too large to hold (`TextFiles`) are read twice, a piece at a time. What is held out of them is the
     usual tenth, but at most two million characters; the tokenizer is trained on an even sample of sixteen
@@ -98,9 +101,12 @@ def prepare(
 
 
 def _tokenizer(texts: Iterable[str], config: RunConfig, exact_vocab: bool) -> Tokenizer:
-    return train_tokenizer(
+    if config.teacher is not None:
+        return load_model(config.teacher)[1]
+    tokenizer = train_tokenizer(
         config.tokenizer, texts, config.vocab_size, lowercase=not config.cased, shrink=not exact_vocab
     )
+    return tokenizer.with_sentinels(config.n_sentinels) if config.n_sentinels else tokenizer
 
 
 def _prepare_files(

@@ -152,7 +152,7 @@ BAD = {
     "file for a folder": (["text.txt", "--out", "text.txt"], "text.txt: a file of this name exists"),
     "objective": (
         ["text.txt", "--objective", "nsp"],
-        "objective: expected one of mlm, rtd, simcse, clm, seq2seq, mlm+nsp, mlm+sop, got 'nsp'",
+        "objective: expected one of mlm, rtd, simcse, clm, seq2seq, t5, prefix, mlm+nsp, mlm+sop, got 'nsp'",
     ),
     "no sum": (["text.txt", "--objective", "mlm+"], "objective: expected NAME or a sum such as mlm+0.5*nsp"),
     "one document": (
@@ -178,6 +178,12 @@ BAD = {
         ["text.txt", "--objective", "clm", "--mask-rate", "0.1"],
         "mask_rate: the objective clm has no use",
     ),
+    "no masks": (
+        ["text.txt", "--objective", "clm", "--masking", "span"],
+        "masking: the objective clm has no use",
+    ),
+    "no teacher": (["text.txt", "--teacher", "none"], "none: no such folder"),
+    "no share": (["text.txt", "--alpha", "0.3"], "alpha: without a teacher there is no use for it"),
     "columns of text": (["text.txt", "--columns", "1,2"], "columns: only pairs of texts have them"),
     "no pairs": (
         ["--objective", "seq2seq"],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from npformer.objectives.masking import choose_spans
 from npformer.optim import SGD, Adam, AdamW
 from npformer.text import WordPieceTokenizer
 from npformer.training import PRESETS, RunConfig, preset
@@ -29,6 +31,10 @@ BAD = [
     ("d_ff", 0, "d_ff: expected"),
     ("dropout", 1.0, "dropout: expected a finite number of at least 0 and below 1, got 1.0"),
     ("mask_rate", 0.0, "mask_rate: expected"),
+    ("masking", "words", "masking: expected one of token, whole_word, span, got 'words'"),
+    ("corruption_rate", 0.0, "corruption_rate: expected a finite number above 0"),
+    ("span_length", 0.5, "span_length: expected a finite number of at least 1, got 0.5"),
+    ("span_length", 4.0, "span_length: the objective mlm has no use for it"),
     ("warmup", 1.0, "warmup: expected"),
     ("weight_decay", -0.1, "weight_decay: expected"),
     ("clip", math.nan, "clip: expected"),
@@ -50,6 +56,12 @@ BAD = [
 def test_bad_values_are_refused_by_name(field, value, message):
     with pytest.raises(ValueError, match=message):
         RunConfig(**{"steps": 10, field: value})
+
+
+def test_characters_are_no_pieces_of_words():
+    with pytest.raises(ValueError, match="masking: expected token or span where characters are tokens"):
+        RunConfig(steps=1, tokenizer="char", masking="whole_word")
+    RunConfig(steps=1, tokenizer="char", masking="span")
 
 
 def test_a_run_needs_a_length():
@@ -82,12 +94,15 @@ def test_the_intervals_follow_the_number_of_steps():
 
 def test_what_is_built():
     config = RunConfig(steps=100, layers=2, d_model=16, heads=2, dtype="float64", mask_rate=0.35, seed=3)
-    tokenizer = WordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh"])
+    config = replace(config, masking="span")
+    tokenizer = WordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefg", "##h"])
     model = build_model(config, tokenizer.vocab_size)
     assert model.params.flat.dtype == np.float64
     assert (model.config.d_ff, model.config.vocab_size, model.config.max_positions) == (64, 13, 64)
     assert np.array_equal(model.params.flat, build_model(config, 13).params.flat)
-    assert build_objective(config, tokenizer).rate == 0.35
+    objective = build_objective(config, tokenizer)
+    assert (objective.rate, objective.choose) == (0.35, choose_spans)
+    assert np.flatnonzero(objective.continues).tolist() == [12]
     for name, kind in (("adamw", AdamW), ("adam", Adam), ("sgd", SGD)):
         optimizer = build_optimizer(RunConfig(steps=1, optimizer=name, weight_decay=0.5), model)
         assert type(optimizer) is kind

@@ -17,6 +17,7 @@ from ..training import RUNS
 from . import (
     contrastive,
     decoder,
+    distillation,
     electra,
     encoder,
     encoder_decoder,
@@ -42,6 +43,7 @@ MAKERS: dict[str, Callable[[], dict[str, Array]]] = {
     "golden_optimizers": optimizers.make,
     "golden_training": training.make,
     "golden_torch_nn": torch_nn.make,
+    "golden_distillation": distillation.make,
 }
 
 

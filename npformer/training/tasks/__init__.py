@@ -5,6 +5,8 @@
     simcse    contrastive.py       an encoder tells sentences apart under dropout
     clm       causal.py            a decoder says what comes next
     seq2seq   pairs.py             an encoder-decoder turns sources into targets
+    t5        t5.py                an encoder-decoder says what was taken out of a text
+    prefix    prefix.py            an encoder-decoder writes on where a text was cut
     mlm+nsp   sentence_pairs.py    an encoder also says whether a segment follows another
     mlm+sop   sentence_pairs.py    an encoder also says whether two segments stand in their order
 
@@ -14,7 +16,7 @@ module here, and a row in `TASKS`. The parts of a sum may have weights (sums.py)
 
 from typing import Any
 
-from . import causal, contrastive, masked, pairs, replaced
+from . import causal, contrastive, masked, pairs, prefix, replaced, t5
 from .sentence_pairs import SentencePairTask
 from .sums import weights_of
 from .task import Task
@@ -25,11 +27,14 @@ TASKS: dict[str, Task] = {
     "simcse": contrastive,
     "clm": causal,
     "seq2seq": pairs,
+    "t5": t5,
+    "prefix": prefix,
     "mlm+nsp": SentencePairTask("nsp"),
     "mlm+sop": SentencePairTask("sop"),
 }
+PARTICULAR = frozenset(name for task in TASKS.values() for name in task.USES)  # the rest is for all
 
-__all__ = ["TASKS", "Task", "table", "task_of"]
+__all__ = ["PARTICULAR", "TASKS", "Task", "table", "task_of"]
 
 
 def task_of(objective: str) -> Task:

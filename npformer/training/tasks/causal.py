@@ -60,7 +60,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     | {"dropout": 0.1, "minutes": 60.0},
 }
 CHOICES = {"positions": ("rotary", "learned", "sinusoidal", "alibi", "none")}
-UNUSED = ("mask_rate", "neighbour_heads", "label_smoothing", "generator_size")
+USES = ("norm_type", "rotary_base", "init_std", "embedding_std", "teacher", "alpha", "temperature")
 LABELS = ("token", "held out")
 
 

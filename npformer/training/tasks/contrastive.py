@@ -57,7 +57,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "base": {**_FORM, "layers": 6, "d_model": 256, "vocab_size": 8000, "lr": 2e-4, "minutes": 60.0},
 }
 CHOICES = masked.CHOICES
-UNUSED = ("norm_type", "label_smoothing", "mask_rate")
+USES = masked.FORM
 LABELS = ("sentence", "held out")
 
 

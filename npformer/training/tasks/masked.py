@@ -53,7 +53,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "base": {"layers": 6, "d_model": 256, "vocab_size": 8000, "seq_len": 128, "lr": 1e-3, "minutes": 60.0},
 }
 CHOICES = {"positions": ("rotary", "learned", "sinusoidal")}
-UNUSED = ("norm_type", "label_smoothing", "generator_size")
+FORM = ("neighbour_heads", "rotary_base", "init_std", "embedding_std")  # of the encoder
+USES = (*FORM, "mask_rate", "masking", "teacher", "alpha", "temperature")
 LABELS = ("masked token", "held out, at 15 %")
 
 
@@ -101,7 +102,14 @@ def initial_embeddings(config: RunConfig, train: Packed, vocab_size: int, rng: n
 
 def build_objective(config: RunConfig, tokenizer: Tokenizer) -> MaskedLM:
     """Return the objective of training."""
-    return MaskedLM(tokenizer.vocab_size, tokenizer.mask_id, tokenizer.special_ids, config.mask_rate)
+    return MaskedLM(
+        tokenizer.vocab_size,
+        tokenizer.mask_id,
+        tokenizer.special_ids,
+        config.mask_rate,
+        config.masking,
+        tokenizer.continues,
+    )
 
 
 def read(sources: Sequence[str], columns: tuple[int, int] | None = None) -> list[Document] | TextFiles:

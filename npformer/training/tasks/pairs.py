@@ -65,10 +65,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 CHOICES = {"positions": ("sinusoidal", "learned")}
-UNUSED = (
-    *("norm_type", "mask_rate", "neighbour_heads", "rotary_base", "init_std", "embedding_std"),
-    "generator_size",
-)
+USES = ("label_smoothing",)
 LABELS = ("target token", "held out, not smoothed")
 
 
@@ -216,11 +213,23 @@ def compare(
         "margin": by how much it beats the n-gram; "pairs": how many are held out; "steps". Where the
         n-gram was counted on a part of the training part, "counted" is its share.
     """
+    return compare_with_ngram(run, model, held_out, _targets, executor, ranks)
+
+
+def compare_with_ngram(
+    run: Run,
+    model: Any,
+    held_out: Evaluation,
+    targets: Callable[[Packed], Array],
+    executor: Executor | None,
+    ranks: Ranks,
+) -> dict[str, Any]:
+    """Return what `compare` does, where `targets` gives those of some rows, each from [CLS] to [SEP]."""
     tokenizer = run.tokenizer
     train = counted_part(run.train)
     never = (tokenizer.pad_id, tokenizer.mask_id)
-    ngram = NGramWittenBell(_targets(train), tokenizer.vocab_size, ORDER, never)
-    tokens = _targets(run.held_out)
+    ngram = NGramWittenBell(targets(train), tokenizer.vocab_size, ORDER, never)
+    tokens = targets(run.held_out)
     at = np.flatnonzero(tokens != tokenizer.cls_id)
     of_model = evaluate(model, held_out.objective, held_out.batches, executor, ranks)
     models = []
@@ -235,7 +244,8 @@ def compare(
     }
     share = share_counted(train, run.train)
     pairs = len(run.held_out.ids)
-    return {"objective": "seq2seq", "steps": run.config.steps, "pairs": pairs, "models": models} | {
+    about = {"objective": run.config.objective, "steps": run.config.steps}
+    return {**about, "pairs": pairs, "models": models} | {
         "margin": margin,
         **share,
     }

@@ -114,7 +114,7 @@ class SentencePairTask:
 
     PRESETS = masked.PRESETS
     CHOICES = masked.CHOICES
-    UNUSED = masked.UNUSED
+    USES = (*masked.FORM, "mask_rate")
     LABELS = masked.LABELS
 
     initial_embeddings = staticmethod(masked.initial_embeddings)

@@ -31,8 +31,8 @@ class Task(Protocol):
         Recipes by name: what differs from the defaults of `RunConfig`.
     CHOICES : mapping
         Fields of `RunConfig` that have fewer values here, or others.
-    UNUSED : collection of str
-        Fields that say nothing here.
+    USES : collection of str
+        Fields that are of use here and not in every task; where another has one of them, it is refused here.
     LABELS : (str, str)
         For a picture: what the loss is per, and what the held-out loss is called.
     """
@@ -42,7 +42,7 @@ class Task(Protocol):
     @property
     def CHOICES(self) -> Mapping[str, tuple[str, ...]]: ...  # noqa: N802, D102
     @property
-    def UNUSED(self) -> Collection[str]: ...  # noqa: N802, D102
+    def USES(self) -> Collection[str]: ...  # noqa: N802, D102
     @property
     def LABELS(self) -> tuple[str, str]: ...  # noqa: N802, D102
 

@@ -34,7 +34,7 @@ TINY = {
     "eval_every": 4,
     "checkpoint_every": 3,
 }
-OBJECTIVES = ("rtd", "clm", "seq2seq", "mlm+nsp", "mlm+0.5*sop")
+OBJECTIVES = ("rtd", "clm", "seq2seq", "prefix", "mlm+nsp", "mlm+0.5*sop")  # t5 is prefix with another rule
 COUPLED = ("simcse",)  # a share of the batch alone has no loss
 
 

@@ -1,0 +1,46 @@
+"""Sentinels: tokens that stand for what was taken out of a text, [S0], [S1], ...
+
+They lie at the end of a vocabulary, after the pieces, and only where a model needs them: the vocabularies of
+other models have none. Written in a text they are text, unless its special tokens are to be read as such.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable
+
+
+def sentinel_tokens(n: int) -> list[str]:
+    """Return the first n of them.
+
+    Examples
+    --------
+    >>> sentinel_tokens(3)
+    ['[S0]', '[S1]', '[S2]']
+    """
+    return [f"[S{i}]" for i in range(n)]
+
+
+def count_sentinels(vocab: Container[str]) -> int:
+    """Return how many of [S0], [S1], ... there are in a row.
+
+    Examples
+    --------
+    >>> count_sentinels({"[S0]", "[S1]", "[S3]"})
+    2
+    """
+    n = 0
+    while f"[S{n}]" in vocab:
+        n += 1
+    return n
+
+
+def pattern_of(tokens: Iterable[str]) -> re.Pattern[str]:
+    """Return the pattern that splits a text at `tokens`, keeping them.
+
+    Examples
+    --------
+    >>> pattern_of(["[MASK]", "[S0]"]).split("a [S0] b")
+    ['a ', '[S0]', ' b']
+    """
+    return re.compile("(" + "|".join(map(re.escape, tokens)) + ")")

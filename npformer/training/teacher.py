@@ -1,0 +1,62 @@
+"""The teacher of a run that distils: a finished run's model, and what its student takes over from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..objectives import Distillation
+from ..text import Tokenizer
+from .fill import load_model
+
+if TYPE_CHECKING:
+    from .config import RunConfig
+
+
+def student_of(folder: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a run's configuration that follow from its teacher, beside those that are `given`.
+
+    The tokenizer is the teacher's. Sequences are as long as the teacher reads, unless said otherwise.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no finished run in the folder, or a given field contradicts it.
+    """
+    model, tokenizer = load_model(folder)
+    fields = {"tokenizer": tokenizer.kind, "cased": tokenizer.kind == "wordpiece" and not tokenizer.lowercase}
+    for name, value in fields.items():
+        if given.get(name, value) != value:
+            raise ValueError(f"{name}: expected {value!r}, as the teacher {folder} has, got {given[name]!r}")
+    if "vocab_size" in given:
+        raise ValueError(f"vocab_size: the vocabulary is that of the teacher {folder}, none was expected")
+    longest = model.config.max_positions
+    return {"seq_len": longest, **given, **fields, "teacher": str(Path(folder).absolute())}
+
+
+def with_teacher(objective: Any, config: RunConfig, tokenizer: Tokenizer) -> Distillation:
+    """Return the objective of a run with its teacher.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the teacher is not there, is a model of another kind, has another vocabulary, or does not read as
+        long sequences.
+    """
+    assert config.teacher is not None
+    model, its = load_model(config.teacher, dtype=config.dtype)
+    expected = type(config.task.model_config(config, tokenizer.vocab_size))
+    if type(model.config) is not expected:
+        raise ValueError(
+            f"teacher: {config.teacher}: expected a model for --objective {config.objective}, "
+            f"got {type(model).__name__}"
+        )
+    if (its.kind, its.lowercase, its.vocab) != (tokenizer.kind, tokenizer.lowercase, tokenizer.vocab):
+        raise ValueError(f"teacher: {config.teacher}: expected the vocabulary of this run, got another")
+    if model.config.max_positions < config.seq_len:
+        raise ValueError(
+            f"seq_len: expected at most {model.config.max_positions}, what the teacher {config.teacher} "
+            f"reads, got {config.seq_len}"
+        )
+    return Distillation(objective, model, config.alpha, config.temperature)
