@@ -16,8 +16,8 @@ from typing import Any
 FIELDS: dict[str, tuple[Any, str]] = {
     "objective": (
         str,
-        "mlm, rtd or simcse (an encoder), clm (a decoder), seq2seq, t5 or prefix (an encoder-decoder), mlm+nsp "
-        "or mlm+sop (an encoder, and pairs of segments); a part may have a weight, mlm+0.5*nsp (mlm)",
+        "mlm, rtd or simcse (an encoder), clm (a decoder), seq2seq, t5 or prefix (an encoder-decoder), "
+        "mlm+nsp or mlm+sop (an encoder, and pairs of segments); a part may have a weight, mlm+0.5*nsp (mlm)",
     ),
     "steps": (int, "number of updates"),
     "minutes": (float, "train about this long: turned into --steps after a short timing (5)"),

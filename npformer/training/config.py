@@ -26,7 +26,7 @@ from ..optim import (
 from ..text import Tokenizer
 from ..text.tokenizers import KINDS
 from . import draws
-from .tasks import Task, task_of
+from .tasks import PARTICULAR, Task, task_of
 
 SCHEDULES = ("cosine", "linear", "constant", "noam")
 

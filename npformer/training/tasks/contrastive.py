@@ -31,6 +31,7 @@ from ..initial import TOKENS, embed_text
 from ..ranks import Ranks
 from ..result import score
 from . import masked
+from .masked import finished as finished
 from .masked import initial_embeddings as initial_embeddings
 from .masked import order as order
 from .masked import read as read

@@ -17,6 +17,7 @@ from .t5 import batch as batch
 from .t5 import build_model as build_model
 from .t5 import compare as compare
 from .t5 import evaluation as evaluation
+from .t5 import finished as finished
 from .t5 import initial_embeddings as initial_embeddings
 from .t5 import left_out as left_out
 from .t5 import model_config as model_config

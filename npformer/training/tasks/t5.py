@@ -24,6 +24,7 @@ from .. import draws
 from ..evaluate import Evaluation, small_part
 from ..ranks import Ranks
 from . import pairs
+from .masked import finished as finished
 from .masked import left_out as left_out
 from .masked import order as order
 from .masked import read as read
