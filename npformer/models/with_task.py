@@ -20,7 +20,7 @@ def with_task(
 ) -> Encoder:
     """Return a new encoder with the weights of `model` and a fresh head for a task.
 
-    The masked-LM head is left behind. So is the pooler, unless the task pools with it; where `model` has
+    The heads of pre-training are left behind. So is the pooler, unless the task pools with it; where `model` has
     none, it begins fresh too.
 
     Parameters
@@ -60,6 +60,8 @@ def with_task(
     config = replace(
         model.config,
         mlm=False,
+        rtd=False,
+        pair_head=False,
         pooler=pooling == "pooler" and task != "tag",
         task=task,
         n_labels=n_labels,

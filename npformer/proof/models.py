@@ -49,6 +49,8 @@ class Point:
         Parameters whose gradient is known to be exactly zero.
     apart : frozenset of str
         Those of `zero` that the loss has nothing to do with: no derivative is taken.
+    narrower : float
+        How much narrower than the best steps in two directions the differences in the others are.
     """
 
     model: Any
@@ -58,6 +60,7 @@ class Point:
     random: Callable[[], Any]
     zero: frozenset[str] = frozenset()
     apart: frozenset[str] = frozenset()
+    narrower: float = 2.0
 
     def loss(self, params: Any, *, model: Any = None, random: Any = None) -> Any:
         """Return the mean loss over the targets at `params`, real or complex, by the objective itself."""
@@ -170,8 +173,9 @@ def directional_derivatives(
 ) -> tuple[Array, Array]:
     """Return the loss's slopes along random unit directions, by differences and by `gradient`.
 
-    The step is chosen along the first two of them. The others take half of the narrower one, since the loss
-    may bend more there: half the step leaves 1/256 of the truncation and doubles the rounding.
+    The step is chosen along the first two of them. The others take half of the narrower one (or less, as the
+    point says), since the loss may bend more there: half the step leaves 1/256 of the truncation and doubles
+    the rounding.
     """
     start = resumed.params[name].copy()
     directions = rng.standard_normal((DIRECTIONS, start.size))
@@ -198,7 +202,7 @@ def directional_derivatives(
 
     steps = {k * FIRST_STEP / 2**i for i in range(HALVINGS) for k in STENCIL}
     found = [slope(s, EPS * abs(middle)) for s in changes(directions[:2], sorted(steps))]
-    step = min(each.step for each in found) / 2
+    step = min(each.step for each in found) / resumed.point.narrower
     others = [wide_slope(s, step) for s in changes(directions[2:], [k * step for k in STENCIL])]
     return np.array([*(each.value for each in found), *others]), directions @ gradient.reshape(-1)
 

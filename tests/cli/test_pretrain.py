@@ -298,6 +298,7 @@ def test_the_help_says_what_the_default_recipe_has(name):
             "held_out_tail": "a tenth",
             "eval_every": "a tenth",
             "checkpoint_every": "500",
+            "teacher": "none",
         }
         assert words[name] in shown
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from npformer.finetuning import Recipe, prepare_model
-from npformer.models import Decoder, DecoderConfig
+from npformer.models import Decoder, DecoderConfig, Encoder, EncoderConfig
 
 
 def test_the_weights_are_the_pretrained_ones_and_the_head_is_fresh(encoder):
@@ -28,6 +28,15 @@ def test_from_scratch_nothing_is_left_of_them(encoder):
     assert not np.array_equal(model.params[name], encoder.params[name])
     again = prepare_model(encoder, Recipe("tag", from_scratch=True), 3)
     np.testing.assert_array_equal(again.params.flat, model.params.flat)
+
+
+def test_heads_of_pretraining_are_left_behind():
+    sizes = {"d_model": 8, "n_heads": 2, "d_ff": 16, "n_layers": 1, "max_positions": 8}
+    model = Encoder(EncoderConfig(10, **sizes, pooler=True, pair_head=True, rtd=True))
+    for task in ("classify", "similarity"):
+        tuned = prepare_model(model, Recipe(task), 2)
+        others = set(model.params) - set(tuned.params)
+        assert {name.partition(".")[0] for name in others} == {"mlm", "pair", "rtd", "pooler"}
 
 
 def test_similarity_needs_no_head(encoder):
