@@ -74,6 +74,15 @@ def test_the_classes_say_what_the_pairs_are():
     assert np.abs(counts / len(ends) - 0.25).max() <= 4 * np.sqrt(0.25 * 0.75 / len(ends))
 
 
+def test_whole_sentences_come_first_and_then_those_of_about_the_length():
+    objective = NextSentence(CLS, SEP, PAD)
+    row = np.array([CLS, 5, SEP, 6, 7, 8, SEP, 9, 10, 11, 12, PAD])
+    tails = [[6, 7, 8, 9, 10, 11, 12], [9, 10, 11, 12]]
+    cases = [(7, 9, tails[0]), (5, 9, tails[1]), (6, 6, tails[1]), (9, 3, tails[0][:3])]
+    for length, room, expected in cases:
+        assert objective.alike(row, length, room).tolist() == expected
+
+
 def test_the_length_hardly_tells_the_class():
     pairs, *_ = make(1500)
     lengths = pairs.mask.sum(axis=1)

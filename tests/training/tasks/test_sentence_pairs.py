@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from npformer.text import CorpusError, Document, TextFiles, document_starts, separate
-from npformer.training import RunConfig, Trainer, create_run, fit, open_run, prepare, preset, table
+from npformer.training import RunConfig, Trainer, create_run, draws, fit, open_run, prepare, preset, table
 from npformer.training.tasks import TASKS
 from npformer.training.tasks.sentence_pairs import partners, words_of
 
@@ -98,7 +98,15 @@ def test_equal_runs_have_equal_pairs_however_they_are_made():
             assert np.array_equal(x, y)
     other = trainer(prepared(seed=1))
     assert not np.array_equal(other.batch(0)[0].ids, whole.batch(0)[0].ids)
-    assert not np.array_equal(whole.batch(1)[1][:, 1], whole.batch(0)[1][:, 1])
+
+
+def test_a_row_has_another_partner_whenever_it_comes(monkeypatch):
+    monkeypatch.setattr(draws, "sequences_of_step", lambda seed, step, batch_size, n: np.arange(batch_size))
+    of_step = trainer(prepared()).rows_of_step
+    (rows, others), (again, more) = of_step(0).T, of_step(1).T
+    assert np.array_equal(rows, again)
+    assert (others != more).sum() > 8
+    assert np.array_equal(of_step(0)[:, 1], others)
 
 
 def test_a_run_says_what_each_part_achieved(tmp_path):
