@@ -76,10 +76,11 @@ def lay_out(
     ids = np.full((B, T), marks.pad)
     segment_ids = np.zeros((B, T), dtype=np.intp)
     for i, (a, b) in enumerate(pairs):
-        second, stop = len(a) + 2, len(a) + len(b) + 3
-        if stop > T:
+        middle, end = len(a) + 1, len(a) + len(b) + 2  # the places of [SEP]
+        if end >= T:
             raise ValueError(f"a pair of {len(a)} and {len(b)} tokens: expected at most {T - 3} in all")
-        ids[i, :stop] = [marks.cls, *a, marks.sep, *b, marks.sep]
-        segment_ids[i, second:stop] = 1
+        ids[i, 0], ids[i, middle], ids[i, end] = marks.cls, marks.sep, marks.sep
+        ids[i, 1:middle], ids[i, middle + 1 : end] = a, b
+        segment_ids[i, middle + 1 : end + 1] = 1
     targets = np.array(classes, dtype=np.intp)
     return SentencePairs(ids, ids != marks.pad, segment_ids, T * np.arange(B), targets)

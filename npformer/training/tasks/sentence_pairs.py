@@ -92,11 +92,13 @@ def words_of(batch: SummedBatch) -> MaskedLMBatch:
 def without_marks(packed: Packed, sep_id: int) -> Packed:
     """Return rows whose sentences follow one another without the [SEP] between them, as in a segment.
 
+    What is left over stands behind them, where the mask says padding.
+
     Examples
     --------
     >>> ids = np.array([[3, 7, 3, 8, 9, 0]])
     >>> without_marks(Packed(ids, ids > 0), sep_id=3).ids
-    array([[3, 7, 8, 9, 0, 3]])
+    array([[3, 7, 8, 9, 3, 0]])
     """
     kept = packed.mask & (packed.ids != sep_id)
     kept[:, 0] = True
