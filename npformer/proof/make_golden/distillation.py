@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ from .encoder_decoder import seq2seq_loss
 from .models import Batch, Dropped, Params, stored_point
 from .ops import Tensor, tensor
 
-LOSSES = {MASKED: encoder.loss_of, CAUSAL: decoder.causal_lm_loss}
+LOSSES: dict[str, Callable[..., Tensor]] = {MASKED: encoder.loss_of, CAUSAL: decoder.causal_lm_loss}
 LAST = {
     MASKED: ("mlm.norm.gamma", "mlm.norm.beta", "mlm.bias"),
     CAUSAL: ("decoder.norm.gamma", "decoder.norm.beta"),
