@@ -319,6 +319,13 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
         "embedding-path-missing": [{"from_input": "0 * table"}],
         "output-path-missing": [{"from_output": "0 * table"}],
     },
+    "distillation": {
+        "temperature-squared-missing": [{"dK": "dout"}],
+        "temperature-missing": [{"dlogits": "du"}],
+        "mean-divisor-missing": [{"dloss": "dK"}],
+        "soft-targets-missing": [{"difference": "p"}],
+        "sign-flipped": [{"difference": "q - p"}],
+    },
 }
 
 # gradients returned in each other's place, by op

@@ -100,6 +100,8 @@ CAUSES = {
     "local-derivative-missing": "the function's own derivative, the chain rule's other factor, is left out",
     "branch-missing": "x reaches y twice, and collects two gradients",
     "embedding-path-missing": "a shared table collects from both places where it is used",
+    "temperature-squared-missing": "τ² is a factor of the loss; without it the soft targets fade as τ grows",
+    "soft-targets-missing": "p - q without the q",
     "output-path-missing": "a shared table collects from both places where it is used",
 }
 

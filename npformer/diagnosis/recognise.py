@@ -35,6 +35,7 @@ ARRAYS: dict[str, tuple[str, ...]] = {
     "binary_cross_entropy_with_logits": ("logits", "targets", "weight?"),
     "mse_loss": ("input", "target"),
     "info_nce": ("queries", "keys"),
+    "distillation": ("logits", "teacher_logits"),
     "layer_norm": ("x", "gamma", "beta"),
     "rms_norm": ("x", "gamma"),
     "embedding": ("ids:i", "table"),

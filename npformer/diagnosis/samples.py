@@ -21,6 +21,7 @@ SIZES: dict[str, dict[str, int]] = {
     "binary_cross_entropy_with_logits": {"N": 3, "V": 5},
     "mse_loss": {"N": 3, "d": 5},
     "info_nce": {"N": 4, "d": 6},
+    "distillation": {"N": 5, "V": 6},
     "layer_norm": {"B": 2, "T": 3, "d": 5},
     "rms_norm": {"B": 2, "T": 3, "d": 5},
     "embedding": {"B": 2, "T": 4, "V": 6, "d": 3},
@@ -52,7 +53,7 @@ def sample_inputs(
     ----------
     op : str
         One of `npformer.functional`, or "gelu_tanh", "softcapped_attention", "query_key_norm_attention",
-        "residual", "tied_embeddings".
+        "residual", "tied_embeddings", "distillation".
     seed : int
     equal : bool
         Make sizes equal that a transpose would exchange.
@@ -112,6 +113,9 @@ def sample_inputs(
         return {"input": normal((n["N"], n["d"])), "target": normal((n["N"], n["d"]))}
     if op == "info_nce":
         return {"queries": normal((n["N"], n["d"])), "keys": normal((n["N"], n["d"]))}
+    if op == "distillation":  # whole numbers: the teacher is no variable
+        teacher = rng.integers(-3, 4, (n["N"], n["V"]))
+        return {"logits": normal((n["N"], n["V"])), "teacher_logits": teacher}
     if op == "layer_norm":
         x = normal((n["B"], n["T"], n["d"]))
         return {"x": x, "gamma": uniform(0.5, 1.5, n["d"]), "beta": normal(n["d"])}

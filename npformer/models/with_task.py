@@ -20,8 +20,8 @@ def with_task(
 ) -> Encoder:
     """Return a new encoder with the weights of `model` and a fresh head for a task.
 
-    The heads of pre-training are left behind. So is the pooler, unless the task pools with it; where `model` has
-    none, it begins fresh too.
+    The heads of pre-training are left behind. So is the pooler, unless the task pools with it; where `model`
+    has none, it begins fresh too.
 
     Parameters
     ----------

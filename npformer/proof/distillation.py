@@ -47,7 +47,7 @@ def _span_corruption(label: str, rng: np.random.Generator, sizes: Sizes) -> tupl
     *of_the_model, B, T = sizes
     values: dict[str, Any] = dict(zip(Sizes._fields, of_the_model, strict=False))
     config = EncoderDecoderConfig(
-        **values, n_encoder_layers=2, n_decoder_layers=2, norm="pre", activation="gelu", dropout=0.2
+        **values, n_encoder_layers=2, n_decoder_layers=2, activation="gelu", dropout=0.2
     )
     first = SPECIAL + sentinels_needed(T, SPAN_RATE, SPAN_LENGTH)
     rule = SpanCorruption(range(SPECIAL, first), rate=SPAN_RATE, mean_length=SPAN_LENGTH)

@@ -82,6 +82,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "log_softmax": {"axis": -1},
     "cross_entropy": {"ignore_index": -100, "label_smoothing": 0.0},
     "info_nce": {"temperature": 0.5},
+    "distillation": {"temperature": 1.7},
     "rotary": {"base": 10000.0},
 }
 NUMBERS = tuple(dict.fromkeys(name for settings in SETTINGS.values() for name in settings))

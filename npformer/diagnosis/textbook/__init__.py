@@ -41,6 +41,7 @@ TEXTBOOK: dict[str, Callable[..., Any]] = {
     "query_key_norm_attention": attention.query_key_norm_attention,
     "residual": composed.residual,
     "tied_embeddings": composed.tied_embeddings,
+    "distillation": losses.distillation,
 }
 
 # Other forms of a backward: the same gradient by other quantities. "op, how".

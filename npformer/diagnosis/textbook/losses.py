@@ -115,3 +115,22 @@ def info_nce(queries: Array, keys: Array, dout: Array, temperature: float, targe
     dqueries = across_q / norm_q  # 4
     dkeys = across_k / norm_k  # 4
     return out, dqueries, dkeys
+
+
+def distillation(logits: Array, teacher_logits: Array, dout: Array, temperature: float) -> Any:
+    """τ² times the mean KL divergence of a student's soft predictions from a teacher's."""
+    N = 1.0 * len(logits)
+    t = teacher_logits / temperature
+    e_t = exp(t - largest(t, -1))
+    q = e_t / sum_over(e_t, -1)
+    u = logits / temperature
+    e_u = exp(u - largest(u, -1))
+    p = e_u / sum_over(e_u, -1)
+    out = temperature * temperature * sum_everything(q * (log(q) - log(p))) / N
+    squared = temperature * temperature  # 1
+    dK = dout * squared  # 1
+    dloss = dK / N  # 1
+    difference = p - q  # 2, 3
+    du = dloss * difference  # 2, 3
+    dlogits = du / temperature  # 4
+    return out, dlogits

@@ -202,6 +202,13 @@ INDEX: dict[str, tuple[tuple[str, str], ...]] = {
         ("embedding-path-missing", "the shared table gets the output's gradient alone"),
         ("output-path-missing", "the shared table gets the embedding's gradient alone"),
     ),
+    "distillation": (
+        ("temperature-squared-missing", "the τ² of the loss is forgotten in the backward"),
+        ("temperature-missing", "the 1 / τ of the logits is forgotten"),
+        ("mean-divisor-missing", "not divided by the number of rows"),
+        ("soft-targets-missing", "p in place of p - q"),
+        ("sign-flipped", "q - p"),
+    ),
 }
 
 # mistakes of an update, for check_optimizer: optimizer -> (name, what the wrong step does)

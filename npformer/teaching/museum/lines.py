@@ -330,4 +330,23 @@ LINES: dict[str, Lines] = {
             "It is the embedding's gradient, as in a model with two tables.",
         ),
     },
+    "distillation": {
+        "temperature-squared-missing": (
+            "dK = dout * temperature**2",
+            "dK = dout",
+            "The loss still falls, but the larger τ, the less the teacher counts.",
+        ),
+        "temperature-missing": (
+            "difference / temperature",
+            "difference",
+            "p - q is the gradient of the softened logits.",
+        ),
+        "mean-divisor-missing": ("dloss = dK / len(p)", "dloss = dK", SUMS),
+        "soft-targets-missing": (
+            "difference = p - q",
+            "difference = p",
+            "It is what log-sum-exp alone has for its gradient.",
+        ),
+        "sign-flipped": ("difference = p - q", "difference = q - p", "Teacher minus student looks natural."),
+    },
 }

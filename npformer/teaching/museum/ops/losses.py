@@ -81,3 +81,23 @@ def info_nce_backward(dout: Any, cache: Any) -> Any:
     dq = dq / nq
     dk = dk / nk
     return dq, dk
+
+
+def distillation_forward(logits: Any, teacher_logits: Any, temperature: Any = 1.7) -> Any:
+    """Return τ² times the mean KL divergence of the student's soft predictions from the teacher's."""
+    t = np.exp((teacher_logits - teacher_logits.max(axis=1, keepdims=True)) / temperature)
+    q = t / t.sum(axis=1, keepdims=True)
+    e = np.exp((logits - logits.real.max(axis=1, keepdims=True)) / temperature)
+    p = e / e.sum(axis=1, keepdims=True)
+    divergences = (q * (np.log(q) - np.log(p))).sum(axis=1)
+    return np.asarray(temperature**2 * divergences.mean()), (p, q, temperature)
+
+
+def distillation_backward(dout: Any, cache: Any) -> Any:
+    """Return dlogits."""
+    p, q, temperature = cache
+    dK = dout * temperature**2
+    dloss = dK / len(p)
+    difference = p - q
+    dlogits = dloss * difference / temperature
+    return dlogits
