@@ -214,6 +214,8 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
     given = {name: value for name in (*FIELDS, *SWITCHES) if (value := getattr(args, name)) is not None}
     if args.steps is not None and args.minutes is not None:
         raise ValueError("minutes: expected --steps or --minutes, got both")
+    if args.teacher is not None and args.init is not None:
+        raise ValueError("teacher: expected --teacher or --init, got both: each brings its own tokenizer")
     if args.teacher is not None:
         given = student_of(args.teacher, given)
     name = args.preset or DEFAULT

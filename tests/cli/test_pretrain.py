@@ -163,6 +163,10 @@ BAD = {
         ["text.txt", "--objective", "simcse", "--dropout", "0"],
         "dropout: expected above 0 for simcse, whose pairs are two dropout masks, got 0",
     ),
+    "two tokenizers": (
+        ["text.txt", "--init", "a", "--teacher", "b"],
+        "teacher: expected --teacher or --init, got both",
+    ),
     "nothing to begin with": (["text.txt", "--init", "folder"], "folder: expected the folder of a run"),
     "tokenizer": (
         ["text.txt", "--tokenizer", "bytes"],
