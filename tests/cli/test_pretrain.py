@@ -300,6 +300,7 @@ def test_the_help_says_what_the_default_recipe_has(name):
             "d_ff": "4 times",
             "neighbour_heads": "half",
             "held_out_tail": "a tenth",
+            "teacher": "none",
             "eval_every": "a tenth",
             "checkpoint_every": "500",
             "teacher": "none",
