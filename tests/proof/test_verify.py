@@ -14,14 +14,9 @@ from npformer.proof.verify import Report
 
 
 def test_targets_are_the_ops_and_what_is_made_of_them() -> None:
-<<<<<<< HEAD
     models = ["encoder", "decoder", "encoder_decoder"]
     learnt = ["lora", "finetuning", "sentence_pairs", "electra", "contrastive", "distillation"]
     assert list(TARGETS) == [*OPS, *models, *learnt, "optimizers", "training"]
-=======
-    wholes = ["encoder", "decoder", "encoder_decoder", "distillation", "optimizers", "training"]
-    assert list(TARGETS) == [*OPS, *wholes]
->>>>>>> work-spans
 
 
 def test_rows_come_as_they_are_found_and_each_target_once() -> None:
