@@ -303,7 +303,6 @@ def test_the_help_says_what_the_default_recipe_has(name):
             "teacher": "none",
             "eval_every": "a tenth",
             "checkpoint_every": "500",
-            "teacher": "none",
         }
         assert words[name] in shown
 
