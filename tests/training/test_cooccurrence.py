@@ -120,7 +120,7 @@ def test_pieces_of_the_same_rows_are_alike_where_rows_are_company():
 
 
 class _Tokenizer:
-    vocab_size, mask_id, special_ids = 20, 4, (0, 1, 2, 3, 4)
+    vocab_size, mask_id, special_ids, continues = 20, 4, (0, 1, 2, 3, 4), None
 
 
 @pytest.mark.parametrize("init", ["cooccurrence", "random"])
