@@ -28,7 +28,7 @@ PASSES = pytest.mark.parametrize(
     ("seed", "directions"),
     [
         (0, 1),
-        *(pytest.param(seed, 2, marks=pytest.mark.thorough) for seed in (1, 2)),
+        pytest.param(1, 2, marks=pytest.mark.thorough),
         *(pytest.param(seed, models.DIRECTIONS, marks=pytest.mark.exhaustive) for seed in range(20)),
     ],
 )

@@ -32,7 +32,7 @@ def test_loss_and_gradients_are_pytorchs(label: str) -> None:
 PASSES = pytest.mark.parametrize(
     ("seed", "directions"),
     [
-        *(pytest.param(seed, 2, marks=pytest.mark.thorough) for seed in (0, 1)),
+        pytest.param(1, 2, marks=pytest.mark.thorough),
         *(pytest.param(seed, models.DIRECTIONS, marks=pytest.mark.exhaustive) for seed in range(20)),
     ],
 )
