@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models import Encoder, add_lora, freeze, with_task
+from ..models import Encoder, add_lora, freeze, merge_lora, with_task
 from ..training import draws
 from .kinds import KINDS
 from .recipe import Recipe
@@ -37,10 +37,9 @@ def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Encoder:
     if not isinstance(pretrained, Encoder):
         raise ValueError(f"expected an encoder to fine-tune, got {type(pretrained).__name__}")
     rng = draws.generator(recipe.seed, draws.WEIGHTS)
-    dtype = pretrained.params.flat.dtype
-    start = pretrained
+    start = pretrained if pretrained.config.lora is None else merge_lora(pretrained)
     if recipe.from_scratch:
-        start = Encoder(pretrained.config, rng, dtype)
+        start = Encoder(start.config, rng, start.params.flat.dtype)
     head = KINDS[recipe.task].HEAD
     model = without_heads(start)
     if head is not None:

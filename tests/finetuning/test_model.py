@@ -68,6 +68,15 @@ def test_adapters_are_few_and_change_nothing_at_first(encoder):
     np.testing.assert_array_equal(adapted.forward(ids)[0], plain.forward(ids)[0])
 
 
+def test_adapters_of_an_earlier_task_are_merged(encoder):
+    adapted = prepare_model(encoder, Recipe("classify", dropout=0.0, lora=2), 2)
+    adapted.params.flat[...] += 0.1
+    again = prepare_model(adapted, Recipe("tag", dropout=0.0, lora=2), 3)
+    assert again.params["task.weight"].shape == (16, 3)
+    ids = [[2, 5, 6, 3]]
+    np.testing.assert_allclose(again.forward(ids)[0], adapted.forward(ids)[0], rtol=0, atol=1e-5)
+
+
 def test_only_encoders_are_fine_tuned():
     config = DecoderConfig(10, d_model=8, n_heads=2, d_ff=16, n_layers=1, max_positions=8)
     with pytest.raises(ValueError, match="expected an encoder to fine-tune, got Decoder"):
