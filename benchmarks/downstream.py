@@ -1,8 +1,6 @@
-"""What pre-training is for: an encoder that was pre-trained beside the same one from scratch, on labelled
-data.
+"""What pre-training is for: a pre-trained encoder beside the same one from scratch, on labelled data.
 
-    python benchmarks/downstream.py DATA [--run RUN | --minutes 14] [--tasks ...] [--seeds 5] [--full] [--out
-    DIR]
+    python benchmarks/downstream.py DATA [--run RUN | --minutes 14] [--tasks ...] [--seeds 5] [--full]
 
 DATA has the folders snips, ud_ewt and sentence_polarity, and for the pre-training state_union, devil and
 jargon. Without --run, npformer pretrains first, on the texts of these without their labels and without what
@@ -36,7 +34,6 @@ from npformer.training import load_model
 
 GRID = [(lr, epochs) for lr in (5e-4, 1e-3, 2e-3) for epochs in (10, 30)]
 FULL = [(1e-3, 5)]
-PRETRAIN = "--d-model 192 --vocab-size 8000 --lr 1.5e-3"
 
 
 class Data(NamedTuple):
@@ -119,7 +116,7 @@ def pretrain(folder: Path, out: Path, minutes: float, options: str) -> Path:
         command = [sys.executable, "-m", "npformer", "pretrain", texts, "--out", str(out / "pretrain")]
         if "--steps" not in options:
             command += ["--minutes", str(minutes)]
-        subprocess.run([*command, *shlex.split(PRETRAIN), *shlex.split(options)], check=True)
+        subprocess.run([*command, *shlex.split(options)], check=True)
     return out / "pretrain"
 
 
@@ -132,20 +129,17 @@ def scores_of(
     recipe = Recipe(
         data.task, seed=seed, lr=lr, epochs=epochs, batch_size=16 if few else 32, from_scratch=scratch
     )
-    labels = sorted({tag for example in data.train for tag in np.atleast_1d(example.label).tolist()})
-    known = set(labels)
-    dev, test = (
-        [e for e in part if known.issuperset(np.atleast_1d(e.label))] for part in (data.dev, data.test)
-    )
+    every = (*data.train, *data.dev, *data.test)  # few examples do not have every label
+    labels = sorted({label for example in every for label in np.atleast_1d(example.label).tolist()})
     with tempfile.TemporaryDirectory() as out:
         result = finetune(
             model,
             tokenizer,
             train,
-            dev,
+            data.dev,
             recipe,
             out,
-            test=test,
+            test=data.test,
             labels=labels,
             quiet=True,
             say=lambda line: None,
