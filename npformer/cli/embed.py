@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import BinaryIO
 
 
@@ -27,6 +28,8 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.out.endswith(".npy"):
         raise ValueError(f"--out: expected a name that ends in .npy, got {args.out!r}")
+    if not Path(args.out).absolute().parent.is_dir():
+        raise FileNotFoundError(f"--out: {Path(args.out).parent}: no such folder")
     texts = lines_of(args.file, "text")
     model, tokenizer = load_model(args.run_folder)
     vectors = embed(model, tokenizer, texts, pooling=args.pooling, normalize=args.normalize)

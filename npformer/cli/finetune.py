@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 FIELDS: dict[str, tuple[type, str]] = {
     "seed": (int, "of the head's first weights, the order and dropout (0)"),
     "epochs": (int, "at most; the best one's model is kept (10)"),
+    "choose_by": (str, "score by which the best epoch is chosen (the first of those printed)"),
     "patience": (int, "end after so many epochs without a better score (never)"),
     "batch_size": (int, "examples in a step (16)"),
     "lr": (float, "highest learning rate (0.001)"),
@@ -59,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labels", metavar="FILE", help="a label in each line: those that may come besides training's"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads to work on the lanes (one a core)")
+    parser.add_argument("--by-label", action="store_true", help="print the scores of each label, too")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     recipe = parser.add_argument_group("recipe")
@@ -102,7 +105,9 @@ def run(args: argparse.Namespace) -> int:
         parts[part] = read.examples
         _say(read.about, args)
         for line in read.skipped[:5]:
-            _say(f"skipped {line}", args)
+            print(f"skipped {line}", file=sys.stderr)
+        if len(read.skipped) > 5:
+            print(f"skipped {len(read.skipped) - 5:,} more rows of {file}", file=sys.stderr)
     about = {"base": args.run_folder, **{part: getattr(args, part) for part in parts}}
     try:
         result = finetune(
@@ -129,31 +134,45 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"run": str(out), **result}, indent=2))
     else:
-        print(table(result))
+        print(table(result, args.by_label))
         print(f"\nmodel of epoch {result['epoch']} of {result['epochs']}: {out / 'model'}")
-        print(f"try it:     npformer predict {out} FILE")
+        line = "\t".join(parts["dev"][0].texts) or " ".join(parts["dev"][0].words)
+        print(f"try it:     echo {shlex.quote(line)} | npformer predict {shlex.quote(str(out))} -")
     return 0
 
 
-def table(result: dict[str, Any]) -> str:
+def table(result: dict[str, Any], by_label: bool = False) -> str:
     """Return the scores for people, beside those of a guess that does not look at the text.
 
     Examples
     --------
     >>> dev, guess = {"accuracy": 0.91, "macro_f1": 0.9}, {"accuracy": 0.25, "macro_f1": 0.1}
-    >>> result = {"dev": dev, "baseline": guess, "baseline_is": "most frequent label"}
+    >>> result = {"dev": dev, "baseline": guess, "baseline_is": "most frequent label", "score": "accuracy"}
     >>> print(table({**result, "trained": 1234, "parameters": 5000}))
     dev                               accuracy    macro_f1
     most frequent label                 0.2500      0.1000
     fine-tuned                          0.9100      0.9000
+    difference                          0.6600      0.8000
     trained 1,234 of 5,000 parameters
     """
     lines = []
     for part, guess in (("dev", "baseline"), ("test", "test_baseline")):
         if part in result:
             lines.append(f"{part:<30}" + "".join(f"{name:>12}" for name in result[part]))
-            for name, scores in ((result["baseline_is"], result[guess]), ("fine-tuned", result[part])):
+            margin = {name: value - result[guess][name] for name, value in result[part].items()}
+            rows = {result["baseline_is"]: result[guess], "fine-tuned": result[part], "difference": margin}
+            for name, scores in rows.items():
                 lines.append(f"{name:<30}" + "".join(f"{value:>12.4f}" for value in scores.values()))
+    score = result["score"]
+    if result["dev"][score] <= result["baseline"][score]:
+        lines.append(f"(no better {score} than without a look at the text: more --epochs, another --lr)")
+    if by_label and result["by_label"]:
+        width = max(len(label) for label in result["by_label"]) + 2
+        names = ("precision", "recall", "f1", "number")
+        lines.append("\n" + f"{'dev, by label':<{width}}" + "".join(f"{name:>12}" for name in names))
+        for label, of in result["by_label"].items():
+            shown = "".join(f"{of[name]:>12.4f}" for name in names[:3])
+            lines.append(f"{label:<{width}}{shown}{of['number']:>12,}")
     lines.append(f"trained {result['trained']:,} of {result['parameters']:,} parameters")
     return "\n".join(lines)
 

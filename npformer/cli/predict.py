@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 
@@ -27,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     model, tokenizer, task = load_task_model(args.run_folder)
     lines = lines_of(args.file, "text")
     texts = [parts_of_line(task.name, line, f"{args.file}:{n}") for n, line in enumerate(lines, 1)]
-    for text, said in zip(texts, predict(model, tokenizer, task, texts), strict=True):
+    answers = predict(model, tokenizer, task, texts, say=lambda line: print(line, file=sys.stderr))
+    for text, said in zip(texts, answers, strict=True):
         if args.json:
             print(json.dumps(_values(task.name, text, said), ensure_ascii=False))
         elif task.name == "tag":

@@ -26,7 +26,7 @@ from .._files import write_atomically
 from .._threads import available_cores
 from ..optim import AdamW, clip_by_global_norm, decays, global_norm, linear, make_segments
 from ..optim.layerwise import layerwise_decay
-from ..text import Tokenizer
+from ..text import CorpusError, Tokenizer
 from ..text.labelled import Example
 from ..training import Interruption, TrainingStopped, draws, gradient, require_free
 from ..training.metrics import MetricsLog
@@ -36,6 +36,7 @@ from ..training.trainer import workers
 from .examples import Task, class_weights, predict_examples
 from .folder import save_task_model
 from .kinds import KINDS
+from .kinds.kind import Prediction
 from .model import prepare_model
 from .recipe import Recipe
 from .rows import Rows
@@ -96,8 +97,8 @@ def finetune(
     -------
     dict
         What result.json holds: "task", "score" (the name of the one to choose by), "dev", "baseline",
-        "baseline_is", "epoch", "epochs", "trained", "parameters", "examples", and with `test` "test" and
-        "test_baseline".
+        "baseline_is", "by_label" (precision, recall, F1, number of each label on `dev`), "epoch", "epochs",
+        "trained", "parameters", "examples", and with `test` "test" and "test_baseline".
 
     Raises
     ------
@@ -113,7 +114,11 @@ def finetune(
     kind, out = KINDS[recipe.task], Path(out)
     require_free(out)
     names = kind.labels(train)
-    more = [label for label in labels if label not in names]
+    if kind.HEAD in ("classify", "tag") and len({*names, *labels}) < 2:
+        raise CorpusError(f"{train[0].where}: expected two labels at least, got {names[0]!r} in every row")
+    if labels and kind.HEAD not in ("classify", "tag"):
+        raise ValueError(f"labels: those of {recipe.task} are numbers")
+    more = [label for label in dict.fromkeys(labels) if label not in names]
     task = Task(recipe.task, (*names, *more))
     model = prepare_model(pretrained, recipe, len(task.labels))
     longest = _longest(model, recipe)
@@ -129,13 +134,19 @@ def finetune(
     run = _Run(model, tokenizer, task, recipe, out, quiet, say)
     for name, one in parts.items():
         if one.rows.cut:
-            run.say(f"{name}: {one.rows.cut:,} of {len(one.rows.ids):,} rows are cut to {longest} tokens")
+            unread = ""
+            if one.rows.firsts is not None:
+                words = sum(len(example.words or ()) for example in one.examples)
+                unread = f", {words - sum(map(len, one.rows.firsts)):,} of {words:,} words are not read"
+            run.say(
+                f"{name}: {one.rows.cut:,} of {len(one.rows.ids):,} rows are cut to {longest} tokens{unread}"
+            )
     threads = available_cores() if threads is None else threads
     with workers(threads, recipe.lanes) as executor:
         result = run.train(parts["train"], parts["dev"], executor)
         if test is not None:
             result["test"] = run.score(parts["test"], executor)
-            _, result["test_baseline"] = kind.baseline(train, test)
+            _, result["test_baseline"] = kind.baseline(train, test, task.labels)
     _write_json(out / "result.json", result)  # last: a folder that has it has finished
     return result
 
@@ -189,6 +200,11 @@ class _Run:
         lanes = [params.zeros_like() for _ in range(recipe.lanes)]
         tokens = round(float(np.mean([len(row) for row in train.rows.ids])) * min(recipe.batch_size, n))
         self.progress = Progress(steps, tokens, quiet=self.quiet)
+        baseline_is, baseline = kind.baseline(train.examples, dev.examples, self.task.labels)
+        name = recipe.choose_by or next(iter(baseline))
+        if name not in baseline or name == "rmse":
+            expected = ", ".join(score for score in baseline if score != "rmse")
+            raise ValueError(f"choose_by: expected one of {expected}, got {name!r}")
         best: dict[str, Any] = {}
         kept: Array = params.flat.copy()
         with StopRequest() as stop, _log(self.out) as log:
@@ -216,7 +232,7 @@ class _Run:
                         raise Interruption(f"stopped in epoch {epoch + 1}; {self._what_is_left(best)}")
                 scores = self.score(dev, executor)
                 log.write(epoch=epoch + 1, **scores)
-                name, value = next(iter(scores.items()))
+                value = scores[name]
                 self._tell_epoch(epoch + 1, name, value)
                 if not best or value > best["dev"][best["score"]]:
                     best = {"score": name, "epoch": epoch + 1, "dev": scores}
@@ -227,13 +243,13 @@ class _Run:
                     break
         self.progress.close()
         params.flat[...] = kept
-        baseline_is, baseline = kind.baseline(train.examples, dev.examples)
         return {
             "task": self.task.name,
             **best,
             "epochs": epoch + 1,
             "baseline_is": baseline_is,
             "baseline": baseline,
+            "by_label": kind.by_label(dev.examples, self.predictions(dev, executor), self.task.labels),
             "trained": int(params.flat.size),
             "parameters": int(params.size),
             "examples": {"train": n, "dev": len(dev.examples)},
@@ -241,8 +257,11 @@ class _Run:
 
     def score(self, part: Part, executor: Executor | None) -> dict[str, float]:
         """Return the scores of the model as it is."""
-        said = predict_examples(self.model, self.tokenizer, self.task, part.examples, part.rows, executor)
-        return self.task.kind.scores(part.examples, said)
+        return self.task.kind.scores(part.examples, self.predictions(part, executor), self.task.labels)
+
+    def predictions(self, part: Part, executor: Executor | None) -> list[Prediction]:
+        """Return what the model says as it is."""
+        return predict_examples(self.model, self.tokenizer, self.task, part.examples, part.rows, executor)
 
     def _tell_epoch(self, epoch: int, name: str, value: float) -> None:
         if not self.quiet:

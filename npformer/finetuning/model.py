@@ -47,6 +47,9 @@ def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Encoder:
         model = with_task(start, head, outputs, pooling=recipe.pooling, dropout=recipe.dropout, rng=rng)
     model = _with_dropout(model, recipe.dropout)
     if recipe.lora:
+        if recipe.lora >= model.config.d_model:
+            width = model.config.d_model
+            raise ValueError(f"lora: expected a rank below the width {width} of the model, got {recipe.lora}")
         return add_lora(model, recipe.lora, recipe.lora_alpha, rng=rng)
     if recipe.freeze is not None:
         layers = model.config.n_layers

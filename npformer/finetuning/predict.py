@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._threads import available_cores
@@ -20,6 +20,7 @@ def predict(
     texts: Sequence[str | Sequence[str]],
     *,
     threads: int | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> list[Prediction]:
     """Return what the model says of each text.
 
@@ -32,6 +33,8 @@ def predict(
         "tag" a sequence of words, or a text of words with blanks between them.
     threads : int, optional
         Default: as many as there are cores. The result does not depend on it.
+    say : callable, optional
+        Told how many texts are longer than the model reads, if any is.
 
     Returns
     -------
@@ -42,9 +45,15 @@ def predict(
     ------
     ValueError
         If a text is blank, or there are not as many as the task takes (naming it by its place, from 1).
+    TypeError
+        If `texts` is one text.
     """
+    if isinstance(texts, str):
+        raise TypeError("predict: texts: expected a sequence of texts, got one text")
     examples = [example_of(task.name, text, number) for number, text in enumerate(texts, 1)]
     rows = task.rows(examples, model, tokenizer, None)
+    if rows.cut and say is not None:
+        say(f"{rows.cut:,} of {len(rows.ids):,} rows are cut to {model.config.max_positions} tokens")
     with workers(available_cores() if threads is None else threads, len(examples)) as executor:
         return predict_examples(model, tokenizer, task, examples, rows, executor)
 
@@ -87,6 +96,8 @@ def parts_of_line(task: str, line: str, where: str) -> str | tuple[str, ...]:
     (('one', 'two'), 'a text')
     """
     if task in ("classify", "tag"):
+        if "\t" in line:
+            raise ValueError(f"{where}: expected a text without its label, got a tab in {line[:60]!r}")
         return line
     texts = tuple(line.split("\t"))
     least = 1 if task == "regress" else 2

@@ -22,6 +22,8 @@ class Recipe:
     seed : int
     epochs : int
         At most; the model of the best one is kept.
+    choose_by : str, optional
+        The score that says which epoch is the best, the higher the better; default: the task's first.
     patience : int, optional
         End after so many epochs without a better score on the dev file; None: go through all of them.
     batch_size : int
@@ -68,6 +70,7 @@ class Recipe:
     task: str
     seed: int = 0
     epochs: int = 10
+    choose_by: str | None = None
     patience: int | None = None
     batch_size: int = 16
     lr: float = 1e-3
@@ -123,6 +126,11 @@ class Recipe:
             raise ValueError(f"pooling: the task {self.task} has no use for it")
         if self.lora and self.freeze is not None:
             raise ValueError("freeze: with lora the whole encoder is frozen")
+        if not self.lora and self.lora_alpha != Recipe.lora_alpha:
+            raise ValueError("lora_alpha: without lora there is no use for it")
+        if self.from_scratch and (self.lora or self.freeze is not None):
+            name = "lora" if self.lora else "freeze"
+            raise ValueError(f"{name}: weights that are fresh (from_scratch) must be trained, not frozen")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON."""

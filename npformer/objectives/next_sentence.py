@@ -2,7 +2,7 @@
 
     A    the sentences of a row up to one of its sentence ends, drawn uniformly
     B    with probability ½ the rest of the row; else the last sentences of a row of another document,
-         as many as come nearest to the rest's number of tokens, so that the length gives nothing away
+         as many as come nearest to the rest's number of tokens, so that the length gives little away
     loss mean over the pairs of -log softmax(logits)[class]
 
 The class is 1 where B follows and 0 where it does not: both are classes, and no number means "ignore".

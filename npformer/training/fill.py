@@ -44,7 +44,12 @@ def load_model(
         raise FileNotFoundError(f"{folder}: no such folder")
     if (folder / "metrics.jsonl").is_file():  # a run
         if not (folder / "model" / "config.json").is_file():
-            raise ValueError(f"{folder}: the run has not finished; npformer pretrain --resume {folder}")
+            config = folder / "config.json"
+            tuned = config.is_file() and '"run": "finetune"' in config.read_text(encoding="utf-8")
+            more = "no epoch of its fine-tuning was finished"
+            if not tuned:
+                more = f"the run has not finished; npformer pretrain --resume {folder}"
+            raise ValueError(f"{folder}: {more}")
         folder = folder / "model"
     model = from_pretrained(folder, dtype)
     tokenizer = load_tokenizer(folder)

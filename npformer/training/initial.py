@@ -52,6 +52,8 @@ class Start(NamedTuple):
         of_others = PARTICULAR.difference(TASKS[objective].USES) if objective in TASKS else ()
         form = {name: getattr(self.config, name) for name in FORM if name not in of_others}
         for name, value in given.items():
+            if name in ("embedding_init", "embedding_std"):
+                raise ValueError(f"{name}: the embeddings are those of {self.folder}, there is no use for it")
             if name in form and value != form[name]:
                 raise ValueError(f"{name}: expected {form[name]}, as {self.folder} has, got {value}")
         return form
@@ -73,7 +75,12 @@ class Start(NamedTuple):
         new, old = build_model(config, self.tokenizer.vocab_size), self.model
         if type(new) is not type(old):
             expected, got = type(new).__name__, type(old).__name__
-            raise ValueError(f"{self.folder}: expected a run with an {expected} to begin with, got a {got}")
+            raise ValueError(f"{self.folder}: expected a run with the model {expected}, got {got}")
+        if config.n_sentinels > len(self.tokenizer.sentinel_ids):
+            raise ValueError(
+                f"{self.folder}: expected a run of the objective {config.objective}, with "
+                f"{config.n_sentinels} sentinels in its vocabulary, got {len(self.tokenizer.sentinel_ids)}"
+            )
         values = {name: old.params[name] for name in new.params if name in old.params}
         for name, value in values.items():
             if value.shape != new.params[name].shape:

@@ -11,8 +11,8 @@ from ..text import CorpusError, Document, Packed, Pair, TextFiles, Tokenizer, pa
 from ..text.packed_file import blocks_of, map_rows, write_rows
 from ..text.streamed_split import cleaned, draw_held_out, lines_of, training_documents
 from .config import RunConfig
-from .fill import load_model
 from .initial import Array, Start
+from .teacher import read_teacher
 
 HELD_OUT = 0.1
 HELD_OUT_MOST = 2_000_000  # characters; of a text that is read as a stream
@@ -102,7 +102,7 @@ def prepare(
 
 def _tokenizer(texts: Iterable[str], config: RunConfig, exact_vocab: bool) -> Tokenizer:
     if config.teacher is not None:
-        return load_model(config.teacher)[1]
+        return read_teacher(config)[1]  # refused before anything is written
     tokenizer = train_tokenizer(
         config.tokenizer, texts, config.vocab_size, lowercase=not config.cased, shrink=not exact_vocab
     )

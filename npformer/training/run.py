@@ -89,7 +89,7 @@ def require_free(folder: str | os.PathLike[str]) -> None:
         raise ValueError(f"{folder}: expected the name of a new folder")
     if folder.is_dir():
         if any(folder.iterdir()):
-            raise FileExistsError(f"{folder}: the folder is not empty; choose another, or --resume a run")
+            raise FileExistsError(f"{folder}: the folder is not empty; choose another")
     elif os.path.lexists(folder):
         raise FileExistsError(f"{folder}: a file of this name exists")
     for parent in folder.absolute().parents:
@@ -193,6 +193,8 @@ def read_config(folder: Path) -> RunConfig:
         raise FileNotFoundError(f"{folder}: expected the folder of a run, found no config.json in it")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        if values["run"] == "finetune":
+            raise ValueError("it is one of fine-tuning, which cannot be resumed")
         if values["run"] != "pretrain":
             raise KeyError("run")
         config = RunConfig.from_dict(values["config"])

@@ -35,28 +35,42 @@ def student_of(folder: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"seq_len": longest, **given, **fields, "teacher": str(Path(folder).absolute())}
 
 
+def read_teacher(config: RunConfig) -> tuple[Any, Tokenizer]:
+    """Return the model of a run's teacher, and its tokenizer.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the teacher is not there, is a model of another kind or without the head, or does not read as long
+        sequences.
+    """
+    assert config.teacher is not None
+    model, tokenizer = load_model(config.teacher, dtype=config.dtype)
+    expected = config.task.model_config(config, tokenizer.vocab_size)
+    headless = getattr(expected, "mlm", False) and not getattr(model.config, "mlm", False)
+    if type(model.config) is not type(expected) or headless:
+        kind = type(model).__name__ + (" without a head for masked tokens" if headless else "")
+        raise ValueError(
+            f"teacher: {config.teacher}: expected a model for --objective {config.objective}, got one of "
+            f"the kind {kind}"
+        )
+    if model.config.max_positions < config.seq_len:
+        raise ValueError(
+            f"seq_len: expected at most {model.config.max_positions}, what the teacher {config.teacher} "
+            f"reads, got {config.seq_len}"
+        )
+    return model, tokenizer
+
+
 def with_teacher(objective: Any, config: RunConfig, tokenizer: Tokenizer) -> Distillation:
     """Return the objective of a run with its teacher.
 
     Raises
     ------
     OSError, ValueError
-        If the teacher is not there, is a model of another kind, has another vocabulary, or does not read as
-        long sequences.
+        As `read_teacher`; or if the teacher has another vocabulary.
     """
-    assert config.teacher is not None
-    model, its = load_model(config.teacher, dtype=config.dtype)
-    expected = type(config.task.model_config(config, tokenizer.vocab_size))
-    if type(model.config) is not expected:
-        raise ValueError(
-            f"teacher: {config.teacher}: expected a model for --objective {config.objective}, "
-            f"got {type(model).__name__}"
-        )
+    model, its = read_teacher(config)
     if (its.kind, its.lowercase, its.vocab) != (tokenizer.kind, tokenizer.lowercase, tokenizer.vocab):
         raise ValueError(f"teacher: {config.teacher}: expected the vocabulary of this run, got another")
-    if model.config.max_positions < config.seq_len:
-        raise ValueError(
-            f"seq_len: expected at most {model.config.max_positions}, what the teacher {config.teacher} "
-            f"reads, got {config.seq_len}"
-        )
     return Distillation(objective, model, config.alpha, config.temperature)

@@ -39,7 +39,8 @@ def test_from_a_file_to_predictions(place, capsys):
     assert finetune("--test", "dev.tsv") == 0
     out = capsys.readouterr().out
     assert "most frequent label" in out
-    assert "try it:     npformer predict runs/finetune-1 FILE" in out
+    assert "try it:     echo 'a good film' | npformer predict runs/finetune-1 -" in out
+    assert "difference                          0.5000" in out
     result = json.loads((place / "runs" / "finetune-1" / "result.json").read_text())
     assert result["dev"]["accuracy"] == result["test"]["accuracy"] == 1.0
     config = json.loads((place / "runs" / "finetune-1" / "config.json").read_text())
@@ -53,6 +54,30 @@ def test_from_a_file_to_predictions(place, capsys):
     assert first["text"] == "very good"
     assert first["label"] == "pos"
     assert first["probability"] == pytest.approx(float(lines[0][1]), abs=1e-4)
+
+
+def test_scores_of_each_label(place, capsys):
+    assert finetune("--by-label", "--choose-by", "macro_f1") == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("dev, by label"))
+    assert [line.split() for line in lines[at + 1 : at + 3]] == [
+        ["neg", "1.0000", "1.0000", "1.0000", "2"],
+        ["pos", "1.0000", "1.0000", "1.0000", "2"],
+    ]
+    assert finetune("--choose-by", "f2", "--out", "other") == 2
+    err = capsys.readouterr().err
+    assert "choose_by: expected one of accuracy, macro_f1, matthews, got 'f2'" in err
+
+
+def test_texts_that_are_cut_are_told(place, capsys):
+    assert finetune("--out", "tuned") == 0
+    (place / "texts.txt").write_text("good film\n" + 9 * "very " + "bad\n")
+    capsys.readouterr()
+    assert main(["predict", "tuned", "texts.txt"]) == 0
+    assert capsys.readouterr().err == "1 of 2 rows are cut to 8 tokens\n"
+    (place / "texts.txt").write_text("pos\tgood film\n")
+    assert main(["predict", "tuned", "texts.txt"]) == 2
+    assert "texts.txt:1: expected a text without its label, got a tab in" in capsys.readouterr().err
 
 
 def test_tags_are_printed_beside_their_words(place, capsys):

@@ -167,6 +167,10 @@ BAD = {
         ["text.txt", "--init", "a", "--teacher", "b"],
         "teacher: expected --teacher or --init, got both",
     ),
+    "one sentence": (
+        ["text.txt", "--objective", "simcse", "--batch-size", "1"],
+        "batch_size: expected at least 2 for simcse, to tell a sentence from others, got 1",
+    ),
     "nothing to begin with": (["text.txt", "--init", "folder"], "folder: expected the folder of a run"),
     "tokenizer": (
         ["text.txt", "--tokenizer", "bytes"],

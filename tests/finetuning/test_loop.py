@@ -9,7 +9,7 @@ import signal
 import numpy as np
 import pytest
 
-from npformer.finetuning import Recipe, finetune, load_task_model, loop, predict
+from npformer.finetuning import KINDS, Recipe, finetune, load_task_model, loop, predict
 from npformer.text import CorpusError
 from npformer.text.labelled import Example
 from npformer.training import Interruption, TrainingStopped
@@ -119,6 +119,82 @@ def test_an_unknown_label_is_refused_before_anything_is_written(encoder, tokeniz
     assert not (tmp_path / "out").exists()
     run(encoder, tokenizer, strange, Recipe("classify", epochs=1), tmp_path / "out", labels=["shade"])
     assert load_task_model(tmp_path / "out")[2].labels == ("colour", "none", "shade")
+
+
+def test_one_label_is_nothing_to_learn(encoder, tokenizer, classes, tmp_path):
+    alike = [example._replace(label="same") for example in classes]
+    with pytest.raises(
+        CorpusError, match="train.tsv:1: expected two labels at least, got 'same' in every row"
+    ):
+        run(encoder, tokenizer, alike, Recipe("classify"), tmp_path / "out")
+
+
+def test_labels_that_may_come_are_names_each_once(encoder, tokenizer, classes, numbered, tmp_path):
+    recipe = Recipe("classify", epochs=1)
+    run(encoder, tokenizer, classes, recipe, tmp_path / "out", labels=["more", "none", "more"])
+    assert load_task_model(tmp_path / "out")[2].labels == ("colour", "none", "more")
+    with pytest.raises(ValueError, match="labels: those of regress are numbers"):
+        run(encoder, tokenizer, numbered, Recipe("regress"), tmp_path / "other", labels=["x"])
+
+
+def params_after(encoder, tokenizer, examples, out, **fields):
+    run(encoder, tokenizer, examples, Recipe("classify", **{"epochs": 1, "batch_size": 8, **fields}), out)
+    return load_task_model(out)[0].params.flat.copy()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("dropout", 0.3), ("weight_decay", 0.5), ("class_weights", "balanced")]
+)
+def test_what_a_recipe_says_is_done(encoder, tokenizer, classes, tmp_path, field, value):
+    base = {"dropout": 0.0, "weight_decay": 0.0}
+    plain = params_after(encoder, tokenizer, classes, tmp_path / "plain", **base)
+    changed = params_after(encoder, tokenizer, classes, tmp_path / "changed", **{**base, field: value})
+    assert not np.array_equal(plain, changed)
+
+
+def test_dropout_is_drawn_in_training_alone(encoder, tokenizer, classes, tmp_path, monkeypatch):
+    drawn = []
+    true = loop.gradient
+
+    def gradient(*arguments, **options):
+        drawn.append([g.random() for g in options["generators"]])
+        return true(*arguments, **options)
+
+    monkeypatch.setattr(loop, "gradient", gradient)
+    recipe = Recipe("classify", epochs=2, batch_size=40, dropout=0.2)
+    run(encoder, tokenizer, classes, recipe, tmp_path / "out")
+    assert [len(of_step) for of_step in drawn] == [40, 40]
+    assert len({x for of_step in drawn for x in of_step}) == 80  # anew in every step, for every example
+
+
+def test_every_epoch_has_an_order_of_its_own(encoder, tokenizer, classes, tmp_path, monkeypatch):
+    seen = []
+    batch = KINDS["classify"].batch
+
+    def noted(objective, rows, targets, places, pad_id):
+        if targets is not None:
+            seen.append(list(places))
+        return batch(objective, rows, targets, places, pad_id)
+
+    monkeypatch.setattr(KINDS["classify"], "batch", noted)
+    run(encoder, tokenizer, classes, Recipe("classify", epochs=2, batch_size=40), tmp_path / "out")
+    first, second = seen
+    assert sorted(first) == sorted(second) == list(range(40))
+    assert first != second
+
+
+def test_the_test_file_is_for_the_best_epochs_model(encoder, tokenizer, classes, tmp_path, monkeypatch):
+    params = []
+
+    def score(self, part, executor):
+        params.append(self.model.params.flat.copy())
+        return {"accuracy": 1.0 / len(params)}  # the first epoch is the best
+
+    monkeypatch.setattr(loop._Run, "score", score)
+    recipe = Recipe("classify", epochs=3, batch_size=8)
+    run(encoder, tokenizer, classes, recipe, tmp_path / "out", test=classes[40:])
+    np.testing.assert_array_equal(params[-1], params[0])
+    assert not np.array_equal(params[-1], params[-2])
 
 
 def test_a_folder_with_something_in_it_is_left_alone(encoder, tokenizer, classes, tmp_path):

@@ -13,7 +13,7 @@ def test_the_weights_are_the_pretrained_ones_and_the_head_is_fresh(encoder):
     model = prepare_model(encoder, Recipe("classify"), 3)
     assert "mlm.bias" not in model.params
     assert model.params["task.weight"].shape == (16, 3)
-    assert model.config.dropout == 0.1
+    assert model.config.dropout == model.config.task_dropout == 0.1
     for name in model.params:
         if not name.startswith("task."):
             np.testing.assert_array_equal(model.params[name], encoder.params[name])
@@ -66,6 +66,11 @@ def test_adapters_are_few_and_change_nothing_at_first(encoder):
     assert adapted.params.flat.size == 2 * 2 * 2 * (16 * 2) + 16 * 2 + 2  # layers, maps, A and B; the head
     ids = [[2, 5, 6, 3]]
     np.testing.assert_array_equal(adapted.forward(ids)[0], plain.forward(ids)[0])
+
+
+def test_adapters_are_narrower_than_the_model(encoder):
+    with pytest.raises(ValueError, match="lora: expected a rank below the width 16 of the model, got 16"):
+        prepare_model(encoder, Recipe("classify", lora=16), 2)
 
 
 def test_adapters_of_an_earlier_task_are_merged(encoder):

@@ -51,6 +51,11 @@ def test_numbers_come_in_the_units_of_the_file(encoder, tokenizer):
     assert said.label == pytest.approx(5.0, abs=1e-5)
 
 
+def test_one_text_is_no_sequence_of_texts(classifier, tokenizer):
+    with pytest.raises(TypeError, match="texts: expected a sequence of texts, got one text"):
+        predict(classifier, tokenizer, Task("classify", ("a", "b", "c")), "red")
+
+
 def test_a_folder_gives_back_what_was_saved(classifier, tokenizer, tmp_path):
     task = Task("classify", ("a", "b", "ç"))
     save_task_model(classifier, tokenizer, task, tmp_path / "model")

@@ -76,12 +76,23 @@ def test_the_form_is_the_earlier_runs(earlier):
     assert "norm_type" not in start.form("simcse", {})
     with pytest.raises(ValueError, match=f"^layers: expected 1, as {earlier.folder} has, got 2"):
         start.form("simcse", {"layers": 2})
+    with pytest.raises(ValueError, match="^embedding_std: the embeddings are those of .*, there is no use"):
+        start.form("simcse", {"embedding_std": 0.3})
+
+
+def test_sentinels_that_the_earlier_vocabulary_lacks_are_missed(make_run, text):
+    run = make_run("earlier", steps=3, objective="prefix", positions="learned")
+    fit(run, threads=1, quiet=True, say=[].append)
+    start = read_start(run.folder)
+    config = preset("tiny", **{**SIZES, **start.form("t5", {}), "objective": "t5"})
+    with pytest.raises(ValueError, match="expected a run of the objective t5, with . sentinels"):
+        start.weights(config)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"objective": "clm"}, "expected a run with an? Decoder to begin with, got an? Encoder"),
+        ({"objective": "clm"}, "expected a run with the model Decoder, got Encoder"),
         ({"tokenizer": "char"}, "^tokenizer: expected wordpiece, as .*earlier has, got char"),
         ({"d_model": 16}, r"embeddings.token: expected shape \(60, 16\), got \(60, 8\)"),
         ({"layers": 2, "d_ff": 24}, r"encoder.0.feed_forward.up.weight: expected shape"),

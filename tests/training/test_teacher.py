@@ -80,10 +80,17 @@ def test_what_does_not_go_with_the_teacher_is_refused(tmp_path, module_text, tea
     def trainer_of(run):
         return Trainer(run.config.with_steps(4), run.tokenizer, run.train)
 
-    with pytest.raises(ValueError, match="seq_len: expected at most 16, what the teacher .* reads, got 24"):
-        trainer_of(student(tmp_path / "long", module_text, teacher, seq_len=24))
-    with pytest.raises(ValueError, match="expected a model for --objective clm, got Encoder"):
-        trainer_of(student(tmp_path / "clm", module_text, teacher, objective="clm"))
+    for name, message, changes in (
+        ("long", "seq_len: expected at most 16, what the teacher .* reads, got 24", {"seq_len": 24}),
+        ("clm", "expected a model for --objective clm, got one of the kind Encoder", {"objective": "clm"}),
+    ):
+        with pytest.raises(ValueError, match=message):
+            student(tmp_path / name, module_text, teacher, **changes)
+        assert not (tmp_path / name).exists()  # refused before anything is written
+    vectors = run_of(tmp_path / "vectors", module_text, objective="simcse", dropout=0.1, steps=1)
+    fit(vectors, threads=1, quiet=True, say=[].append)
+    with pytest.raises(ValueError, match="got one of the kind Encoder without a head for masked tokens"):
+        student(tmp_path / "headless", module_text, str(vectors.folder))
     with pytest.raises(ValueError, match="teacher: the objective seq2seq has no use for it"):
         preset("tiny", objective="seq2seq", teacher="there")
     with pytest.raises(ValueError, match="alpha: without a teacher there is no use for it"):

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ...objectives import SequenceClassification
-from ...scores import accuracy, macro_f1, matthews
+from ...scores import accuracy, class_scores, macro_f1, matthews
 from ...text import Tokenizer
 from ...text.labelled import Example, check_labels, labels_of
 from ..rows import Rows, grid, rows_of_texts
-from .kind import Array, Prediction, most_frequent
+from .kind import Array, Prediction, figures, most_frequent
 
 HEAD = "classify"
 
@@ -69,7 +69,9 @@ def predictions(
     return [Prediction(labels[int(p.argmax())], float(p.max())) for p in outputs]
 
 
-def scores(examples: Sequence[Example], said: Sequence[Prediction]) -> dict[str, float]:
+def scores(
+    examples: Sequence[Example], said: Sequence[Prediction], labels: Sequence[str]
+) -> dict[str, float]:
     """Return accuracy, macro-F1 and Matthews' correlation."""
     truth, guess = [str(example.label) for example in examples], [one.label for one in said]
     return {
@@ -79,7 +81,16 @@ def scores(examples: Sequence[Example], said: Sequence[Prediction]) -> dict[str,
     }
 
 
-def baseline(train: Sequence[Example], examples: Sequence[Example]) -> tuple[str, dict[str, float]]:
+def by_label(
+    examples: Sequence[Example], said: Sequence[Prediction], labels: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Return the scores of each label."""
+    return figures(class_scores([str(example.label) for example in examples], [one.label for one in said]))
+
+
+def baseline(
+    train: Sequence[Example], examples: Sequence[Example], labels: Sequence[str]
+) -> tuple[str, dict[str, float]]:
     """Return the most frequent label of training, and its scores."""
     guess = Prediction(most_frequent([str(example.label) for example in train]))
-    return "most frequent label", scores(examples, [guess] * len(examples))
+    return "most frequent label", scores(examples, [guess] * len(examples), labels)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ...scores import PrecisionRecall
 from ...text import Tokenizer
 from ...text.labelled import Example
 from ..rows import Rows
@@ -70,13 +71,28 @@ class Kind(Protocol):
     ) -> list[Prediction]:
         """Return what the outputs of each example say in words."""
 
-    def scores(self, examples: Sequence[Example], said: Sequence[Prediction], /) -> dict[str, float]:
+    def scores(
+        self, examples: Sequence[Example], said: Sequence[Prediction], labels: Sequence[str], /
+    ) -> dict[str, float]:
         """Return how good predictions are; the first score is the one to choose by, the higher the better."""
 
+    def by_label(
+        self, examples: Sequence[Example], said: Sequence[Prediction], labels: Sequence[str], /
+    ) -> dict[str, dict[str, float]]:
+        """Return precision, recall, F1 and number of each label; nothing where they are numbers."""
+
     def baseline(
-        self, train: Sequence[Example], examples: Sequence[Example], /
+        self, train: Sequence[Example], examples: Sequence[Example], labels: Sequence[str], /
     ) -> tuple[str, dict[str, float]]:
         """Return what guesses without a look at the text, and its scores."""
+
+
+def figures(scores: Mapping[Any, PrecisionRecall]) -> dict[str, dict[str, float]]:
+    """Return the scores of labels as plain values."""
+    return {
+        str(label): {"precision": s.precision, "recall": s.recall, "f1": s.f1, "number": s.n_true}
+        for label, s in scores.items()
+    }
 
 
 def most_frequent(values: Sequence[str]) -> str:

@@ -13,17 +13,23 @@ import numpy as np
 
 from ...objectives import Regression
 from ...scores import pearson, spearman
+from ...text import CorpusError
 from ...text.labelled import Example
 from ..rows import Rows, grid
 from .classify import rows as rows
 from .kind import Array, Prediction
 
 HEAD = "regress"
+LARGEST = 1e100  # whose square is still a number
 
 
 def labels(examples: Sequence[Example]) -> tuple[str, ...]:
     """Return the training numbers' mean and deviation, as text that gives back their bits."""
     y = numbers(examples)
+    far = np.flatnonzero(abs(y) > LARGEST)
+    if far.size:
+        where, got = examples[far[0]].where, y[far[0]]
+        raise CorpusError(f"{where}: expected a number within {LARGEST:g}, got {got:g}")
     return repr(float(y.mean())), repr(float(y.std()) or 1.0)
 
 
@@ -70,7 +76,9 @@ def predictions(
     return [Prediction(float(y) * deviation + mean) for y in outputs]
 
 
-def scores(examples: Sequence[Example], said: Sequence[Prediction]) -> dict[str, float]:
+def scores(
+    examples: Sequence[Example], said: Sequence[Prediction], labels: Sequence[str]
+) -> dict[str, float]:
     """Return Pearson's and Spearman's correlation, and the root of the mean squared error."""
     truth, guess = numbers(examples), np.array([one.label for one in said])
     found = {"pearson": 0.0, "spearman": 0.0}  # of what is constant
@@ -79,6 +87,16 @@ def scores(examples: Sequence[Example], said: Sequence[Prediction]) -> dict[str,
     return {**found, "rmse": float(np.sqrt(((truth - guess) ** 2).mean()))}
 
 
-def baseline(train: Sequence[Example], examples: Sequence[Example]) -> tuple[str, dict[str, float]]:
+def by_label(
+    examples: Sequence[Example], said: Sequence[Prediction], labels: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Return nothing: numbers are no classes."""
+    return {}
+
+
+def baseline(
+    train: Sequence[Example], examples: Sequence[Example], labels: Sequence[str]
+) -> tuple[str, dict[str, float]]:
     """Return the mean of training, and its scores."""
-    return "mean of training", scores(examples, [Prediction(float(numbers(train).mean()))] * len(examples))
+    guess = Prediction(float(numbers(train).mean()))
+    return "mean of training", scores(examples, [guess] * len(examples), labels)

@@ -17,6 +17,7 @@ from ...text.labelled import Example
 from ..rows import Rows, grid, rows_of_texts
 from .kind import Array, Prediction
 from .regress import baseline as baseline
+from .regress import by_label as by_label
 from .regress import counts as counts
 from .regress import numbers
 from .regress import scores as scores

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ...objectives import TokenClassification
-from ...scores import accuracy, entity_scores
+from ...scores import accuracy, class_scores, entity_scores
 from ...text import Tokenizer
 from ...text.labelled import Example, check_labels, is_bio, labels_of
 from ..rows import Rows, grid, rows_of_words
-from .kind import Array, Prediction, most_frequent
+from .kind import Array, Prediction, figures, most_frequent
 
 HEAD = "tag"
 
@@ -87,14 +87,16 @@ def predictions(
     return found
 
 
-def scores(examples: Sequence[Example], said: Sequence[Prediction]) -> dict[str, float]:
-    """Return the entities' F1, precision and recall where the tags are BIO, and the tags' accuracy.
+def scores(
+    examples: Sequence[Example], said: Sequence[Prediction], labels: Sequence[str]
+) -> dict[str, float]:
+    """Return the entities' F1, precision and recall where all `labels` are BIO, and the tags' accuracy.
 
     A word that was cut off has a wrong tag; of entities, O.
     """
     truth = [tags_of(example) for example in examples]
     found: dict[str, float] = {}
-    if is_bio(truth):
+    if is_bio([labels]):
         guess = [tuple(tag or "O" for tag in one.label) for one in said]
         overall = entity_scores(truth, guess).overall
         found = {"f1": overall.f1, "precision": overall.precision, "recall": overall.recall}
@@ -103,7 +105,22 @@ def scores(examples: Sequence[Example], said: Sequence[Prediction]) -> dict[str,
     return found
 
 
-def baseline(train: Sequence[Example], examples: Sequence[Example]) -> tuple[str, dict[str, float]]:
+def by_label(
+    examples: Sequence[Example], said: Sequence[Prediction], labels: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Return the scores of each kind of entity where the tags are BIO, else of each tag."""
+    truth = [tags_of(example) for example in examples]
+    if is_bio([labels]):
+        return figures(
+            entity_scores(truth, [tuple(tag or "O" for tag in one.label) for one in said]).per_type
+        )
+    flat = [tag for tags in truth for tag in tags]
+    return figures(class_scores(flat, [tag or "" for one in said for tag in one.label]))
+
+
+def baseline(
+    train: Sequence[Example], examples: Sequence[Example], labels: Sequence[str]
+) -> tuple[str, dict[str, float]]:
     """Return every word's most frequent tag in training, and its scores; of new words that of all words."""
     tags: dict[str, list[str]] = {}
     for example in train:
@@ -115,4 +132,4 @@ def baseline(train: Sequence[Example], examples: Sequence[Example]) -> tuple[str
         Prediction(tuple(usual.get(word.lower(), other) for word in example.words or ()))
         for example in examples
     ]
-    return "each word's most frequent tag", scores(examples, said)
+    return "each word's most frequent tag", scores(examples, said, labels)

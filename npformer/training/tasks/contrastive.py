@@ -66,6 +66,8 @@ def model_config(config: RunConfig, vocab_size: int) -> EncoderConfig:
     """Return the encoder's configuration."""
     if not config.dropout:
         raise ValueError("dropout: expected above 0 for simcse, whose pairs are two dropout masks, got 0")
+    if config.sequences_per_step < 2:
+        raise ValueError("batch_size: expected at least 2 for simcse, to tell a sentence from others, got 1")
     return replace(masked.model_config(config, vocab_size), mlm=False)
 
 

@@ -19,17 +19,38 @@ def test_tags_scores_are_those_of_entities_where_they_are_bio():
     kind = KINDS["tag"]
     examples = [of(("B-x", "I-x", "O"), ("a", "b", "c")), of(("O", "B-y"), ("a", "d"))]
     said = [Prediction(("B-x", "I-x", "O")), Prediction(("O", None))]  # the last word was cut off
-    scores = kind.scores(examples, said)
+    bio = ("O", "B-x", "I-x", "B-y")
+    scores = kind.scores(examples, said, bio)
     assert scores == {"f1": pytest.approx(2 / 3), "precision": 1.0, "recall": 0.5, "accuracy": 0.8}
     plain = [of(("NOUN", "VERB"), ("a", "b"))]
-    assert kind.scores(plain, [Prediction(("NOUN", None))]) == {"accuracy": 0.5}
-    name, guess = kind.baseline(examples, plain)
+    assert kind.scores(plain, [Prediction(("NOUN", None))], ("NOUN", "VERB")) == {"accuracy": 0.5}
+    outside = [of(("O", "O"), ("a", "b"))]  # of a file that happens to have no entity, too
+    assert list(kind.scores(outside, [Prediction(("O", "B-x"))], bio)) == [
+        "f1",
+        "precision",
+        "recall",
+        "accuracy",
+    ]
+    name, guess = kind.baseline(examples, plain, (*bio, "NOUN", "VERB"))
     assert (name, guess) == ("each word's most frequent tag", {"accuracy": 0.0})
+
+
+def test_scores_of_each_label():
+    examples = [of(("B-x", "I-x", "O"), ("a", "b", "c")), of(("O", "B-y"), ("a", "d"))]
+    said = [Prediction(("B-x", "I-x", "O")), Prediction(("B-y", "B-y"))]
+    found = KINDS["tag"].by_label(examples, said, ("O", "B-x", "I-x", "B-y"))
+    assert found["x"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "number": 1}
+    assert found["y"]["precision"] == 0.5
+    plain = KINDS["tag"].by_label([of(("N", "V"), ("a", "b"))], [Prediction(("N", None))], ("N", "V"))
+    assert plain["V"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "number": 1}
+    found = KINDS["classify"].by_label([of("a"), of("b")], [Prediction("a"), Prediction("a")], ("a", "b"))
+    assert (found["a"]["recall"], found["a"]["precision"]) == (1.0, 0.5)
+    assert KINDS["regress"].by_label([of(1.0)], [Prediction(1.0)], ()) == {}
 
 
 def test_the_words_usual_tag_is_the_guess():
     train = [of(("N", "V", "N"), ("dog", "run", "Run")), of(("N",), ("run",)), of(("N",), ("cat",))]
-    _, scores = KINDS["tag"].baseline(train, [of(("N", "N", "V"), ("RUN", "new", "dog"))])
+    _, scores = KINDS["tag"].baseline(train, [of(("N", "N", "V"), ("RUN", "new", "dog"))], ("N", "V"))
     assert scores["accuracy"] == pytest.approx(2 / 3)
 
 
@@ -42,8 +63,10 @@ def test_numbers_are_scaled_and_scored_in_their_units():
     assert scaled.std() == pytest.approx(1)
     said = kind.predictions(list(scaled), train, labels)
     assert [one.label for one in said] == pytest.approx([2.0, 4.0, 9.0])
-    assert kind.scores(train, said) == pytest.approx({"pearson": 1.0, "spearman": 1.0, "rmse": 0.0})
-    assert kind.baseline(train, train)[1]["rmse"] == pytest.approx(np.std([2, 4, 9]))
+    assert kind.scores(train, said, labels) == pytest.approx({"pearson": 1.0, "spearman": 1.0, "rmse": 0.0})
+    assert kind.baseline(train, train, labels)[1]["rmse"] == pytest.approx(np.std([2, 4, 9]))
+    with pytest.raises(CorpusError, match=r"a.tsv:1: expected a number within 1e\+100, got -1e\+308"):
+        kind.labels([of(1.0), of(-1e308)])
     assert KINDS["regress"].labels([of(3.0)]) == ("3.0", "1.0")  # one number has no deviation
 
 
@@ -71,5 +94,5 @@ def test_balanced_weights_make_every_label_count_alike():
 
 def test_the_guess_without_a_look_is_the_most_frequent_label():
     train = [of("b"), of("b"), of("a")]
-    name, scores = KINDS["classify"].baseline(train, [of("a"), of("b")])
+    name, scores = KINDS["classify"].baseline(train, [of("a"), of("b")], ("a", "b"))
     assert (name, scores["accuracy"], scores["matthews"]) == ("most frequent label", 0.5, 0.0)
