@@ -63,7 +63,7 @@ def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Encoder:
 
 def without_heads(model: Encoder) -> Encoder:
     """Return a copy of the encoder alone."""
-    heads = {"mlm": False, "rtd": False, "pair_head": False, "pooler": False}
+    heads: dict[str, Any] = {"mlm": False, "rtd": False, "pair_head": False, "pooler": False}
     config = replace(model.config, **heads, task=None, n_labels=0)
     made = Encoder(config, np.random.default_rng(0), model.params.flat.dtype)
     for name in made.params:
