@@ -9,7 +9,7 @@ from .rows import CHECKS, Row
 from .verify import Report
 
 TITLES = {"fd": "finite", "complex": "complex", "torch": "PyTorch", "float32": "float32", "zero": "zero"}
-OP, INPUT, NUMBER = 50, 40, 10  # widths
+OP, INPUT, NUMBER = 50, 42, 10  # widths
 
 
 def header() -> str:
