@@ -22,6 +22,7 @@ def extents_of_texts(mask: Array) -> Array:
 
     Examples
     --------
+    >>> import numpy as np
     >>> extents_of_texts(np.array([[[True, False, False], [True, True, False]]]))
     array([[0],
            [2]])

@@ -66,7 +66,7 @@ class Distillation:
     >>> objective, grads = Distillation(masked, teacher), student.params.zeros_like()
     >>> metrics = objective.loss_and_grad(student, batch, grads, normalizer=batch.n_targets)
     >>> metrics.n_targets, bool(np.abs(grads.flat).max() > 0)
-    (2, True)
+    (3, True)
     """
 
     def __init__(self, objective: Any, teacher: Any, alpha: float = 0.5, temperature: float = 2.0) -> None:
