@@ -68,7 +68,7 @@ def draw_point(label: str, seed: int, sizes: Sizes = TINY) -> Point:
     # A key bias, if not rotated, shifts all scores of a query alike.
     zero = frozenset(n for n in params if n.endswith(".key.bias") and config.positions != "rotary")
     # With few texts and few targets the loss of some points bends much more in one direction than in another.
-    return Point(model, objective, params, batch, lambda: FixedRandom(random_seed), zero, narrower=4.0)
+    return Point(model, objective, params, batch, lambda: FixedRandom(random_seed), zero)
 
 
 def prove_finetuning(seed: int = 0, stored: dict[str, Array] | None = None) -> list[Row]:

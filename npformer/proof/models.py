@@ -28,6 +28,7 @@ Array = npt.NDArray[Any]
 
 COMPLEX_STEP = 1e-30  # its square is far below the rounding of 1
 DIRECTIONS = 8  # random directions per parameter for the finite differences
+CLEAR = 3e-11  # of the largest slope: a difference from the gradient that calls for a closer look
 SHARPNESS = 0.7  # queries a little smaller than keys, so that attention is not nearly one-hot
 
 
@@ -49,8 +50,6 @@ class Point:
         Parameters whose gradient is known to be exactly zero.
     apart : frozenset of str
         Those of `zero` that the loss has nothing to do with: no derivative is taken.
-    narrower : float
-        How much narrower than the best steps in two directions the differences in the others are.
     """
 
     model: Any
@@ -60,7 +59,6 @@ class Point:
     random: Callable[[], Any]
     zero: frozenset[str] = frozenset()
     apart: frozenset[str] = frozenset()
-    narrower: float = 2.0
 
     def loss(self, params: Any, *, model: Any = None, random: Any = None) -> Any:
         """Return the mean loss over the targets at `params`, real or complex, by the objective itself."""
@@ -173,9 +171,10 @@ def directional_derivatives(
 ) -> tuple[Array, Array]:
     """Return the loss's slopes along random unit directions, by differences and by `gradient`.
 
-    The step is chosen along the first two of them. The others take half of the narrower one (or less, as the
-    point says), since the loss may bend more there: half the step leaves 1/256 of the truncation and doubles
-    the rounding.
+    The step is chosen along the first two of them. The others take half of the narrower one, since the loss
+    may bend more there: half the step leaves 1/256 of the truncation and doubles the rounding. Where that is
+    not clearly the gradient's slope, a step is searched in this direction as well: the differences have to be
+    right before anything is said of the gradient.
     """
     start = resumed.params[name].copy()
     directions = rng.standard_normal((DIRECTIONS, start.size))
@@ -202,9 +201,14 @@ def directional_derivatives(
 
     steps = {k * FIRST_STEP / 2**i for i in range(HALVINGS) for k in STENCIL}
     found = [slope(s, EPS * abs(middle)) for s in changes(directions[:2], sorted(steps))]
-    step = min(each.step for each in found) / resumed.point.narrower
-    others = [wide_slope(s, step) for s in changes(directions[2:], [k * step for k in STENCIL])]
-    return np.array([*(each.value for each in found), *others]), directions @ gradient.reshape(-1)
+    step = min(each.step for each in found) / 2
+    along = directions @ gradient.reshape(-1)
+    size = CLEAR * float(abs(along).max())
+    others = []
+    for s, expected in zip(changes(directions[2:], [k * step for k in STENCIL]), along[2:], strict=True):
+        value = wide_slope(s, step)
+        others.append(value if abs(value - expected) <= size else slope(s, EPS * abs(middle)).value)
+    return np.array([*(each.value for each in found), *others]), along
 
 
 def check_float32(point: Point, rows: dict[str, Row]) -> None:
