@@ -33,6 +33,7 @@ from npformer.text.labelled import Example, read_examples
 from npformer.training import load_model
 
 GRID = [(lr, epochs) for lr in (5e-4, 1e-3, 2e-3) for epochs in (10, 30)]
+DEVELOPMENT = 200  # examples by which epochs, rates and their number are chosen, where training has few
 FULL = [(1e-3, 5)]
 
 
@@ -136,7 +137,7 @@ def scores_of(
             model,
             tokenizer,
             train,
-            data.dev,
+            data.dev[:DEVELOPMENT] if few else data.dev,
             recipe,
             out,
             test=data.test,
