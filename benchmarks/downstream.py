@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import itertools
 import json
 import shlex
 import subprocess
@@ -32,9 +33,9 @@ from npformer.scores import mean_and_std, pooled_deviations
 from npformer.text.labelled import Example, read_examples
 from npformer.training import load_model
 
-GRID = [(lr, epochs) for lr in (5e-4, 1e-3, 2e-3) for epochs in (10, 30)]
+RATES, EPOCHS = (5e-4, 1e-3, 2e-3), (10, 30)  # with few examples
 DEVELOPMENT = 200  # examples by which epochs, rates and their number are chosen, where training has few
-FULL = [(1e-3, 5)]
+RATES_FULL, EPOCHS_FULL = (1e-3,), (5,)
 
 
 class Data(NamedTuple):
@@ -148,12 +149,14 @@ def scores_of(
     return result["dev"][result["score"]], result["test"][result["score"]], result["score"]
 
 
-def compare(start: tuple[Any, Any], name: str, data: Data, seeds: int, few: bool) -> dict[str, Any]:
+def compare(
+    start: tuple[Any, Any], name: str, data: Data, seeds: int, few: bool, grid: list[tuple[float, int]]
+) -> dict[str, Any]:
     """Return the scores of both encoders on a task, each with the rate and epochs that suit it best."""
     found: dict[str, Any] = {"task": name, "examples": NAMES[name] if few else f"{len(data.train):,}"}
     for which, scratch in (("scratch", True), ("pretrained", False)):
         began, best = time.monotonic(), None
-        for lr, epochs in GRID if few else FULL:
+        for lr, epochs in grid:
             runs = [scores_of(start, data, lr, epochs, seed, scratch, few) for seed in range(seeds)]
             dev = float(np.mean([run[0] for run in runs]))
             print(f"{name}, {which}: lr {lr:g}, {epochs} epochs: {dev:.4f}", file=sys.stderr, flush=True)
@@ -198,16 +201,21 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=tuple(TASKS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--full", action="store_true", help="all training examples")
+    parser.add_argument("--lr", type=float, nargs="+", help="rates of the grid")
+    parser.add_argument("--epochs", type=int, nargs="+", help="numbers of epochs of the grid")
     parser.add_argument("--out", type=Path, default=Path("runs/downstream"))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     run = args.run or pretrain(args.data, args.out, args.minutes, args.options)
     start = load_model(run)
+    rates = args.lr or (RATES_FULL if args.full else RATES)
+    numbers = args.epochs or (EPOCHS_FULL if args.full else EPOCHS)
+    grid = list(itertools.product(rates, numbers))
     names = args.tasks or (WHOLE if args.full else FEW)
     rows = []
     for name in names:
         data = TASKS[name](args.data)
-        rows.append(compare(start, name, data, 1 if args.full else args.seeds, few=not args.full))
+        rows.append(compare(start, name, data, 1 if args.full else args.seeds, not args.full, grid))
         path = args.out / ("full.json" if args.full else "few.json")
         path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
         print(table(rows[-1:], not args.full), flush=True)
