@@ -72,7 +72,7 @@ TINY = {
 _WIDE = {"vocab_size": 61, "d_model": 48, "n_heads": 8, "d_ff": 80, "max_positions": 20}
 WIDE = {
     GPT2: Sizes(_WIDE, B=12, T=16),
-    LLAMA: Sizes({**_WIDE, "n_kv_heads": 2}, B=12, T=16),
+    LLAMA: Sizes({**_WIDE, "n_heads": 6, "n_kv_heads": 2}, B=12, T=16),  # heads of more features than six
     MODERN: Sizes({**_WIDE, "n_heads": 3}, B=12, T=16),  # queries and keys are normalised: more features each
 }
 
