@@ -100,14 +100,14 @@ def info_nce(
 
     dtype = np.result_type(q, k)
     wide = np.result_type(dtype, np.float64)
-    q_hat, one_over_q = _normalised(q.astype(wide, copy=False))
-    k_hat, one_over_k = _normalised(k.astype(wide, copy=False))
+    q_hat, one_over_q = normalised(q.astype(wide, copy=False))
+    k_hat, one_over_k = normalised(k.astype(wide, copy=False))
     S = q_hat @ k_hat.T / tau
     out, loss = cross_entropy(S, np.arange(len(S)))
     return out.astype(dtype), InfoNceCache(q_hat, k_hat, one_over_q, one_over_k, tau, dtype, loss)
 
 
-def _normalised(x: Array) -> tuple[Array, Array]:
+def normalised(x: Array) -> tuple[Array, Array]:
     """Return x / |x| and 1 / |x| per row, both 0 for a row of zeros."""
     # x / |x| does not depend on the scale: taking the largest entry out first keeps x² in range.
     scale = np.maximum(x.real.max(axis=-1, keepdims=True), -x.real.min(axis=-1, keepdims=True))

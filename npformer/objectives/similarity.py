@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..functional.info_nce import _normalised
+from ..functional.info_nce import normalised
 from ..models.pooling import mean_pooled, mean_pooled_backward
 from ..nn import PairedRandom
 from ._texts import extents_of_texts, require_targets, take_texts, trim_texts
@@ -87,8 +87,8 @@ def cosine(u: Array, v: Array) -> tuple[Array, CosineCache]:
     >>> cos.round(15), [dx.round(15).tolist() for dx in cosine_backward(np.ones(1), cache)]
     (array([0.6]), [[[0.128, -0.096]], [[0.0, 0.4]]])
     """
-    u_hat, one_over_u = _normalised(u)  # 1
-    v_hat, one_over_v = _normalised(v)
+    u_hat, one_over_u = normalised(u)  # 1
+    v_hat, one_over_v = normalised(v)
     cos = (u_hat * v_hat).sum(axis=-1)  # 2
     return cos, CosineCache(u_hat, v_hat, one_over_u, one_over_v, cos)
 
