@@ -22,6 +22,8 @@ def test_tags_scores_are_those_of_entities_where_they_are_bio():
     bio = ("O", "B-x", "I-x", "B-y")
     scores = kind.scores(examples, said, bio)
     assert scores == {"f1": pytest.approx(2 / 3), "precision": 1.0, "recall": 0.5, "accuracy": 0.8}
+    cut = kind.scores([of(("O", "O"), ("a", "b"))], [Prediction(("O", None))], bio)
+    assert cut["accuracy"] == 0.5  # what was not read is not right by being O
     plain = [of(("NOUN", "VERB"), ("a", "b"))]
     assert kind.scores(plain, [Prediction(("NOUN", None))], ("NOUN", "VERB")) == {"accuracy": 0.5}
     outside = [of(("O", "O"), ("a", "b"))]  # of a file that happens to have no entity, too

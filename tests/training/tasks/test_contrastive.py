@@ -59,6 +59,15 @@ def test_held_out_batches_are_of_one_size_and_of_different_sentences(text):
     assert len(np.unique(ids, axis=0)) == len(ids)
 
 
+def test_what_is_over_at_the_end_is_no_batch(text, monkeypatch):
+    p = prepared(text)
+    n = len(p.held_out.ids)
+    size = next(k for k in range(3, n) if n % k)
+    monkeypatch.setattr(contrastive, "OF_BATCH", size)
+    held_out = contrastive.evaluation(p.config, p.tokenizer, p.held_out)
+    assert [len(batch.ids) for batch in held_out.batches] == [size] * (n // size)
+
+
 def test_evaluation_depends_neither_on_when_nor_on_threads(text):
     p = prepared(text)
     model = Trainer(p.config.with_steps(2), p.tokenizer, p.train).model
@@ -81,6 +90,7 @@ def test_a_run_from_beginning_to_end(tmp_path, text):
     bag, encoder = result["models"]
     assert encoder["nats"] < 0.5 * nats
     assert encoder["alignment"] < 0.6 * before["alignment"]
+    assert bag["alignment"] > 1e-3  # it sees two masks, too
     assert bag["positions"] == encoder["positions"] == sum(b.n_targets for b in held_out.batches)
     assert "alignment" in table(result)
 

@@ -10,7 +10,7 @@ import pytest
 
 from npformer.text import CorpusError, Document, TextFiles, document_starts, separate
 from npformer.training import RunConfig, Trainer, create_run, draws, fit, open_run, prepare, preset, table
-from npformer.training.tasks import TASKS
+from npformer.training.tasks import TASKS, masked
 from npformer.training.tasks.sentence_pairs import partners, words_of
 
 SIZE = {"layers": 1, "d_model": 8, "heads": 2, "vocab_size": 80, "seq_len": 24, "batch_size": 16, "steps": 4}
@@ -109,10 +109,15 @@ def test_a_row_has_another_partner_whenever_it_comes(monkeypatch):
     assert np.array_equal(of_step(0)[:, 1], others)
 
 
-def test_a_run_says_what_each_part_achieved(tmp_path):
+def test_a_run_says_what_each_part_achieved(tmp_path, monkeypatch):
     run = create_run(tmp_path / "run", prepared("mlm+0.5*nsp", steps=6, eval_every=3))
     assert open_run(run.folder).config.objective == "mlm+0.5*nsp"
+    counted, true = [], masked.counting_models
+    monkeypatch.setattr(masked, "counting_models", lambda *a: counted.append(a[0]) or true(*a))
     result = fit(run, threads=1, quiet=True, say=[].append)
+    (words,) = counted  # without the marks between sentences, which no segment has
+    assert words.mask[:, 1:].any()
+    assert not ((words.ids[:, 1:] == run.tokenizer.sep_id) & words.mask[:, 1:]).any()
     assert [m["name"] for m in result["models"]][-1] == "encoder"
     coin, encoder = result["pairs"]
     assert coin["accuracy"] == 0.5
