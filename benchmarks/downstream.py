@@ -33,7 +33,7 @@ from npformer.scores import mean_and_std, pooled_deviations
 from npformer.text.labelled import Example, read_examples
 from npformer.training import load_model
 
-RATES, EPOCHS = (5e-4, 1e-3, 2e-3), (10, 30)  # with few examples
+RATES = (5e-4, 1e-3, 2e-3)  # with few examples
 DEVELOPMENT = 200  # examples by which epochs, rates and their number are chosen, where training has few
 RATES_FULL, EPOCHS_FULL = (1e-3,), (5,)
 
@@ -98,6 +98,7 @@ TASKS: dict[str, Callable[[Path], Data]] = {
 FEW = ("snips intents", "EWT parts of speech", "sentence polarity")
 WHOLE = ("snips intents", "snips slots", "EWT parts of speech")
 NAMES = {"snips intents": "10 of each class", "EWT parts of speech": "500", "sentence polarity": "500"}
+EPOCHS = {"snips intents": (10, 30), "EWT parts of speech": (5, 15), "sentence polarity": (5, 15)}
 
 
 def unlabelled(folder: Path) -> Iterator[str]:
@@ -209,12 +210,14 @@ def main() -> None:
     run = args.run or pretrain(args.data, args.out, args.minutes, args.options)
     start = load_model(run)
     rates = args.lr or (RATES_FULL if args.full else RATES)
-    numbers = args.epochs or (EPOCHS_FULL if args.full else EPOCHS)
-    grid = list(itertools.product(rates, numbers))
     names = args.tasks or (WHOLE if args.full else FEW)
+    if not args.full and (unknown := [name for name in names if name not in FEW]):
+        parser.error(f"--tasks: with few examples there are {', '.join(FEW)}, not {unknown[0]}")
     rows = []
     for name in names:
         data = TASKS[name](args.data)
+        numbers = args.epochs or (EPOCHS_FULL if args.full else EPOCHS[name])
+        grid = list(itertools.product(rates, numbers))
         rows.append(compare(start, name, data, 1 if args.full else args.seeds, not args.full, grid))
         path = args.out / ("full.json" if args.full else "few.json")
         path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
