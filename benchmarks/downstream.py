@@ -206,13 +206,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, nargs="+", help="numbers of epochs of the grid")
     parser.add_argument("--out", type=Path, default=Path("runs/downstream"))
     args = parser.parse_args()
+    names = args.tasks or (WHOLE if args.full else FEW)
+    if not args.full and (unknown := [name for name in names if name not in FEW]):
+        parser.error(f"--tasks: with few examples there are {', '.join(FEW)}, not {unknown[0]}")
     args.out.mkdir(parents=True, exist_ok=True)
     run = args.run or pretrain(args.data, args.out, args.minutes, args.options)
     start = load_model(run)
     rates = args.lr or (RATES_FULL if args.full else RATES)
-    names = args.tasks or (WHOLE if args.full else FEW)
-    if not args.full and (unknown := [name for name in names if name not in FEW]):
-        parser.error(f"--tasks: with few examples there are {', '.join(FEW)}, not {unknown[0]}")
     rows = []
     for name in names:
         data = TASKS[name](args.data)
