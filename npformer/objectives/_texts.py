@@ -1,49 +1,10 @@
-"""What the objectives that judge whole texts share: their batches' sequences, and a model's outputs for them.
-
-Every field of such a batch has its texts along the first axis, and what is one text's there stays together.
-"""
+"""What the objectives with labels or numbers for texts share: a model's outputs, and what they require."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
-from ._padding import columns, extents
+from typing import Any
 
 Array = Any
-Batch = TypeVar("Batch", bound=Any)
-
-
-def extents_of_texts(mask: Array) -> Array:
-    """Return (2, B): 0, as positions count from there, and the column past each text's last token.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (B, T), or (B, 2, T) of pairs, whose longer side counts
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> extents_of_texts(np.array([[[True, False, False], [True, True, False]]]))
-    array([[0],
-           [2]])
-    """
-    found = extents(mask if mask.ndim == 2 else mask.any(axis=1))
-    found[0] = 0
-    return found
-
-
-def take_texts(batch: Batch, places: Any) -> Batch:
-    """Return the texts at `places`, (b,) or a slice, in that order, as a batch of their own."""
-    return type(batch)(*(None if field is None else field[places] for field in batch))
-
-
-def trim_texts(batch: Batch) -> Batch:
-    """Return the batch without the columns on the right that are padding in every text."""
-    _, stop = columns(extents_of_texts(batch.mask))
-    if stop >= batch.mask.shape[-1]:
-        return batch
-    segments = None if batch.segment_ids is None else batch.segment_ids[..., :stop]
-    return batch._replace(ids=batch.ids[..., :stop], mask=batch.mask[..., :stop], segment_ids=segments)
 
 
 def outputs_for_the_head(model: Any, batch: Any, **options: Any) -> tuple[Array, Any]:

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._padding import columns, extents, take_targets, trim_targets
+from ._batches import keep_columns, take_sequences
+from ._padding import columns, extents
 from ._tokens import Metrics, loss_of_tokens
 
 Array = Any
@@ -36,8 +37,7 @@ class CausalLMBatch(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         """(B, T)."""
-        B, T = self.ids.shape
-        return B, T
+        return self.ids.shape[0], self.ids.shape[1]
 
     @property
     def n_targets(self) -> int:
@@ -55,19 +55,15 @@ class CausalLMBatch(NamedTuple):
 
     def take(self, places: Array) -> CausalLMBatch:
         """Return the sequences at `places` (b,), in that order, as a batch of their own."""
-        which, at = take_targets(self.at, self.ids.shape[1], places)
-        prefix = None if self.prefix is None else self.prefix[places]
-        return CausalLMBatch(self.ids[places], self.mask[places], prefix, at, self.targets[which])
+        return take_sequences(self, places, of_targets=("targets",))
 
     def trimmed(self) -> CausalLMBatch:
         """Return the batch without the columns, on either side, that are padding in every sequence."""
         start, stop = columns(self.extents)
-        T = self.ids.shape[1]
-        if (start, stop) == (0, T):
-            return self
-        prefix = None if self.prefix is None else np.minimum(self.prefix, stop - start)  # of real tokens
-        at = trim_targets(self.at, T, start, stop)
-        return CausalLMBatch(self.ids[:, start:stop], self.mask[:, start:stop], prefix, at, self.targets)
+        kept = keep_columns(self, start, stop)
+        if kept is self or self.prefix is None:
+            return kept
+        return kept._replace(prefix=np.minimum(self.prefix, stop - start))  # it counts real tokens
 
 
 class CausalLM:

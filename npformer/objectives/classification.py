@@ -12,18 +12,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from ..functional import softmax
+from ._batches import extents_from_zero, keep_columns, take_sequences
 from ._labels import checked_class_weights, checked_labels, loss_of_labels, number_of_targets
-from ._texts import (
-    extents_of_texts,
-    outputs_for_the_head,
-    require_targets,
-    require_task,
-    take_texts,
-    trim_texts,
-)
+from ._padding import columns
+from ._texts import outputs_for_the_head, require_targets, require_task
 from ._tokens import Metrics
 
 Array = Any
@@ -41,8 +37,7 @@ class ClassificationBatch(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         """(B, T)."""
-        B, T = self.ids.shape
-        return B, T
+        return self.ids.shape[0], self.ids.shape[1]
 
     @property
     def n_targets(self) -> Any:
@@ -51,20 +46,20 @@ class ClassificationBatch(NamedTuple):
 
     def rows(self, start: int, stop: int) -> ClassificationBatch:
         """Return the texts [start, stop) as a batch of their own."""
-        return self.take(slice(start, stop))
+        return self.take(np.arange(len(self.ids))[start:stop])
 
     @property
     def extents(self) -> Array:
         """(2, B): 0, as positions count from there, and the column past each text's last token."""
-        return extents_of_texts(self.mask)
+        return extents_from_zero(self.mask)
 
     def take(self, places: Array) -> ClassificationBatch:
         """Return the texts at `places` (b,), in that order, as a batch of their own."""
-        return take_texts(self, places)
+        return take_sequences(self, places)
 
     def trimmed(self) -> ClassificationBatch:
         """Return the batch without the columns on the right that are padding in every text."""
-        return trim_texts(self)
+        return keep_columns(self, *columns(self.extents))
 
 
 class SequenceClassification:

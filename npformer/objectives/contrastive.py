@@ -28,6 +28,7 @@ import numpy as np
 
 from ..functional import info_nce, info_nce_backward
 from ..nn import SequenceRandom
+from ._batches import extents_from_zero, keep_columns, take_sequences
 from ._padding import columns, extents
 from ._tokens import Metrics
 
@@ -45,8 +46,7 @@ class ContrastiveBatch(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         """(B, T)."""
-        B, _, T = self.ids.shape
-        return B, T
+        return self.ids.shape[0], self.ids.shape[2]
 
     @property
     def n_targets(self) -> int:
@@ -60,18 +60,15 @@ class ContrastiveBatch(NamedTuple):
     @property
     def extents(self) -> Array:
         """(2, B): 0, as positions count from there, and the column past the last token of all its texts."""
-        found = extents(self.mask.any(axis=1))
-        found[0] = 0
-        return found
+        return extents_from_zero(self.mask)
 
     def take(self, places: Array) -> ContrastiveBatch:
         """Return the examples at `places` (b,), in that order, as a batch of their own."""
-        return ContrastiveBatch(self.ids[places], self.mask[places])
+        return take_sequences(self, places)
 
     def trimmed(self) -> ContrastiveBatch:
         """Return the batch without the columns on the right that are padding in every text."""
-        _, stop = columns(self.extents)
-        return ContrastiveBatch(self.ids[..., :stop], self.mask[..., :stop])
+        return keep_columns(self, *columns(self.extents))
 
     def texts(self) -> tuple[Array, Array]:
         """Return ids and mask of what is encoded, (B · views, T), an example's views next to one another."""

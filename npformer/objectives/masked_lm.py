@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._padding import columns, extents, take_targets, trim_targets
+from ._batches import extents_from_zero, keep_columns, take_sequences
+from ._padding import columns
 from ._tokens import Metrics, loss_of_tokens
 from .masking import STRATEGIES, word_starts
 
@@ -37,8 +38,7 @@ class MaskedLMBatch(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         """(B, T)."""
-        B, T = self.ids.shape
-        return B, T
+        return self.ids.shape[0], self.ids.shape[1]
 
     @property
     def n_targets(self) -> int:
@@ -52,25 +52,15 @@ class MaskedLMBatch(NamedTuple):
     @property
     def extents(self) -> Array:
         """(2, B): 0, as positions count from there, and the column past each sequence's last token."""
-        found = extents(self.mask, self.at)
-        found[0] = 0
-        return found
+        return extents_from_zero(self.mask, self.at)
 
     def take(self, places: Array) -> MaskedLMBatch:
         """Return the sequences at `places` (b,), in that order, as a batch of their own."""
-        which, at = take_targets(self.at, self.ids.shape[1], places)
-        segments = None if self.segment_ids is None else self.segment_ids[places]
-        return MaskedLMBatch(self.ids[places], self.mask[places], segments, at, self.targets[which])
+        return take_sequences(self, places, of_targets=("targets",))
 
     def trimmed(self) -> MaskedLMBatch:
         """Return the batch without the columns on the right that are padding in every sequence."""
-        _, stop = columns(self.extents)
-        T = self.ids.shape[1]
-        if stop >= T:
-            return self
-        segments = None if self.segment_ids is None else self.segment_ids[:, :stop]
-        at = trim_targets(self.at, T, 0, stop)
-        return MaskedLMBatch(self.ids[:, :stop], self.mask[:, :stop], segments, at, self.targets)
+        return keep_columns(self, *columns(self.extents))
 
 
 class MaskedLM:

@@ -16,14 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..functional import mse_loss, mse_loss_backward
-from ._texts import (
-    extents_of_texts,
-    outputs_for_the_head,
-    require_targets,
-    require_task,
-    take_texts,
-    trim_texts,
-)
+from ._batches import extents_from_zero, keep_columns, take_sequences
+from ._padding import columns
+from ._texts import outputs_for_the_head, require_targets, require_task
 from ._tokens import Metrics
 
 Array = Any
@@ -40,8 +35,7 @@ class RegressionBatch(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         """(B, T)."""
-        B, T = self.ids.shape
-        return B, T
+        return self.ids.shape[0], self.ids.shape[1]
 
     @property
     def n_targets(self) -> int:
@@ -50,20 +44,20 @@ class RegressionBatch(NamedTuple):
 
     def rows(self, start: int, stop: int) -> RegressionBatch:
         """Return the texts [start, stop) as a batch of their own."""
-        return self.take(slice(start, stop))
+        return self.take(np.arange(len(self.ids))[start:stop])
 
     @property
     def extents(self) -> Array:
         """(2, B): 0, as positions count from there, and the column past each text's last token."""
-        return extents_of_texts(self.mask)
+        return extents_from_zero(self.mask)
 
     def take(self, places: Array) -> RegressionBatch:
         """Return the texts at `places` (b,), in that order, as a batch of their own."""
-        return take_texts(self, places)
+        return take_sequences(self, places)
 
     def trimmed(self) -> RegressionBatch:
         """Return the batch without the columns on the right that are padding in every text."""
-        return trim_texts(self)
+        return keep_columns(self, *columns(self.extents))
 
 
 class Regression:

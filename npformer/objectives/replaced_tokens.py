@@ -31,7 +31,8 @@ from ..functional import (
     softmax,
 )
 from ..nn import SequenceRandom
-from ._padding import columns, extents, take_targets, trim_targets
+from ._batches import extents_from_zero, keep_columns, take_sequences
+from ._padding import columns
 from ._tokens import Metrics, at_least_one, loss_of_tokens
 from .masked_lm import MaskedLM
 
@@ -54,8 +55,7 @@ class ReplacedTokensBatch(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         """(B, T)."""
-        B, T = self.ids.shape
-        return B, T
+        return self.ids.shape[0], self.ids.shape[1]
 
     @property
     def n_targets(self) -> Array:
@@ -69,29 +69,15 @@ class ReplacedTokensBatch(NamedTuple):
     @property
     def extents(self) -> Array:
         """(2, B): 0, as positions count from there, and the column past each sequence's last token."""
-        found = extents(self.mask, self.at)
-        found[0] = 0
-        return found
+        return extents_from_zero(self.mask, self.at)
 
     def take(self, places: Array) -> ReplacedTokensBatch:
         """Return the sequences at `places` (b,), in that order, as a batch of their own."""
-        which, at = take_targets(self.at, self.ids.shape[1], places)
-        segments = None if self.segment_ids is None else self.segment_ids[places]
-        tokens = None if self.tokens is None else self.tokens[which]
-        of_targets = (at, self.targets[which], self.u[which], tokens)
-        return ReplacedTokensBatch(self.ids[places], self.mask[places], segments, *of_targets)
+        return take_sequences(self, places, of_targets=("targets", "u", "tokens"))
 
     def trimmed(self) -> ReplacedTokensBatch:
         """Return the batch without the columns on the right that are padding in every sequence."""
-        _, stop = columns(self.extents)
-        T = self.ids.shape[1]
-        if stop >= T:
-            return self
-        segments = None if self.segment_ids is None else self.segment_ids[:, :stop]
-        at = trim_targets(self.at, T, 0, stop)
-        return self._replace(
-            ids=self.ids[:, :stop], mask=self.mask[:, :stop], segment_ids=segments, at=at
-        )
+        return keep_columns(self, *columns(self.extents))
 
     def filled(self, tokens: Array) -> tuple[Array, Array]:
         """Return ids (B, T) with these tokens in the masked places, and where they are not the text's."""

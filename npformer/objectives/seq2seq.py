@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._padding import columns, extents, take_targets, trim_targets
+from ._batches import extents_from_zero, keep_columns, take_sequences
+from ._padding import columns
 from ._tokens import Metrics, loss_of_tokens
 
 Array = Any
@@ -49,25 +50,19 @@ class Seq2SeqBatch(NamedTuple):
     @property
     def extents(self) -> Array:
         """(2, B): 0, and the column past the last token of each pair's longer side."""
-        ends = np.maximum(extents(self.source_mask)[1], extents(self.mask, self.at)[1])
-        return np.stack([np.zeros_like(ends), ends])
+        return np.maximum(extents_from_zero(self.source_mask), extents_from_zero(self.mask, self.at))
 
     def take(self, places: Array) -> Seq2SeqBatch:
         """Return the pairs at `places` (b,), in that order, as a batch of their own."""
-        which, at = take_targets(self.at, self.ids.shape[1], places)
-        source = (self.source_ids[places], self.source_mask[places])
-        return Seq2SeqBatch(*source, self.ids[places], self.mask[places], at, self.targets[which])
+        return take_sequences(self, places, of_targets=("targets",))
 
     def trimmed(self) -> Seq2SeqBatch:
         """Return the batch without the columns on the right of either side that are padding in every pair."""
-        _, S = columns(extents(self.source_mask))
-        _, stop = columns(extents(self.mask, self.at))
-        T = self.ids.shape[1]
-        if (S, stop) == (self.source_ids.shape[1], T):
-            return self
-        source = (self.source_ids[:, :S], self.source_mask[:, :S])
-        at = trim_targets(self.at, T, 0, stop)
-        return Seq2SeqBatch(*source, self.ids[:, :stop], self.mask[:, :stop], at, self.targets)
+        kept = keep_columns(self, *columns(extents_from_zero(self.mask, self.at)))
+        _, S = columns(extents_from_zero(self.source_mask))
+        if self.source_ids.shape[1] <= S:
+            return kept
+        return kept._replace(source_ids=self.source_ids[:, :S], source_mask=self.source_mask[:, :S])
 
 
 class Seq2Seq:

@@ -22,7 +22,9 @@ import numpy as np
 from ..functional.info_nce import normalised
 from ..models.pooling import mean_pooled, mean_pooled_backward
 from ..nn import PairedRandom
-from ._texts import extents_of_texts, require_targets, take_texts, trim_texts
+from ._batches import extents_from_zero, keep_columns, take_sequences
+from ._padding import columns
+from ._texts import require_targets
 from ._tokens import Metrics
 from .regression import checked_numbers, loss_of_numbers
 
@@ -40,8 +42,7 @@ class SimilarityBatch(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         """(B, T)."""
-        B, _, T = self.ids.shape
-        return B, T
+        return self.ids.shape[0], self.ids.shape[2]
 
     @property
     def n_targets(self) -> int:
@@ -50,20 +51,20 @@ class SimilarityBatch(NamedTuple):
 
     def rows(self, start: int, stop: int) -> SimilarityBatch:
         """Return the pairs [start, stop) as a batch of their own."""
-        return self.take(slice(start, stop))
+        return self.take(np.arange(len(self.ids))[start:stop])
 
     @property
     def extents(self) -> Array:
         """(2, B): 0, and the column past the last token of each pair's longer text."""
-        return extents_of_texts(self.mask)
+        return extents_from_zero(self.mask)
 
     def take(self, places: Array) -> SimilarityBatch:
         """Return the pairs at `places` (b,), in that order, as a batch of their own."""
-        return take_texts(self, places)
+        return take_sequences(self, places)
 
     def trimmed(self) -> SimilarityBatch:
         """Return the batch without the columns on the right that are padding in every text."""
-        return trim_texts(self)
+        return keep_columns(self, *columns(self.extents))
 
 
 class CosineCache(NamedTuple):

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._padding import columns, extents, take_targets, trim_targets
+from ._batches import extents_from_zero, keep_columns, take_sequences
+from ._padding import columns
 from ._tokens import Metrics, loss_of_tokens
 
 Array = Any
@@ -36,8 +37,7 @@ class SummedBatch(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         """(B, T)."""
-        B, T = self.ids.shape
-        return B, T
+        return self.ids.shape[0], self.ids.shape[1]
 
     @property
     def n_targets(self) -> Array:
@@ -51,27 +51,15 @@ class SummedBatch(NamedTuple):
     @property
     def extents(self) -> Array:
         """(2, B): 0, as positions count from there, and the column past each sequence's last token."""
-        found = extents(self.mask, self.at)
-        found[0] = 0
-        return found
+        return extents_from_zero(self.mask, self.at)
 
     def take(self, places: Array) -> SummedBatch:
         """Return the sequences at `places` (b,), in that order, as a batch of their own."""
-        which, at = take_targets(self.at, self.ids.shape[1], places)
-        segments = None if self.segment_ids is None else self.segment_ids[places]
-        return SummedBatch(
-            self.ids[places], self.mask[places], segments, at, self.of[which], self.targets[which]
-        )
+        return take_sequences(self, places, of_targets=("of", "targets"))
 
     def trimmed(self) -> SummedBatch:
         """Return the batch without the columns on the right that are padding in every sequence."""
-        _, stop = columns(self.extents)
-        T = self.ids.shape[1]
-        if stop >= T:
-            return self
-        segments = None if self.segment_ids is None else self.segment_ids[:, :stop]
-        at = trim_targets(self.at, T, 0, stop)
-        return self._replace(ids=self.ids[:, :stop], mask=self.mask[:, :stop], segment_ids=segments, at=at)
+        return keep_columns(self, *columns(self.extents))
 
 
 class Summed:

@@ -18,8 +18,9 @@ import numpy.typing as npt
 from ..functional import softmax
 from ..models._arguments import integers
 from ..nn import GatheredRandom
+from ._batches import extents_from_zero, keep_columns, take_sequences
 from ._labels import checked_class_weights, checked_labels, loss_of_labels, number_of_targets
-from ._padding import columns, extents, take_targets, trim_targets
+from ._padding import columns
 from ._texts import require_targets, require_task
 from ._tokens import Metrics
 
@@ -39,8 +40,7 @@ class TaggingBatch(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         """(B, T)."""
-        B, T = self.ids.shape
-        return B, T
+        return self.ids.shape[0], self.ids.shape[1]
 
     @property
     def n_targets(self) -> Any:
@@ -54,28 +54,15 @@ class TaggingBatch(NamedTuple):
     @property
     def extents(self) -> Array:
         """(2, B): 0, as positions count from there, and the column past each text's last token."""
-        found = extents(self.mask, self.at)
-        found[0] = 0
-        return found
+        return extents_from_zero(self.mask, self.at)
 
     def take(self, places: Array) -> TaggingBatch:
         """Return the texts at `places` (b,), in that order, as a batch of their own."""
-        which, at = take_targets(self.at, self.ids.shape[1], places)
-        segments, targets, weights = (
-            None if field is None else field[own]
-            for field, own in ((self.segment_ids, places), (self.targets, which), (self.weights, which))
-        )
-        return TaggingBatch(self.ids[places], self.mask[places], segments, at, targets, weights)
+        return take_sequences(self, places, of_targets=("targets", "weights"))
 
     def trimmed(self) -> TaggingBatch:
         """Return the batch without the columns on the right that are padding in every text."""
-        _, stop = columns(self.extents)
-        T = self.ids.shape[1]
-        if stop >= T:
-            return self
-        segments = None if self.segment_ids is None else self.segment_ids[:, :stop]
-        at = trim_targets(self.at, T, 0, stop)
-        return self._replace(ids=self.ids[:, :stop], mask=self.mask[:, :stop], segment_ids=segments, at=at)
+        return keep_columns(self, *columns(self.extents))
 
 
 class TokenClassification:

@@ -9,9 +9,8 @@ import numpy as np
 from ..models import Encoder, EncoderConfig
 from ..objectives import Contrastive
 from . import golden
-from .cases import FixedRandom
 from .encoder import SPECIAL, TINY, WIDE, Sizes
-from .models import Array, Point, generic_parameters, prove_points
+from .models import Array, Point, draw_the_rest, of_the_model, prove_points
 from .rows import Row
 
 # For float32. The mean over many tokens is near the same vector for every text. What a bias adds to all of
@@ -35,10 +34,10 @@ MODELS: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
 
 def draw_point(label: str, seed: int, sizes: Sizes = TINY) -> Point:
     """Return the point of one of `MODELS` drawn from `seed`."""
-    *of_the_model, B, T = sizes
+    B, T = sizes.B, sizes.T
     texts, of_the_objective, of_the_encoder = MODELS[label]
-    values: dict[str, Any] = dict(zip(Sizes._fields, of_the_model, strict=False))
-    config = EncoderConfig(**values, **of_the_encoder, n_layers=2, n_segments=0, dropout=0.2, mlm=False)
+    form = {**of_the_encoder, "n_layers": 2, "n_segments": 0, "mlm": False, "dropout": 0.2}
+    config = EncoderConfig(**of_the_model(sizes), **form)
     model, objective = Encoder(config), Contrastive(**of_the_objective)
     rng = np.random.default_rng([seed, list(MODELS).index(label)])
     ids = rng.integers(SPECIAL, config.vocab_size, (B, texts, T))
@@ -48,11 +47,7 @@ def draw_point(label: str, seed: int, sizes: Sizes = TINY) -> Point:
     mask[-1, 0] = False  # a text that is nothing but padding
     ids[~mask] = 0
     batch = objective.make_batch(ids, mask)
-    random_seed = int(rng.integers(2**32))
-    params = generic_parameters(model, rng)
-    # A key bias, if not rotated, shifts all scores of a query alike.
-    zero = frozenset(n for n in params if n.endswith(".key.bias") and config.positions != "rotary")
-    return Point(model, objective, params, batch, lambda: FixedRandom(random_seed), zero)
+    return draw_the_rest(rng, model, objective, batch, rotated=config.positions == "rotary")
 
 
 def prove_contrastive(seed: int = 0, stored: dict[str, Array] | None = None) -> list[Row]:

@@ -9,8 +9,7 @@ import numpy as np
 from ..models import Decoder, DecoderConfig
 from ..objectives import CausalLM
 from . import golden
-from .cases import FixedRandom
-from .models import Array, Point, generic_parameters, prove_points
+from .models import Array, Point, draw_the_rest, prove_points
 from .rows import Row
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -93,11 +92,8 @@ def draw_point(label: str, seed: int, wide: bool = False) -> Point:
     ids[~mask] = 0
     prefix = rng.integers(2, T // 2 + 1, B) if label in PREFIXED else None
     batch = objective.make_batch(ids, mask, prefix=prefix)
-    random_seed = int(rng.integers(2**32))
-    params = generic_parameters(model, rng)
-    # A key bias shifts all scores of a query alike; the forms that turn or bend them on the way have none.
-    zero = frozenset(name for name in params if name.endswith(".key.bias"))
-    return Point(model, objective, params, batch, lambda: FixedRandom(random_seed), zero)
+    # The forms that turn scores, or bend them on the way, have no key bias.
+    return draw_the_rest(rng, model, objective, batch)
 
 
 def prove_decoder(seed: int = 0, stored: dict[str, Array] | None = None) -> list[Row]:

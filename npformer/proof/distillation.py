@@ -15,9 +15,15 @@ from ..models import Decoder, DecoderConfig, Encoder, EncoderConfig, EncoderDeco
 from ..objectives import CausalLM, Distillation, SpanCorruption, TextPairs
 from ..objectives.span_corruption import sentinels_needed
 from . import golden
-from .cases import FixedRandom
 from .encoder import SPECIAL, TINY, WIDE, Sizes, objective_of
-from .models import Array, Point, generic_parameters, prove_points
+from .models import (
+    Array,
+    Point,
+    draw_the_rest,
+    generic_parameters,
+    of_the_model,
+    prove_points,
+)
 from .rows import Row
 
 SPANS, MASKED, CAUSAL = (
@@ -36,19 +42,13 @@ def draw_point(label: str, seed: int, sizes: Sizes = TINY) -> Point:
     rng = np.random.default_rng([seed, MODELS.index(label)])
     draw = _span_corruption if label == SPANS else _distillation
     model, objective, batch = draw(label, rng, sizes)
-    random_seed = int(rng.integers(2**32))
-    params = generic_parameters(model, rng)
-    # A key bias shifts all scores of a query alike, if it is not rotated.
-    zero = frozenset(n for n in params if n.endswith(".key.bias") and label != CAUSAL)
-    return Point(model, objective, params, batch, lambda: FixedRandom(random_seed), zero)
+    return draw_the_rest(rng, model, objective, batch, rotated=label == CAUSAL)
 
 
 def _span_corruption(label: str, rng: np.random.Generator, sizes: Sizes) -> tuple[Any, Any, Any]:
-    *of_the_model, B, T = sizes
-    values: dict[str, Any] = dict(zip(Sizes._fields, of_the_model, strict=False))
-    config = EncoderDecoderConfig(
-        **values, n_encoder_layers=2, n_decoder_layers=2, activation="gelu", dropout=0.2
-    )
+    B, T = sizes.B, sizes.T
+    layers = {"n_encoder_layers": 2, "n_decoder_layers": 2}
+    config = EncoderDecoderConfig(**of_the_model(sizes), **layers, activation="gelu", dropout=0.2)
     first = SPECIAL + sentinels_needed(T, SPAN_RATE, SPAN_LENGTH)
     rule = SpanCorruption(range(SPECIAL, first), rate=SPAN_RATE, mean_length=SPAN_LENGTH)
     objective = TextPairs(rule, begin=1, end=2, pad_id=0, label_smoothing=LABEL_SMOOTHING)
@@ -61,8 +61,7 @@ def _span_corruption(label: str, rng: np.random.Generator, sizes: Sizes) -> tupl
 
 
 def _distillation(label: str, rng: np.random.Generator, sizes: Sizes) -> tuple[Any, Any, Any]:
-    *of_the_model, B, T = sizes
-    values: dict[str, Any] = dict(zip(Sizes._fields, of_the_model, strict=False))
+    B, T, values = sizes.B, sizes.T, of_the_model(sizes)
     student, predicting = model_and_objective(label, 2, dropout=0.2, **values)
     wider = {**values, "d_model": 2 * sizes.d_model, "d_ff": 2 * sizes.d_ff}
     teacher, _ = model_and_objective(label, 1, dropout=0.0, **wider)

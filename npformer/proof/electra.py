@@ -8,16 +8,16 @@ encoder.py.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from ..models import Electra, ElectraConfig, EncoderConfig
 from ..objectives import ReplacedTokens
 from . import golden
-from .cases import FixedRandom
-from .encoder import SPECIAL
-from .models import Array, Point, generic_parameters, prove_points
+from .encoder import SPECIAL, draw_texts
+from .models import Array, Point, draw_the_rest, of_the_model, prove_points
 from .rows import Row
 
 WEIGHTS = {"generator": (1.0, 0.0), "discriminator": (0.0, 50.0)}  # of the two losses
@@ -45,40 +45,24 @@ WIDE = Sizes(vocab_size=61, d_model=48, n_heads=6, d_ff=80, d_embedding=40, max_
 def draw_point(label: str, seed: int, sizes: Sizes = TINY) -> Point:
     """Return the point of one of `MODELS` drawn from `seed`."""
     part = MODELS[label]
-    *of_the_model, B, T = sizes
-    values: dict[str, Any] = dict(zip(Sizes._fields, of_the_model, strict=False))
-    config = ElectraConfig.scaled(EncoderConfig(**values, n_layers=2, dropout=0.2), 2 / 3)
+    B, T = sizes.B, sizes.T
+    config = ElectraConfig.scaled(EncoderConfig(**of_the_model(sizes), n_layers=2, dropout=0.2), 2 / 3)
     model = Electra(config)
     own, other = WEIGHTS[part]
     objective = ReplacedTokens(
         config.vocab_size, SPECIAL - 1, range(SPECIAL), 0.4, weight=other, generator_weight=own
     )
     rng = np.random.default_rng([seed, 2])  # the same point for both losses
-    ids = rng.integers(SPECIAL, config.vocab_size, (B, T))
-    ids[:, 0] = 1
-    mask = np.ones((B, T), dtype=bool)
-    mask[1, T // 2 + 1 :] = False
-    mask[-1] = False
-    ids[~mask] = 0
-    segment_ids = np.where(np.arange(T) < T // 2 + 1, 0, 1) * np.ones((B, 1), dtype=int)
+    ids, mask, segment_ids = draw_texts(rng, config.vocab_size, B, T)
     chosen = rng.random((B, T)) < 0.4
     chosen[0, [1, 2, 4]] = True  # never fewer
     batch = objective.masked(ids, mask, chosen, rng.random((B, T)), segment_ids)
     tokens = rng.integers(SPECIAL, config.vocab_size, batch.at.size)
     tokens[0] = batch.targets[0]  # a happy guess
     tokens[1] = SPECIAL + (batch.targets[1] - SPECIAL + 1) % (config.vocab_size - SPECIAL)  # and a wrong one
-    random_seed = int(rng.integers(2**32))
-    params = generic_parameters(model, rng)
-    apart = frozenset(name for name in params if _owner(name) not in ("both", part))
-    return Point(
-        model,
-        objective,
-        params,
-        batch._replace(tokens=tokens),
-        lambda: FixedRandom(random_seed),
-        apart | {name for name in params if name.endswith(".key.bias")},
-        apart,
-    )
+    point = draw_the_rest(rng, model, objective, batch._replace(tokens=tokens))
+    apart = frozenset(name for name in point.params if _owner(name) not in ("both", part))
+    return replace(point, zero=point.zero | apart, apart=apart)
 
 
 def _owner(name: str) -> str:

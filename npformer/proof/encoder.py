@@ -10,8 +10,7 @@ import numpy as np
 from ..models import Encoder, EncoderConfig
 from ..objectives import MaskedLM
 from . import golden
-from .cases import FixedRandom
-from .models import Array, Point, generic_parameters, prove_points
+from .models import Array, Point, draw_the_rest, of_the_model, prove_points
 from .rows import Row
 
 SPECIAL = 4  # ids 0 to 3 stand for [PAD], [CLS], [SEP] and [MASK]
@@ -60,9 +59,8 @@ def draw_point(
     label: str, seed: int, sizes: Sizes = TINY, models: Mapping[str, Mapping[str, Any]] = MODELS
 ) -> Point:
     """Return the point of one of `models` drawn from `seed`."""
-    *of_the_model, B, T = sizes
-    values: dict[str, Any] = dict(zip(Sizes._fields, of_the_model, strict=False))
-    config = EncoderConfig(**values, **models[label], n_layers=2, dropout=0.2)
+    B, T = sizes.B, sizes.T
+    config = EncoderConfig(**of_the_model(sizes), **models[label], n_layers=2, dropout=0.2)
     model, objective = Encoder(config), objective_of(config)
     rng = np.random.default_rng([seed, list(models).index(label)])
     ids, mask, segment_ids = draw_texts(rng, config.vocab_size, B, T)
@@ -70,11 +68,7 @@ def draw_point(
     chosen[0, [1, 4]] = True  # never none
     how, which = rng.random((B, T)), rng.random((B, T))
     batch = objective.corrupt(ids, mask, chosen, how, which, segment_ids)
-    random_seed = int(rng.integers(2**32))
-    params = generic_parameters(model, rng)
-    # A key bias, if not rotated, shifts all scores of a query alike.
-    zero = frozenset(n for n in params if n.endswith(".key.bias") and config.positions != "rotary")
-    return Point(model, objective, params, batch, lambda: FixedRandom(random_seed), zero)
+    return draw_the_rest(rng, model, objective, batch, rotated=config.positions == "rotary")
 
 
 def prove_encoder(seed: int = 0, stored: dict[str, Array] | None = None) -> list[Row]:

@@ -13,8 +13,7 @@ import numpy as np
 from ..models import EncoderDecoder, EncoderDecoderConfig
 from ..objectives import Seq2Seq
 from . import golden
-from .cases import FixedRandom
-from .models import Array, Point, generic_parameters, prove_points
+from .models import Array, Point, draw_the_rest, of_the_model, prove_points
 from .rows import Row
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -54,11 +53,9 @@ def draw_point(label: str, seed: int, sizes: Sizes = TINY) -> Point:
     Among the pairs are one with a padded source, one with a padded target, one whose source and one whose
     target is nothing but padding.
     """
-    *of_the_model, B, S, T = sizes
-    values: dict[str, Any] = dict(zip(Sizes._fields, of_the_model, strict=False))
-    config = EncoderDecoderConfig(
-        **values, **MODELS[label], n_encoder_layers=2, n_decoder_layers=2, dropout=0.2
-    )
+    B, S, T = sizes.B, sizes.S, sizes.T
+    form = {**MODELS[label], "n_encoder_layers": 2, "n_decoder_layers": 2, "dropout": 0.2}
+    config = EncoderDecoderConfig(**of_the_model(sizes), **form)
     model, objective = EncoderDecoder(config), Seq2Seq(LABEL_SMOOTHING[label])
     rng = np.random.default_rng([seed, list(MODELS).index(label)])
     source = rng.integers(1, config.vocab_size, (B, S))
@@ -71,11 +68,7 @@ def draw_point(label: str, seed: int, sizes: Sizes = TINY) -> Point:
     target_mask[-1] = False
     source[~source_mask], target[~target_mask] = 0, 0
     batch = objective.make_batch(source, source_mask, target, target_mask)
-    random_seed = int(rng.integers(2**32))
-    params = generic_parameters(model, rng)
-    # A key bias shifts all scores of a query alike.
-    zero = frozenset(name for name in params if name.endswith(".key.bias"))
-    return Point(model, objective, params, batch, lambda: FixedRandom(random_seed), zero)
+    return draw_the_rest(rng, model, objective, batch)
 
 
 def prove_encoder_decoder(seed: int = 0, stored: dict[str, Array] | None = None) -> list[Row]:

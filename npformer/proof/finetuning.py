@@ -9,9 +9,8 @@ import numpy as np
 from ..models import Encoder, EncoderConfig
 from ..objectives import Regression, SequenceClassification, Similarity, TokenClassification
 from . import golden
-from .cases import FixedRandom
 from .encoder import TINY, WIDE, Sizes, draw_texts
-from .models import Array, Point, generic_parameters, prove_points
+from .models import Array, Point, draw_the_rest, of_the_model, prove_points
 from .rows import Row
 
 # One for each label: the smallest is not 1, so that scaling them shows.
@@ -38,10 +37,9 @@ FEW_TOKENS = WIDE._replace(T=6)
 
 def draw_point(label: str, seed: int, sizes: Sizes = TINY) -> Point:
     """Return the point of one of `MODELS` drawn from `seed`."""
-    *of_the_model, B, T = sizes
-    values: dict[str, Any] = dict(zip(Sizes._fields, of_the_model, strict=False))
-    values |= {"n_layers": 2, "mlm": False, "dropout": DROPOUT, "task_dropout": TASK_DROPOUT}
-    config = EncoderConfig(**values, **MODELS[label])
+    B, T = sizes.B, sizes.T
+    form = {**MODELS[label], "n_layers": 2, "mlm": False, "dropout": DROPOUT, "task_dropout": TASK_DROPOUT}
+    config = EncoderConfig(**of_the_model(sizes), **form)
     model = Encoder(config)
     rng = np.random.default_rng([seed, list(MODELS).index(label)])
     ids, mask, segment_ids = draw_texts(rng, config.vocab_size, 2 * B if label == "similarity" else B, T)
@@ -63,12 +61,7 @@ def draw_point(label: str, seed: int, sizes: Sizes = TINY) -> Point:
     else:
         objective = SequenceClassification(N_LABELS, CLASS_WEIGHTS)
         batch = objective.make_batch(ids, mask, rng.integers(0, N_LABELS, B), segment_ids)
-    random_seed = int(rng.integers(2**32))
-    params = generic_parameters(model, rng)
-    # A key bias, if not rotated, shifts all scores of a query alike.
-    zero = frozenset(n for n in params if n.endswith(".key.bias") and config.positions != "rotary")
-    # With few texts and few targets the loss of some points bends much more in one direction than in another.
-    return Point(model, objective, params, batch, lambda: FixedRandom(random_seed), zero)
+    return draw_the_rest(rng, model, objective, batch, rotated=config.positions == "rotary")
 
 
 def prove_finetuning(seed: int = 0, stored: dict[str, Array] | None = None) -> list[Row]:

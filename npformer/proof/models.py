@@ -18,7 +18,7 @@ from ..gradcheck import error_of
 from ..gradcheck.slope import EPS, FIRST_STEP, HALVINGS, STENCIL, slope, wide_slope
 from ..models.parameters import Parameters
 from . import golden
-from .cases import KeepRandom
+from .cases import FixedRandom, KeepRandom
 from .ops import largest, relative
 from .resumed import Resumed
 from .rows import Row
@@ -96,6 +96,24 @@ def generic_parameters(model: Any, rng: np.random.Generator) -> Parameters:
             if name.endswith(".query.weight"):
                 values[name] *= SHARPNESS
     return Parameters(values, np.float64, model.params.frozen)
+
+
+def draw_the_rest(
+    rng: np.random.Generator, model: Any, objective: Any, batch: Any, rotated: bool = False
+) -> Point:
+    """Return the point with this model and batch: the seed of its dropout is drawn, then the parameters.
+
+    A key bias shifts all scores of a query alike, so its gradient is 0; but not where keys are `rotated`.
+    """
+    random_seed = int(rng.integers(2**32))
+    params = generic_parameters(model, rng)
+    zero = frozenset(name for name in params if name.endswith(".key.bias") and not rotated)
+    return Point(model, objective, params, batch, lambda: FixedRandom(random_seed), zero)
+
+
+def of_the_model(sizes: Any) -> dict[str, Any]:
+    """Return what a `Sizes` says of the model, by name: all but B, S and T, which are the batch's."""
+    return {name: size for name, size in sizes._asdict().items() if name not in ("B", "S", "T")}
 
 
 def prove_points(
