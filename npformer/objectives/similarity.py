@@ -22,7 +22,7 @@ import numpy as np
 from ..functional.info_nce import normalised
 from ..models.pooling import mean_pooled, mean_pooled_backward
 from ..nn import PairedRandom
-from ._texts import extents_of_texts, require_targets, take_texts, trim_texts
+from ._texts import extents_of_texts, outputs_at, require_targets, take_texts, trim_texts
 from ._tokens import Metrics
 from .regression import checked_numbers, loss_of_numbers
 
@@ -171,15 +171,11 @@ class Similarity:
         The other `options` are those of ``model.forward``.
         """
         T = batch.ids.shape[-1]
-        segments = None if batch.segment_ids is None else batch.segment_ids.reshape(-1, T)
-        found: tuple[Array, Any] = model.forward(
-            batch.ids.reshape(-1, T),
-            segment_ids=segments,
-            mask=batch.mask.reshape(-1, T),
-            rng=None if rng is None else PairedRandom(rng),
-            **options,
+        ids, mask, segments = (
+            None if x is None else x.reshape(-1, T) for x in (batch.ids, batch.mask, batch.segment_ids)
         )
-        return found
+        texts = batch._replace(ids=ids, mask=mask, segment_ids=segments)
+        return outputs_at(model, texts, None, rng=None if rng is None else PairedRandom(rng), **options)
 
     def loss_and_grad(
         self,

@@ -116,7 +116,7 @@ def test_numbers_and_pairs(place, capsys):
         (None, ["--lr", "-1"], "lr: expected a finite number above 0, got -1.0"),
         (None, ["--threads", "0"], "threads: expected at least 1, got 0"),
         (None, ["--columns", "text=9,label=1"], "train.tsv"),
-        (None, ["--lora", "2", "--freeze", "1"], "freeze: with lora the whole encoder is frozen"),
+        (None, ["--lora", "2", "--freeze", "1"], "freeze: with lora the whole model is frozen"),
         (None, ["--labels", "none.txt"], "none.txt: no such file"),
         (None, ["--out", "encoder"], "the folder is not empty"),
     ],
