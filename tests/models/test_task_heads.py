@@ -134,7 +134,7 @@ def test_a_decoder_is_not_pooled_by_its_first_token(pooling):
     expected = f"DecoderConfig: task_pooling: expected one of mean, last, got '{pooling}'"
     with pytest.raises(ValueError, match=expected):
         DecoderConfig(**SIZES, task="classify", n_labels=2, task_pooling=pooling)
-    with pytest.raises(ValueError, match="DecoderConfig: n_labels: expected at least 2 for task 'tag', got 0"):
+    with pytest.raises(ValueError, match="n_labels: expected at least 2 for task 'tag', got 0"):
         DecoderConfig(**SIZES, task="tag")
 
 

@@ -58,7 +58,7 @@ def test_a_decoder_leaves_its_logits_behind(make_decoder, tied):
 def test_bad_choices_are_named(make_encoder, make_decoder, make_encoder_decoder):
     with pytest.raises(ValueError, match="n_labels: expected at least 2"):
         with_task(make_encoder(), "classify", 1)
-    with pytest.raises(ValueError, match="DecoderConfig: task_pooling: expected one of mean, last, got 'cls'"):
+    with pytest.raises(ValueError, match="task_pooling: expected one of mean, last, got 'cls'"):
         with_task(make_decoder(), "classify", 2, pooling="cls")
-    with pytest.raises(TypeError, match="with_task: model: expected an Encoder or Decoder, got EncoderDecoder"):
+    with pytest.raises(TypeError, match="expected an Encoder or Decoder, got EncoderDecoder"):
         with_task(make_encoder_decoder(), "classify", 2)
