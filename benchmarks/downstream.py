@@ -200,9 +200,8 @@ def table(rows: list[dict[str, Any]], few: bool) -> str:
         difference = f"{100 * (np.mean(pretrained) - np.mean(scratch)):+.1f}"
         if len(scratch) > 1:
             difference += f" ({pooled_deviations(pretrained, scratch):.1f} pooled deviations)"
-        lines.append(
-            f"| {row['task']} | {row['examples']} | {row['score']} | {cell(scratch)} | {cell(pretrained)} | {difference} |"
-        )
+        shown = f"{cell(scratch)} | {cell(pretrained)} | {difference}"
+        lines.append(f"| {row['task']} | {row['examples']} | {row['score']} | {shown} |")
     return "\n".join(lines)
 
 
