@@ -112,7 +112,7 @@ def unlabelled(folder: Path) -> Iterator[str]:
 
 
 def pretrain(folder: Path, out: Path, minutes: float, options: str) -> Path:
-    """Pre-train; return the folder of the run."""
+    """Pre-train, `minutes` long where the options have no steps; return the folder of the run."""
     with tempfile.TemporaryDirectory() as texts:
         for number, text in enumerate(unlabelled(folder)):
             (Path(texts) / f"{number}.txt").write_text(text, encoding="utf-8")
@@ -150,23 +150,44 @@ def scores_of(
     return result["dev"][result["score"]], result["test"][result["score"]], result["score"]
 
 
+def best_of(
+    start: tuple[Any, Any],
+    what: str,
+    data: Data,
+    seeds: int,
+    few: bool,
+    grid: list[tuple[float, int]],
+    scratch: bool,
+) -> dict[str, Any]:
+    """Return the scores of a model on a task, with the rate and epochs that suit it best."""
+    began, best = time.monotonic(), None
+    for lr, epochs in grid:
+        runs = [scores_of(start, data, lr, epochs, seed, scratch, few) for seed in range(seeds)]
+        dev = float(np.mean([run[0] for run in runs]))
+        print(f"{what}: lr {lr:g}, {epochs} epochs: {dev:.4f}", file=sys.stderr, flush=True)
+        if best is None or dev > best["dev"]:
+            best = {"dev": dev, "test": [run[1] for run in runs], "lr": lr, "epochs": epochs}
+    assert best is not None
+    return {**best, "score": runs[0][2], "seconds": round(time.monotonic() - began)}
+
+
 def compare(
     start: tuple[Any, Any], name: str, data: Data, seeds: int, few: bool, grid: list[tuple[float, int]]
 ) -> dict[str, Any]:
-    """Return the scores of both encoders on a task, each with the rate and epochs that suit it best."""
+    """Return the scores of both encoders on a task."""
     found: dict[str, Any] = {"task": name, "examples": NAMES[name] if few else f"{len(data.train):,}"}
     for which, scratch in (("scratch", True), ("pretrained", False)):
-        began, best = time.monotonic(), None
-        for lr, epochs in grid:
-            runs = [scores_of(start, data, lr, epochs, seed, scratch, few) for seed in range(seeds)]
-            dev = float(np.mean([run[0] for run in runs]))
-            print(f"{name}, {which}: lr {lr:g}, {epochs} epochs: {dev:.4f}", file=sys.stderr, flush=True)
-            if best is None or dev > best["dev"]:
-                best = {"dev": dev, "test": [run[1] for run in runs], "lr": lr, "epochs": epochs}
-        assert best is not None
-        found[which] = {**best, "seconds": round(time.monotonic() - began)}
-        found["score"] = runs[0][2]
+        found[which] = best_of(start, f"{name}, {which}", data, seeds, few, grid, scratch)
+        found["score"] = found[which].pop("score")
     return found
+
+
+def cell(values: list[float]) -> str:
+    """Return the mean of scores in per cent, with the standard deviation where there are several."""
+    if len(values) == 1:
+        return f"{100 * values[0]:.1f}"
+    mean, std = mean_and_std(values)[:2]
+    return f"{100 * mean:.1f} ± {100 * std:.1f}"
 
 
 def table(rows: list[dict[str, Any]], few: bool) -> str:
@@ -177,16 +198,11 @@ def table(rows: list[dict[str, Any]], few: bool) -> str:
     ]
     for row in rows:
         scratch, pretrained = row["scratch"]["test"], row["pretrained"]["test"]
-        cells = []
-        for values in (scratch, pretrained):
-            mean, std = (values[0], None) if len(values) == 1 else mean_and_std(values)[:2]
-            cells.append(f"{100 * mean:.1f}" + ("" if std is None else f" ± {100 * std:.1f}"))
         difference = f"{100 * (np.mean(pretrained) - np.mean(scratch)):+.1f}"
         if len(scratch) > 1:
             difference += f" ({pooled_deviations(pretrained, scratch):.1f} pooled deviations)"
-        lines.append(
-            f"| {row['task']} | {row['examples']} | {row['score']} | {' | '.join(cells)} | {difference} |"
-        )
+        shown = f"{cell(scratch)} | {cell(pretrained)} | {difference}"
+        lines.append(f"| {row['task']} | {row['examples']} | {row['score']} | {shown} |")
     return "\n".join(lines)
 
 

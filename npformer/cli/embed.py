@@ -9,11 +9,16 @@ from typing import BinaryIO
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("run_folder", metavar="RUN", help="folder of an encoder's run, or of its model")
+    parser.add_argument(
+        "run_folder", metavar="RUN", help="folder of an encoder's or a decoder's run, or of its model"
+    )
     parser.add_argument("file", metavar="FILE", help="a text in each line; - for standard input")
     parser.add_argument("--out", metavar="FILE.npy", required=True, help="where the vectors go (n, d_model)")
     parser.add_argument(
-        "--pooling", default="mean", choices=("mean", "cls", "pooler"), help="what stands for a text (mean)"
+        "--pooling",
+        default="mean",
+        choices=("mean", "cls", "pooler"),
+        help="what stands for a text; of a decoder only mean (mean)",
     )
     parser.add_argument("--normalize", action="store_true", help="scale every vector to length 1")
 

@@ -1,4 +1,4 @@
-"""`npformer finetune`: an encoder that was pre-trained learns a task from labelled examples."""
+"""`npformer finetune`: an encoder or decoder that was pre-trained learns a task from labelled examples."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ FIELDS: dict[str, tuple[type, str]] = {
     "lora": (int, "train two matrices of this rank beside queries and values, and the head (0: all)"),
     "lora_alpha": (float, "weight of their product, over the rank (16)"),
     "class_weights": (str, "none, or balanced: a label counts inversely to how often it is there (none)"),
-    "dropout": (float, "of the encoder and before the head (0.1)"),
-    "pooling": (str, "what stands for a text: mean, cls or pooler (mean)"),
+    "dropout": (float, "of the model and before the head (0.1)"),
+    "pooling": (str, "what stands for a text: mean, last, or of an encoder cls or pooler (mean)"),
     "max_len": (int, "most tokens of a row (what the model reads)"),
     "lanes": (int, "gradient vectors, with a thread each at most (2)"),
 }
@@ -36,7 +36,9 @@ _METAVAR = {int: "N", float: "X", str: "NAME"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("run_folder", metavar="RUN", help="folder of an encoder's run, or of its model")
+    parser.add_argument(
+        "run_folder", metavar="RUN", help="folder of an encoder's or a decoder's run, or of its model"
+    )
     parser.add_argument(
         "--task",
         required=True,

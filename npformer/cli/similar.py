@@ -8,12 +8,17 @@ import json
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("run_folder", metavar="RUN", help="folder of an encoder's run, or of its model")
+    parser.add_argument(
+        "run_folder", metavar="RUN", help="folder of an encoder's or a decoder's run, or of its model"
+    )
     parser.add_argument("query", metavar="TEXT", help="what the lines are compared with")
     parser.add_argument("file", metavar="FILE", help="a text in each line; - for standard input")
     parser.add_argument("-k", type=int, default=5, metavar="N", help="how many lines (5)")
     parser.add_argument(
-        "--pooling", default="mean", choices=("mean", "cls", "pooler"), help="what stands for a text (mean)"
+        "--pooling",
+        default="mean",
+        choices=("mean", "cls", "pooler"),
+        help="what stands for a text; of a decoder only mean (mean)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 

@@ -45,7 +45,8 @@ class Task:
     ) -> Rows:
         """Return the examples as rows of tokens that the model can read."""
         most = model.config.max_positions if longest is None else longest
-        return self.kind.rows(examples, tokenizer, most, model.config.n_segments > 1)
+        segments = getattr(model.config, "n_segments", 0) > 1  # a decoder has none
+        return self.kind.rows(examples, tokenizer, most, segments)
 
 
 def predict_examples(
@@ -60,7 +61,7 @@ def predict_examples(
 
     Parameters
     ----------
-    model : Encoder
+    model : Encoder or Decoder
     tokenizer : WordPieceTokenizer or CharacterTokenizer
     task : Task
     examples : sequence of Example

@@ -68,11 +68,11 @@ def finetune(
     quiet: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Train an encoder on labelled examples and keep the model that does best on others.
+    """Train an encoder or a decoder on labelled examples and keep the model that does best on others.
 
     Parameters
     ----------
-    pretrained : Encoder
+    pretrained : Encoder or Decoder
         Which stays as it is.
     tokenizer : WordPieceTokenizer or CharacterTokenizer
     train, dev : sequence of Example

@@ -1,24 +1,24 @@
-"""The model that is fine-tuned: a pre-trained encoder with a head, and what of it is trained."""
+"""The model that is fine-tuned: a pre-trained stack with a head, and what of it is trained."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from ..models import Encoder, add_lora, freeze, merge_lora, with_task
+from ..models import Decoder, Encoder, add_lora, freeze, merge_lora, with_task
+from ..models.task_heads import CAUSAL_POOLINGS
+from ..models.with_task import without_heads
 from ..training import draws
 from .kinds import KINDS
 from .recipe import Recipe
 
 
-def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Encoder:
-    """Return the encoder for a task, with the weights of `pretrained` and a fresh head.
+def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Any:
+    """Return the model for a task, with the weights of `pretrained` and a fresh head.
 
     Parameters
     ----------
-    pretrained : Encoder
+    pretrained : Encoder or Decoder
         Which stays as it is.
     recipe : Recipe
     n_labels : int
@@ -26,23 +26,28 @@ def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Encoder:
 
     Returns
     -------
-    Encoder
+    Encoder or Decoder
         Its trainable parameters are those that the recipe trains.
 
     Raises
     ------
     ValueError
-        If `pretrained` is no encoder, or has fewer layers than are to be frozen.
+        If `pretrained` is neither, cannot be pooled as the recipe says, or has fewer layers than are to be
+        frozen.
     """
-    if not isinstance(pretrained, Encoder):
-        raise ValueError(f"expected an encoder to fine-tune, got {type(pretrained).__name__}")
+    if not isinstance(pretrained, (Encoder, Decoder)):
+        raise ValueError(f"expected an encoder or a decoder to fine-tune, got {type(pretrained).__name__}")
+    if isinstance(pretrained, Decoder) and recipe.pooling not in CAUSAL_POOLINGS:
+        expected = " or ".join(CAUSAL_POOLINGS)
+        raise ValueError(f"pooling: expected {expected} for a decoder, got {recipe.pooling}")
     rng = draws.generator(recipe.seed, draws.WEIGHTS)
-    start = pretrained if pretrained.config.lora is None else merge_lora(pretrained)
+    start: Any = pretrained if pretrained.config.lora is None else merge_lora(pretrained)
     if recipe.from_scratch:
-        start = Encoder(start.config, rng, start.params.flat.dtype)
+        start = type(start)(start.config, rng, start.params.flat.dtype)
     head = KINDS[recipe.task].HEAD
-    model = without_heads(start)
-    if head is not None:
+    if head is None:
+        model = without_heads(start)
+    else:
         outputs = 1 if head == "regress" else n_labels
         model = with_task(start, head, outputs, pooling=recipe.pooling, dropout=recipe.dropout, rng=rng)
     model = _with_dropout(model, recipe.dropout)
@@ -57,22 +62,13 @@ def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Encoder:
             raise ValueError(
                 f"freeze: expected at most the {layers} layers of the model, got {recipe.freeze}"
             )
-        return freeze(model, ["embeddings", *(f"encoder.{i}" for i in range(recipe.freeze))])
+        stack = "encoder" if isinstance(model, Encoder) else "decoder"
+        return freeze(model, ["embeddings", *(f"{stack}.{i}" for i in range(recipe.freeze))])
     return model
 
 
-def without_heads(model: Encoder) -> Encoder:
-    """Return a copy of the encoder alone."""
-    heads: dict[str, Any] = {"mlm": False, "rtd": False, "pair_head": False, "pooler": False}
-    config = replace(model.config, **heads, task=None, n_labels=0)
-    made = Encoder(config, np.random.default_rng(0), model.params.flat.dtype)
-    for name in made.params:
-        made.params[name] = model.params[name]
-    return made
-
-
-def _with_dropout(model: Encoder, dropout: float) -> Encoder:
-    made = Encoder(replace(model.config, dropout=dropout), dtype=model.params.flat.dtype)
+def _with_dropout(model: Any, dropout: float) -> Any:
+    made = type(model)(replace(model.config, dropout=dropout), dtype=model.params.flat.dtype)
     for name, value in model.params.items():
         made.params[name] = value
     return made

@@ -6,10 +6,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..models.task_heads import POOLINGS
 from .kinds import KINDS
 
 CLASS_WEIGHTS = ("none", "balanced")
-POOLINGS = ("mean", "cls", "pooler")
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,15 @@ class Recipe:
         Do not train the embeddings and so many of the lowest layers; None = train everything.
     lora : int
         Train two narrow matrices of this rank beside queries and values, and the head, in place of the
-        encoder; 0 = the encoder itself.
+        model; 0 = the model itself.
     lora_alpha : float
         Their product counts lora_alpha / lora.
     class_weights : {"none", "balanced"}
         "balanced": a label counts inversely to how often it is there.
     dropout : float
-        Of the encoder and of the head's input.
-    pooling : {"mean", "cls", "pooler"}
-        What stands for a text.
+        Of the model and of the head's input.
+    pooling : {"mean", "cls", "pooler", "last"}
+        What stands for a text; of a decoder "mean" or "last".
     max_len : int, optional
         Most tokens of a row; default: what the model reads.
     from_scratch : bool
@@ -125,7 +125,7 @@ class Recipe:
         if self.task in ("tag", "similarity") and self.pooling != "mean":
             raise ValueError(f"pooling: the task {self.task} has no use for it")
         if self.lora and self.freeze is not None:
-            raise ValueError("freeze: with lora the whole encoder is frozen")
+            raise ValueError("freeze: with lora the whole model is frozen")
         if not self.lora and self.lora_alpha != Recipe.lora_alpha:
             raise ValueError("lora_alpha: without lora there is no use for it")
         if self.from_scratch and (self.lora or self.freeze is not None):

@@ -34,9 +34,11 @@ class Started(NamedTuple):
 
 
 def require_model(op: str, model: Any) -> None:
-    """Raise TypeError unless `model` can write."""
+    """Raise TypeError or ValueError unless `model` can write."""
     if not isinstance(model, Decoder | EncoderDecoder):
         raise TypeError(f"{op}: model: expected a Decoder or EncoderDecoder, got {type(model).__name__}")
+    if isinstance(model, Decoder) and not model.config.lm:
+        raise ValueError(f"{op}: model: expected a head for the next token (lm), got a decoder without one")
 
 
 def checked(

@@ -56,6 +56,22 @@ class Fields:
         if of % value:
             self.bad(name, f"a divisor of {whole} = {of}", value)
 
+    def task(self, tasks: tuple[str, ...], poolings: tuple[str, ...]) -> None:
+        """Check the fields of a head for fine-tuning: task, n_labels, task_pooling, task_dropout."""
+        task, n_labels = self.config.task, self.config.n_labels
+        self.integers("n_labels", least=0)
+        self.choice("task_pooling", poolings)
+        self.number("task_dropout", high=1.0)
+        if task is None:
+            if n_labels:
+                self.bad("n_labels", "0 without a task", n_labels)
+            return
+        self.choice("task", tasks)
+        if task == "regress" and n_labels != 1:
+            self.bad("n_labels", "1 for task 'regress'", n_labels)
+        if task != "regress" and n_labels < 2:
+            self.bad("n_labels", f"at least 2 for task {task!r}", n_labels)
+
     def number(self, name: str, low: float = 0.0, high: float = math.inf) -> None:
         """Check a number in [low, high); NaN is in none."""
         value = getattr(self.config, name)

@@ -50,9 +50,9 @@ class EncoderConfig:
         there is no such head.
     n_labels : int
         How many labels, from 2 on; 1 for "regress", 0 without a task.
-    task_pooling : {"mean", "cls", "pooler"}
-        How a text's outputs become one vector: the mean over its tokens, the first token's, or the model's
-        pooler on that. Not for "tag".
+    task_pooling : {"mean", "cls", "pooler", "last"}
+        How a text's outputs become one vector: the mean over its tokens, the first token's, the model's
+        pooler on that, or the last token's. Not for "tag".
     task_dropout : float
         Of that vector, or of the words' outputs, before the last linear map.
     lora : LoraConfig, optional
@@ -127,23 +127,9 @@ class EncoderConfig:
         f.number("init_std")
         if self.embedding_std is not None:
             f.number("embedding_std")
-        self._check_task(f)
-
-    def _check_task(self, f: _fields.Fields) -> None:
-        f.integers("n_labels", least=0)
-        f.choice("task_pooling", POOLINGS)
-        f.number("task_dropout", high=1.0)
-        if self.task is None:
-            if self.n_labels:
-                f.bad("n_labels", "0 without a task", self.n_labels)
-            return
-        f.choice("task", TASKS)
-        if self.task == "regress" and self.n_labels != 1:
-            f.bad("n_labels", "1 for task 'regress'", self.n_labels)
-        if self.task != "regress" and self.n_labels < 2:
-            f.bad("n_labels", f"at least 2 for task {self.task!r}", self.n_labels)
-        if self.task != "tag" and self.task_pooling == "pooler" and not self.pooler:
-            f.bad("task_pooling", "'mean' or 'cls' without a pooler", repr(self.task_pooling))
+        f.task(TASKS, POOLINGS)
+        if self.task not in (None, "tag") and self.task_pooling == "pooler" and not self.pooler:
+            f.bad("task_pooling", "'mean', 'cls' or 'last' without a pooler", repr(self.task_pooling))
 
     @property
     def embedding_width(self) -> int:

@@ -19,6 +19,7 @@ from .heads import Unembedding
 from .lora import initial_parameters
 from .parameters import Array, Parameters
 from .stack import Stack, StackCache
+from .task_heads import build_task_head
 
 
 class DecoderCache(NamedTuple):
@@ -31,7 +32,7 @@ class DecoderCache(NamedTuple):
 
 
 class Decoder:
-    """A stack of causal layers over embeddings, and logits for the next token.
+    """A stack of causal layers over embeddings, with the heads that the configuration asks for.
 
     Parameters
     ----------
@@ -46,7 +47,9 @@ class Decoder:
     params : Parameters
         Every parameter by its dotted name, in one flat vector.
     lm_head : Unembedding
-        Logits from outputs.
+        Where ``config.lm``; logits for the next token from outputs.
+    task_head : SequenceHead or TokenHead
+        Where ``config.task``; labels or a number, for a text or for each word.
 
     References
     ----------
@@ -110,13 +113,16 @@ class Decoder:
         self.stack = Stack(
             layers, NORMS[c.norm_type]("decoder.norm", c.d_model, c.eps) if c.norm == "pre" else None
         )
-        self.lm_head = Unembedding(
-            c.d_model,
-            c.vocab_size,
-            "embeddings.token" if c.tied else "lm_head.weight",
-            tied=c.tied,
-            softcap=c.logit_softcap,
-        )
+        if c.lm:
+            self.lm_head = Unembedding(
+                c.d_model,
+                c.vocab_size,
+                "embeddings.token" if c.tied else "lm_head.weight",
+                tied=c.tied,
+                softcap=c.logit_softcap,
+            )
+        if c.task is not None:
+            self.task_head: Any = build_task_head(c)
         rng = np.random.default_rng(0) if rng is None else rng
         self.params = initial_parameters(self._init(rng), c.lora, rng, dtype)
 
@@ -125,7 +131,11 @@ class Decoder:
         output_std = std / math.sqrt(2 * c.n_layers) if c.scale_residual else std
         values = self.embeddings.init(rng, std if c.embedding_std is None else c.embedding_std)
         values |= self.stack.init(rng, std, output_std)
-        return values | self.lm_head.init(rng, std)
+        if c.lm:
+            values |= self.lm_head.init(rng, std)
+        if c.task is not None:
+            values |= self.task_head.init(rng, std)
+        return values
 
     def _by_distance(self, length: int) -> bool:
         """Whether scores depend on how many of `length` columns are between two tokens, padding too."""

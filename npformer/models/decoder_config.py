@@ -11,6 +11,7 @@ from ..nn import NORMS
 from ..nn.feed_forward import ACTIVATIONS
 from . import _fields
 from .lora_config import LoraConfig
+from .task_heads import CAUSAL_POOLINGS, TASKS
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,13 @@ class DecoderConfig:
         Standard deviation of the initial embeddings; default: `init_std`.
     lora : LoraConfig, optional
         As in `EncoderConfig`.
+    lm : bool
+        Whether the head for the next token is there.
+    task, n_labels, task_dropout
+        As in `EncoderConfig`.
+    task_pooling : {"mean", "last"}
+        How a text's outputs become one vector: the mean over its tokens, or the last token's. (The first
+        token sees itself alone.)
 
     Raises
     ------
@@ -101,6 +109,11 @@ class DecoderConfig:
     scale_residual: bool = True
     embedding_std: float | None = None
     lora: LoraConfig | None = None
+    lm: bool = True
+    task: str | None = None
+    n_labels: int = 0
+    task_pooling: str = "mean"
+    task_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         f = _fields.Fields(self)
@@ -125,6 +138,7 @@ class DecoderConfig:
         for name in ("embedding_std", "softcap", "logit_softcap"):
             if getattr(self, name) is not None:
                 f.number(name, low=0.0 if name == "embedding_std" else math.ulp(0.0))
+        f.task(TASKS, CAUSAL_POOLINGS)
 
     @classmethod
     def gpt2(cls, **sizes: Any) -> DecoderConfig:

@@ -18,7 +18,7 @@ from .heads import MaskedLMHead, PairHead, Pooler, ReplacedTokenHead
 from .lora import initial_parameters
 from .parameters import Array, Parameters
 from .stack import Stack, StackCache
-from .task_heads import SequenceHead, TokenHead
+from .task_heads import build_task_head
 
 
 class EncoderCache(NamedTuple):
@@ -108,11 +108,8 @@ class Encoder:
             )
         if c.pooler:
             self.pooler = Pooler(c.d_model)
-        if c.task == "tag":
-            self.task_head: Any = TokenHead(c.d_model, c.n_labels, c.task_dropout)
-        elif c.task is not None:
-            pooler = self.pooler if c.pooler else None
-            self.task_head = SequenceHead(c.d_model, c.n_labels, c.task_pooling, c.task_dropout, pooler)
+        if c.task is not None:
+            self.task_head: Any = build_task_head(c, self.pooler if c.pooler else None)
         if c.rtd:
             self.rtd_head = ReplacedTokenHead(c.d_model, activation=c.activation)
         if c.pair_head:

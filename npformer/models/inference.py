@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from .._allocator import keep_freed_memory
 from .._threads import available_cores, one_blas_thread
+from .decoder import Decoder
 from .parameters import Array
 from .pooling import mean_pooled
 
@@ -70,12 +71,13 @@ def encode(
 
     Parameters
     ----------
-    model : Encoder
+    model : Encoder or Decoder
     sequences : sequence of array_like of int, n of them, each of shape (T_i,)
         Token ids without padding, e.g. ``[tokenizer.encode(text).ids for text in texts]``.
     pooling : {"mean", "cls", "pooler", None}
         The mean of the outputs of all tokens; the first token's output; the model's pooler on that; or None:
-        the outputs of all tokens as they are.
+        the outputs of all tokens as they are. The first token of a decoder sees itself alone, so there it is
+        "mean" or None.
     segment_ids : sequence of array_like of int, each as long as its sequence, optional
         Default: all 0.
     normalize : bool
@@ -115,6 +117,8 @@ def encode(
     if pooling not in POOLINGS:
         expected = ", ".join(map(repr, POOLINGS))
         raise ValueError(f"encode: pooling: expected one of {expected}, got {pooling!r}")
+    if isinstance(model, Decoder) and pooling in ("cls", "pooler"):
+        raise ValueError(f"encode: pooling: expected 'mean' or None for a decoder, got {pooling!r}")
     if pooling == "pooler" and not model.config.pooler:
         raise ValueError("encode: pooling: expected a model with a pooler for 'pooler', got one without")
     threads = available_cores() if threads is None else threads
@@ -124,6 +128,8 @@ def encode(
     ids = _checked("sequences", sequences, model.config.vocab_size, model.config.max_positions)
     segments = None
     if segment_ids is not None:
+        if isinstance(model, Decoder):
+            raise ValueError("encode: segment_ids: expected None for a decoder, got some")
         segments = _checked("segment_ids", segment_ids, model.config.n_segments, model.config.max_positions)
         if [s.size for s in segments] != [i.size for i in ids]:
             raise ValueError("encode: segment_ids: expected the lengths of the sequences, got others")
@@ -234,13 +240,16 @@ def _vectors(
     model: Any, ids: Array, segment_ids: Array | None, mask: Array, pooling: str | None
 ) -> list[Array]:
     """Return what is asked for of each sequence, as arrays of their own."""
+    options: dict[str, Any] = {"mask": mask, "keep": False}
+    if segment_ids is not None:  # a decoder has none
+        options["segment_ids"] = segment_ids
     if pooling in ("cls", "pooler"):
         first = np.arange(len(ids)) * ids.shape[1]  # the last layer then works for these positions alone
-        pooled, _ = model.forward(ids, segment_ids=segment_ids, mask=mask, at=first, keep=False)
+        pooled, _ = model.forward(ids, at=first, **options)
         if pooling == "pooler":
             pooled, _ = model.pooler.forward(model.params, pooled, False)
         return list(pooled)
-    hidden, _ = model.forward(ids, segment_ids=segment_ids, mask=mask, keep=False)  # (b, T, d_model)
+    hidden, _ = model.forward(ids, **options)  # (b, T, d_model)
     if pooling == "mean":
         return list(mean_pooled(hidden, mask)[0])
     return [row[:n].copy() for row, n in zip(hidden, mask.sum(axis=1), strict=True)]

@@ -1,9 +1,11 @@
 """Heads for fine-tuning: labels or a number, for a text (`SequenceHead`) or each of its words (`TokenHead`).
 
     pooled = mean over the real tokens' outputs  |  the first token's  |  tanh(the first token's @ W_p + b_p)
+             |  the last real token's
     y      = dropout(pooled) @ W + b             W (d_model, n_labels) is "task.weight", b is "task.bias"
 
-A token head does the same to the outputs at some positions, with nothing to pool.
+The first token of a decoder sees itself alone: its texts are pooled by the mean or the last token, which has
+seen all the others. A token head does the same to the outputs at some positions, with nothing to pool.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from .parameters import Array
 from .pooling import mean_pooled, mean_pooled_backward
 
 TASKS = ("classify", "tag", "regress")
-POOLINGS = ("mean", "cls", "pooler")
+POOLINGS = ("mean", "cls", "pooler", "last")
+CAUSAL_POOLINGS = ("mean", "last")  # of a decoder
 
 
 class TokenHeadCache(NamedTuple):
@@ -81,7 +84,7 @@ class SequenceHead:
     Parameters
     ----------
     d_model, n_labels : int
-    pooling : {"mean", "cls", "pooler"}
+    pooling : {"mean", "cls", "pooler", "last"}
     dropout : float
     pooler : Pooler, optional
         The model's, for that pooling.
@@ -89,7 +92,8 @@ class SequenceHead:
     References
     ----------
     Devlin et al.: BERT, arXiv:1810.04805, section 4.1. Reimers, Gurevych: Sentence-BERT, arXiv:1908.10084,
-    section 3 (pooling).
+    section 3 (pooling). Radford et al.: Improving Language Understanding by Generative Pre-Training (GPT),
+    section 3.2 (the last token).
     """
 
     def __init__(
@@ -107,9 +111,16 @@ class SequenceHead:
         """Return initial values by name (the pooler is the model's)."""
         return self.output.init(rng, std)
 
-    def at(self, B: int, T: int) -> Array | None:
-        """Return the flat positions in (B, T) whose outputs `forward` wants; None = all of them."""
-        return None if self.pooling == "mean" else np.arange(B) * T
+    def at(self, mask: Array) -> Array | None:
+        """Return the flat positions in (B, T) whose outputs `forward` wants; None = all of them.
+
+        `mask` (B, T) is True at real tokens; of a text that has none, the last is the first.
+        """
+        B, T = mask.shape
+        if self.pooling == "mean":
+            return None
+        first: Array = np.arange(B) * T
+        return first + (mask * np.arange(T)).max(axis=1) if self.pooling == "last" else first
 
     def forward(
         self,
@@ -147,7 +158,7 @@ class SequenceHead:
 
     # 2. as for a token:                       dpooled
     # 1. the mean (pooling.py):                dhidden_bt = mask_bt / n_b · dpooled_b
-    #    the pooler (heads.py), or the first token's output as it is: dhidden = dpooled
+    #    the pooler (heads.py), or the first or last token's output as it is: dhidden = dpooled
     def backward(self, params: Any, dy: Array, cache: SequenceHeadCache, grads: Any) -> Array:
         """Add the parameters' gradients to `grads`; return dhidden, of the shape of `hidden`."""
         dpooled = self.output.backward(params, dy, cache.output, grads)  # 2
@@ -156,3 +167,11 @@ class SequenceHead:
         if self.pooler is not None:
             return self.pooler.backward(params, dpooled, cache.pooling, grads)  # 1
         return dpooled
+
+
+def build_task_head(config: Any, pooler: Pooler | None = None) -> SequenceHead | TokenHead:
+    """Return the head that a model's configuration asks for by its `task`, which is not None."""
+    c = config
+    if c.task == "tag":
+        return TokenHead(c.d_model, c.n_labels, c.task_dropout)
+    return SequenceHead(c.d_model, c.n_labels, c.task_pooling, c.task_dropout, pooler)

@@ -9,10 +9,14 @@ Array = Any
 
 def outputs_for_the_head(model: Any, batch: Any, **options: Any) -> tuple[Array, Any]:
     """Return a model's outputs where its `SequenceHead` wants them, and the cache."""
-    at = model.task_head.at(*batch.mask.shape)
-    found: tuple[Array, Any] = model.forward(
-        batch.ids, segment_ids=batch.segment_ids, mask=batch.mask, at=at, **options
-    )
+    return outputs_at(model, batch, model.task_head.at(batch.mask), **options)
+
+
+def outputs_at(model: Any, batch: Any, at: Array | None, **options: Any) -> tuple[Array, Any]:
+    """Return a model's outputs at some positions of its texts (B, T), or at all, and the cache."""
+    if batch.segment_ids is not None:  # a decoder has none
+        options["segment_ids"] = batch.segment_ids
+    found: tuple[Array, Any] = model.forward(batch.ids, mask=batch.mask, at=at, **options)
     return found
 
 

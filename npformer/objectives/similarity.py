@@ -24,7 +24,7 @@ from ..models.pooling import mean_pooled, mean_pooled_backward
 from ..nn import PairedRandom
 from ._batches import extents_from_zero, keep_columns, take_sequences
 from ._padding import columns
-from ._texts import require_targets
+from ._texts import outputs_at, require_targets
 from ._tokens import Metrics
 from .regression import checked_numbers, loss_of_numbers
 
@@ -172,15 +172,11 @@ class Similarity:
         The other `options` are those of ``model.forward``.
         """
         T = batch.ids.shape[-1]
-        segments = None if batch.segment_ids is None else batch.segment_ids.reshape(-1, T)
-        found: tuple[Array, Any] = model.forward(
-            batch.ids.reshape(-1, T),
-            segment_ids=segments,
-            mask=batch.mask.reshape(-1, T),
-            rng=None if rng is None else PairedRandom(rng),
-            **options,
+        ids, mask, segments = (
+            None if x is None else x.reshape(-1, T) for x in (batch.ids, batch.mask, batch.segment_ids)
         )
-        return found
+        texts = batch._replace(ids=ids, mask=mask, segment_ids=segments)
+        return outputs_at(model, texts, None, rng=None if rng is None else PairedRandom(rng), **options)
 
     def loss_and_grad(
         self,

@@ -21,7 +21,7 @@ from ..nn import GatheredRandom
 from ._batches import extents_from_zero, keep_columns, take_sequences
 from ._labels import checked_class_weights, checked_labels, loss_of_labels, number_of_targets
 from ._padding import columns
-from ._texts import require_targets, require_task
+from ._texts import outputs_at, require_targets, require_task
 from ._tokens import Metrics
 
 Array = Any
@@ -142,10 +142,7 @@ class TokenClassification:
     def forward(self, model: Any, batch: TaggingBatch, **options: Any) -> tuple[Array, Any]:
         """Return the outputs at the words, and the cache; `options` are those of ``model.forward``."""
         require_task("TokenClassification", model, "tag", self.n_labels)
-        found: tuple[Array, Any] = model.forward(
-            batch.ids, segment_ids=batch.segment_ids, mask=batch.mask, at=batch.at, **options
-        )
-        return found
+        return outputs_at(model, batch, batch.at, **options)
 
     def loss_and_grad(
         self,

@@ -49,19 +49,28 @@ def draw_point(label: str, seed: int, sizes: Sizes = TINY) -> Point:
         objective = Similarity()
         of_pairs = [x.reshape(B, 2, T) for x in (ids, mask, segment_ids)]  # the last one's second is empty
         batch = objective.make_batch(*of_pairs[:2], rng.uniform(-1, 1, B), of_pairs[2])
-    elif config.task == "tag":
+    else:
+        objective, batch = draw_labels(rng, config.task, ids, mask, segment_ids)
+    return draw_the_rest(rng, model, objective, batch, rotated=config.positions == "rotary")
+
+
+def draw_labels(
+    rng: np.random.Generator, task: str | None, ids: Array, mask: Array, segment_ids: Array | None = None
+) -> tuple[Any, Any]:
+    """Return the objective of a head's task, and a batch of texts with labels drawn for them."""
+    B, T = ids.shape
+    objective: Any
+    if task == "tag":
         objective = TokenClassification(N_LABELS, CLASS_WEIGHTS)
         first_pieces = mask & (rng.random((B, T)) < 0.6)
         first_pieces[0, [1, 4]] = True  # never none
         at = np.flatnonzero(first_pieces)
-        batch = objective.make_batch(ids, mask, at, rng.integers(0, N_LABELS, at.size), segment_ids)
-    elif config.task == "regress":
+        return objective, objective.make_batch(ids, mask, at, rng.integers(0, N_LABELS, at.size), segment_ids)
+    if task == "regress":
         objective = Regression()
-        batch = objective.make_batch(ids, mask, rng.standard_normal(B), segment_ids)
-    else:
-        objective = SequenceClassification(N_LABELS, CLASS_WEIGHTS)
-        batch = objective.make_batch(ids, mask, rng.integers(0, N_LABELS, B), segment_ids)
-    return draw_the_rest(rng, model, objective, batch, rotated=config.positions == "rotary")
+        return objective, objective.make_batch(ids, mask, rng.standard_normal(B), segment_ids)
+    objective = SequenceClassification(N_LABELS, CLASS_WEIGHTS)
+    return objective, objective.make_batch(ids, mask, rng.integers(0, N_LABELS, B), segment_ids)
 
 
 def prove_finetuning(seed: int = 0, stored: dict[str, Array] | None = None) -> list[Row]:

@@ -21,6 +21,7 @@ FILES = (
     "golden_encoder_decoder",
     "golden_lora",
     "golden_finetuning",
+    "golden_finetuning_decoder",
     "golden_sentence_pairs",
     "golden_electra",
     "golden_contrastive",

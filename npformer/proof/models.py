@@ -2,7 +2,7 @@
 
 The model is the one that trains, through the same objective and the same backward: two layers, dropout on,
 padded sequences and one that is nothing but padding, outputs at the targets alone. What is particular to
-each kind of model, its points, is in encoder.py, decoder.py, encoder_decoder.py and sentence_pairs.py.
+each kind of model, its points, is in encoder.py, decoder.py, encoder_decoder.py and so on.
 """
 
 from __future__ import annotations

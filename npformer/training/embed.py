@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..models import Encoder, encode
+from ..models import Decoder, Encoder, encode
 from ..models.inference import Pooling
 from ..text import Tokenizer
 
@@ -35,12 +35,12 @@ def embed(
 
     Parameters
     ----------
-    model : Encoder
+    model : Encoder or Decoder
     tokenizer : WordPieceTokenizer or CharacterTokenizer
     texts : sequence of str, n of them
         Of a text with more tokens than the model reads, the first are read.
     pooling : {"mean", "cls", "pooler"}
-        See `models.encode`.
+        See `models.encode`; of a decoder "mean".
     normalize : bool
         Scale every vector to length 1.
     threads : int, optional
@@ -53,7 +53,7 @@ def embed(
     Raises
     ------
     ValueError
-        If the model is no encoder, or a text is blank (naming it by its place, from 1).
+        If the model is neither, or a text is blank (naming it by its place, from 1).
 
     Examples
     --------
@@ -65,8 +65,8 @@ def embed(
     >>> embed(Encoder(config), tokenizer, ["abc", "cab", "b"]).shape
     (3, 8)
     """
-    if not isinstance(model, Encoder):
-        raise ValueError(f"embed: model: expected an Encoder, got {type(model).__name__}")
+    if not isinstance(model, (Encoder, Decoder)):
+        raise ValueError(f"embed: model: expected an Encoder or Decoder, got {type(model).__name__}")
     for number, text in enumerate(texts, 1):
         if not text.strip():
             raise ValueError(f"embed: text {number}: expected a text, got a blank one")

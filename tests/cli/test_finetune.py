@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from npformer.cli import main
-from npformer.models import Decoder, DecoderConfig, Encoder, EncoderConfig
+from npformer.models import (
+    Decoder,
+    DecoderConfig,
+    Encoder,
+    EncoderConfig,
+    EncoderDecoder,
+    EncoderDecoderConfig,
+)
 from npformer.text import WordPieceTokenizer
 
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "a", "the", "very"]
@@ -54,6 +61,19 @@ def test_from_a_file_to_predictions(place, capsys):
     assert first["text"] == "very good"
     assert first["label"] == "pos"
     assert first["probability"] == pytest.approx(float(lines[0][1]), abs=1e-4)
+
+
+def test_a_decoder_does_the_same(place, capsys):
+    quick = ["--epochs", "15", "--lr", "0.01", "--dropout", "0", "--pooling", "last", "--quiet"]
+    files = ["--train", "train.tsv", "--dev", "dev.tsv", "--out", "out"]
+    assert main(["finetune", "decoder", "--task", "classify", *files, *quick]) == 0
+    assert json.loads((place / "out" / "result.json").read_text())["dev"]["accuracy"] == 1.0
+    (place / "texts.txt").write_text("very good\nthe bad film\n")
+    capsys.readouterr()
+    assert main(["predict", "out", "texts.txt"]) == 0
+    assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == ["pos", "neg"]
+    assert main(["generate", "out", "--prompt", "a good"]) == 2
+    assert "expected a head for the next token" in capsys.readouterr().err
 
 
 def test_scores_of_each_label(place, capsys):
@@ -116,7 +136,7 @@ def test_numbers_and_pairs(place, capsys):
         (None, ["--lr", "-1"], "lr: expected a finite number above 0, got -1.0"),
         (None, ["--threads", "0"], "threads: expected at least 1, got 0"),
         (None, ["--columns", "text=9,label=1"], "train.tsv"),
-        (None, ["--lora", "2", "--freeze", "1"], "freeze: with lora the whole encoder is frozen"),
+        (None, ["--lora", "2", "--freeze", "1"], "freeze: with lora the whole model is frozen"),
         (None, ["--labels", "none.txt"], "none.txt: no such file"),
         (None, ["--out", "encoder"], "the folder is not empty"),
     ],
@@ -148,7 +168,14 @@ def test_bad_rows_can_be_skipped(place, capsys):
 
 def test_other_models_are_refused(place, capsys):
     files = ["--train", "train.tsv", "--dev", "dev.tsv", "--quiet"]
-    assert main(["finetune", "decoder", "--task", "classify", *files]) == 2
-    assert "expected an encoder to fine-tune, got Decoder" in capsys.readouterr().err
+    sizes = {"d_model": 8, "n_heads": 2, "d_ff": 16, "n_encoder_layers": 1, "n_decoder_layers": 1}
+    both = EncoderDecoder(EncoderDecoderConfig(len(VOCAB), **sizes))
+    both.save_pretrained("both", WordPieceTokenizer(VOCAB))
+    assert main(["finetune", "both", "--task", "classify", *files]) == 2
+    err = capsys.readouterr().err
+    assert "expected an encoder or a decoder to fine-tune, got EncoderDecoder" in err
+    assert main(["finetune", "decoder", "--task", "classify", "--pooling", "cls", *files]) == 2
+    assert "pooling: expected mean or last for a decoder, got cls" in capsys.readouterr().err
+    assert not (place / "runs").exists()
     assert main(["predict", "encoder", "dev.tsv"]) == 2
     assert "expected a fine-tuned model, found no task.json" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npformer.models import Encoder, EncoderConfig
+from npformer.models import Decoder, DecoderConfig, Encoder, EncoderConfig
 from npformer.text import WordPieceTokenizer
 from npformer.text.labelled import Example
 
@@ -29,6 +29,13 @@ def encoder() -> Encoder:
 def sentences(n: int, seed: int) -> list[list[str]]:
     rng = np.random.default_rng(seed)
     return [[WORDS[i] for i in rng.integers(len(WORDS), size=rng.integers(3, 7))] for _ in range(n)]
+
+
+@pytest.fixture(scope="session")
+def decoder() -> Decoder:
+    sizes = {"d_model": 16, "n_heads": 2, "d_ff": 32, "n_layers": 2, "max_positions": 12}
+    config = DecoderConfig.llama(vocab_size=len(VOCAB), **sizes, init_std=0.1)
+    return Decoder(config, np.random.default_rng(5))
 
 
 @pytest.fixture

@@ -47,6 +47,35 @@ def test_it_learns_what_there_is_to_learn(encoder, tokenizer, tmp_path, request,
     assert json.loads((tmp_path / "out" / "result.json").read_text()) == result
 
 
+@pytest.mark.parametrize(
+    ("task", "fixture", "score", "least", "pooling"),
+    [
+        ("classify", "classes", "accuracy", 0.85, "last"),
+        pytest.param("pair", "numbered", "accuracy", 0.7, "last", marks=pytest.mark.thorough),
+        pytest.param("tag", "tagged", "f1", 0.9, "mean", marks=pytest.mark.thorough),
+        pytest.param("regress", "numbered", "pearson", 0.5, "mean", marks=pytest.mark.thorough),
+        pytest.param("similarity", "numbered", "pearson", 0.3, "mean", marks=pytest.mark.thorough),
+    ],
+)
+def test_a_decoder_learns_it_too(
+    decoder, tokenizer, tmp_path, request, task, fixture, score, least, pooling
+):
+    examples = request.getfixturevalue(fixture)
+    if task == "pair":
+        examples = [e._replace(label="shared" if e.label else "none") for e in examples]
+    if task == "similarity":
+        alike = [("cat" in e.texts[0]) == ("cat" in e.texts[1]) for e in examples]
+        examples = [e._replace(label=float(a)) for e, a in zip(examples, alike, strict=True)]
+    recipe = Recipe(task, **{**QUICK, "epochs": 20}, pooling=pooling)
+    result = run(decoder, tokenizer, examples, recipe, tmp_path / "out")
+    assert result["dev"][score] > least
+    model, _, task_of_model = load_task_model(tmp_path / "out")
+    texts = [e.words if task == "tag" else e.texts[0] if task == "classify" else e.texts for e in examples]
+    said = predict(model, tokenizer, task_of_model, texts[40:])
+    found = KINDS[task].scores(examples[40:], said, task_of_model.labels)
+    assert found[score] == pytest.approx(result["dev"][score], abs=1e-5)
+
+
 def test_texts_that_are_alike_come_to_have_like_vectors(encoder, tokenizer, numbered, tmp_path):
     examples = [e._replace(label=float(("cat" in e.texts[0]) == ("cat" in e.texts[1]))) for e in numbered]
     result = run(encoder, tokenizer, examples, Recipe("similarity", **QUICK), tmp_path / "out")
@@ -84,15 +113,15 @@ def test_the_model_of_the_best_epoch_is_kept(encoder, tokenizer, classes, tmp_pa
     assert not np.array_equal(kept, params[2])
 
 
-def test_layers_below_learn_more_slowly(encoder, tokenizer, classes, tmp_path):
+@pytest.mark.parametrize("stack", ["encoder", "decoder"])
+def test_layers_below_learn_more_slowly(tokenizer, classes, tmp_path, request, stack):
+    pretrained = request.getfixturevalue(stack)
     recipe = Recipe("classify", epochs=1, dropout=0.0, weight_decay=0.0, layer_decay=1e-3, warmup=0.0)
-    run(encoder, tokenizer, classes, recipe, tmp_path / "out")
-    model = load_task_model(tmp_path / "out")[0]
-    moved = {
-        name: abs(model.params[name] - encoder.params[name]).max()
-        for name in ("encoder.0.feed_forward.up.weight", "encoder.1.feed_forward.up.weight")
-    }
-    assert moved["encoder.0.feed_forward.up.weight"] < 1e-2 * moved["encoder.1.feed_forward.up.weight"]
+    run(pretrained, tokenizer, classes, recipe, tmp_path / "out")
+    params = load_task_model(tmp_path / "out")[0].params
+    names = [f"{stack}.{i}.feed_forward.up.weight" for i in range(2)]
+    low, high = (abs(params[name] - pretrained.params[name]).max() for name in names)
+    assert 0 < low < 1e-2 * high
 
 
 def test_metrics_have_a_line_for_each_step_and_epoch(encoder, tokenizer, classes, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from npformer.finetuning import Recipe, prepare_model
-from npformer.models import Decoder, DecoderConfig, Encoder, EncoderConfig
+from npformer.models import Encoder, EncoderConfig, EncoderDecoder, EncoderDecoderConfig
 
 
 def test_the_weights_are_the_pretrained_ones_and_the_head_is_fresh(encoder):
@@ -82,7 +82,36 @@ def test_adapters_of_an_earlier_task_are_merged(encoder):
     np.testing.assert_allclose(again.forward(ids)[0], adapted.forward(ids)[0], rtol=0, atol=1e-5)
 
 
-def test_only_encoders_are_fine_tuned():
-    config = DecoderConfig(10, d_model=8, n_heads=2, d_ff=16, n_layers=1, max_positions=8)
-    with pytest.raises(ValueError, match="expected an encoder to fine-tune, got Decoder"):
-        prepare_model(Decoder(config), Recipe("classify"), 2)
+@pytest.mark.parametrize("task", ["classify", "pair", "tag", "regress", "similarity"])
+def test_a_decoder_keeps_its_stack_and_leaves_its_logits(decoder, task):
+    model = prepare_model(decoder, Recipe(task), 3)
+    assert set(decoder.params) - set(model.params) == {"lm_head.weight"}
+    assert ("task.weight" in model.params) == (task != "similarity")
+    assert model.config.dropout == 0.1
+    for name in set(model.params) & set(decoder.params):
+        np.testing.assert_array_equal(model.params[name], decoder.params[name])
+    fresh = prepare_model(decoder, Recipe(task, from_scratch=True), 3)
+    assert not np.array_equal(fresh.params["embeddings.token"], decoder.params["embeddings.token"])
+
+
+def test_of_a_decoder_too_a_part_can_be_trained(decoder):
+    model = prepare_model(decoder, Recipe("classify", freeze=1), 2)
+    assert not [name for name in model.params.layout if name.startswith(("embeddings.", "decoder.0."))]
+    assert {"decoder.1.attention.query.weight", "decoder.norm.gamma", "task.bias"} <= set(model.params.layout)
+    adapted = prepare_model(decoder, Recipe("classify", dropout=0.0, lora=2, pooling="last"), 2)
+    assert adapted.params.flat.size == 2 * 2 * 2 * (16 * 2) + 16 * 2 + 2
+    ids = [[2, 5, 6, 3]]
+    np.testing.assert_array_equal(adapted.forward(ids)[0], decoder.forward(ids)[0])
+
+
+@pytest.mark.parametrize("pooling", ["cls", "pooler"])
+def test_a_decoder_is_not_pooled_by_its_first_token(decoder, pooling):
+    with pytest.raises(ValueError, match=f"pooling: expected mean or last for a decoder, got {pooling}"):
+        prepare_model(decoder, Recipe("classify", pooling=pooling), 2)
+
+
+def test_other_models_are_refused():
+    sizes = {"d_model": 8, "n_heads": 2, "d_ff": 16, "n_encoder_layers": 1, "n_decoder_layers": 1}
+    model = EncoderDecoder(EncoderDecoderConfig(10, **sizes))
+    with pytest.raises(ValueError, match="expected an encoder or a decoder to fine-tune, got EncoderDecoder"):
+        prepare_model(model, Recipe("classify"), 2)

@@ -22,7 +22,7 @@ from npformer.finetuning import KINDS, Recipe
         ("classify", {"dropout": 1.0}, "dropout: expected a finite number of at least 0 and below 1"),
         ("classify", {"layer_decay": 0.0}, r"layer_decay: expected a number in \(0, 1\], got 0.0"),
         ("classify", {"freeze": -1}, "freeze: expected a whole number of at least 0"),
-        ("classify", {"lora": 4, "freeze": 1}, "freeze: with lora the whole encoder is frozen"),
+        ("classify", {"lora": 4, "freeze": 1}, "freeze: with lora the whole model is frozen"),
         ("classify", {"lora_alpha": 8.0}, "lora_alpha: without lora there is no use for it"),
         ("classify", {"from_scratch": True, "freeze": 1}, "freeze: weights that are fresh"),
         ("classify", {"from_scratch": True, "lora": 2}, "lora: weights that are fresh"),

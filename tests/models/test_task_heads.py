@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npformer.models import Encoder, EncoderConfig, SequenceHead, TokenHead, from_pretrained
+from npformer.models import (
+    Decoder,
+    DecoderConfig,
+    Encoder,
+    EncoderConfig,
+    SequenceHead,
+    TokenHead,
+    from_pretrained,
+)
 from npformer.models.task_heads import POOLINGS
 
 SIZES = {"vocab_size": 13, "d_model": 8, "n_heads": 2, "d_ff": 12, "n_layers": 2, "max_positions": 7}
@@ -14,6 +22,7 @@ TASKS = [
     {"task": "classify", "n_labels": 2, "task_pooling": "pooler", "pooler": True, "task_dropout": 0.1},
     {"task": "tag", "n_labels": 5},
     {"task": "regress", "n_labels": 1, "task_pooling": "mean"},
+    {"task": "classify", "n_labels": 3, "task_pooling": "last"},
 ]
 
 
@@ -51,9 +60,11 @@ def test_every_gradient_by_complex_step(make_encoder, task):
 
 
 def test_which_outputs_a_head_wants():
-    assert SequenceHead(8, 3, "mean").at(3, 5) is None
+    mask = np.array([[1, 1, 1, 1, 1], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]], bool)
+    assert SequenceHead(8, 3, "mean").at(mask) is None
     for pooling in ("cls", "pooler"):
-        assert SequenceHead(8, 3, pooling).at(3, 5).tolist() == [0, 5, 10]
+        assert SequenceHead(8, 3, pooling).at(mask).tolist() == [0, 5, 10]
+    assert SequenceHead(8, 3, "last").at(mask).tolist() == [4, 7, 10]
 
 
 def test_the_pooler_is_the_models(make_encoder):
@@ -93,11 +104,11 @@ def test_a_model_with_a_task_is_saved_and_loaded(make_encoder, inputs, task, tmp
         ({"task": "tag", "n_labels": 1}, "n_labels: expected at least 2 for task 'tag', got 1"),
         ({"task": "regress", "n_labels": 2}, "n_labels: expected 1 for task 'regress', got 2"),
         ({"task": "classify", "n_labels": -1}, "n_labels: expected at least 0, got -1"),
-        ({"task_pooling": "max"}, "task_pooling: expected one of mean, cls, pooler, got 'max'"),
+        ({"task_pooling": "max"}, "task_pooling: expected one of mean, cls, pooler, last, got 'max'"),
         ({"task_dropout": 1.0}, r"task_dropout: expected a number in \[0, 1\), got 1.0"),
         (
             {"task": "classify", "n_labels": 2, "task_pooling": "pooler"},
-            "task_pooling: expected 'mean' or 'cls' without a pooler, got 'pooler'",
+            "task_pooling: expected 'mean', 'cls' or 'last' without a pooler, got 'pooler'",
         ),
     ],
 )
@@ -106,12 +117,36 @@ def test_a_bad_task_is_named(values, message):
         EncoderConfig(**SIZES, **values)
 
 
-def test_without_a_task_there_is_no_head_and_old_configurations_are_read():
-    config = EncoderConfig(**SIZES)
-    new = ("task", "n_labels", "task_pooling", "task_dropout")
+@pytest.mark.parametrize(("build", "configure"), [(Encoder, EncoderConfig), (Decoder, DecoderConfig)])
+def test_without_a_task_there_is_no_head_and_old_configurations_are_read(build, configure):
+    config = configure(**SIZES)
+    new = ("task", "n_labels", "task_pooling", "task_dropout", "lm")
     old = {name: value for name, value in config.to_dict().items() if name not in new}
-    assert EncoderConfig.from_dict(old) == config
-    model = Encoder(config)
+    assert configure.from_dict(old) == config
+    model = build(config)
     assert not hasattr(model, "task_head")
     assert not any(name.startswith("task.") for name in model.params)
-    assert set(POOLINGS) == {"mean", "cls", "pooler"}
+    assert set(POOLINGS) == {"mean", "cls", "pooler", "last"}
+
+
+@pytest.mark.parametrize("pooling", ["cls", "pooler", "max"])
+def test_a_decoder_is_not_pooled_by_its_first_token(pooling):
+    expected = f"DecoderConfig: task_pooling: expected one of mean, last, got '{pooling}'"
+    with pytest.raises(ValueError, match=expected):
+        DecoderConfig(**SIZES, task="classify", n_labels=2, task_pooling=pooling)
+    with pytest.raises(ValueError, match="n_labels: expected at least 2 for task 'tag', got 0"):
+        DecoderConfig(**SIZES, task="tag")
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_decoder_has_the_heads_that_it_is_asked_for(make_decoder, tied, tmp_path):
+    model = make_decoder(tied=tied, lm=False, task="tag", n_labels=3)
+    assert not hasattr(model, "lm_head")
+    assert list(model.params)[-2:] == ["task.weight", "task.bias"]
+    assert "lm_head.weight" not in model.params
+    assert isinstance(model.task_head, TokenHead)
+    both = make_decoder(tied=tied, task="regress", n_labels=1, task_pooling="last")
+    assert both.lm_head.tied == tied
+    assert isinstance(both.task_head, SequenceHead)
+    both.save_pretrained(tmp_path)
+    assert from_pretrained(tmp_path).config == both.config

@@ -41,6 +41,24 @@ def test_another_tasks_head_is_not_taken_over(make_encoder):
     np.testing.assert_array_equal(again.params.flat, two.params.flat)
 
 
-def test_bad_choices_are_named(make_encoder):
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_decoder_leaves_its_logits_behind(make_decoder, tied):
+    pretrained = make_decoder(positions="rotary", norm_type="rms_norm", bias=False, tied=tied)
+    model = with_task(pretrained, "classify", 3, pooling="last", dropout=0.1, rng=np.random.default_rng(7))
+    ids = [[2, 7, 5, 7, 3], [4, 9, 3, 1, 12]]
+    np.testing.assert_array_equal(model.forward(ids)[0], pretrained.forward(ids)[0])
+    c = model.config
+    assert (c.lm, c.task, c.n_labels, c.task_pooling, c.task_dropout) == (False, "classify", 3, "last", 0.1)
+    left = set(pretrained.params) - set(model.params)
+    assert left == (set() if tied else {"lm_head.weight"})
+    model.params.flat[...] = 0
+    assert pretrained.params.flat.any()
+
+
+def test_bad_choices_are_named(make_encoder, make_decoder, make_encoder_decoder):
     with pytest.raises(ValueError, match="n_labels: expected at least 2"):
         with_task(make_encoder(), "classify", 1)
+    with pytest.raises(ValueError, match="task_pooling: expected one of mean, last, got 'cls'"):
+        with_task(make_decoder(), "classify", 2, pooling="cls")
+    with pytest.raises(TypeError, match="expected an Encoder or Decoder, got EncoderDecoder"):
+        with_task(make_encoder_decoder(), "classify", 2)

@@ -37,11 +37,12 @@ def test_the_training_steps_gradient_is_that_of_the_plain_path(
         """Every output; the pooling text by text; the loss by its formula."""
         p, B = model.params, len(batch.ids)
         n = np.maximum(batch.mask.sum(axis=1), 1)
+        of = np.arange(B), n - 1 if pooling == "last" else 0  # the text's token, where it is one
         hidden, cache = model.forward(batch.ids, mask=batch.mask, segment_ids=batch.segment_ids, rng=rng)
         if pooling == "mean":
             pooled = np.array([hidden[b, batch.mask[b]].sum(axis=0) / n[b] for b in range(B)])
         else:
-            pooled = hidden[:, 0]
+            pooled = hidden[of]
         if pooling == "pooler":
             pooled = np.tanh(pooled @ p["pooler.weight"] + p["pooler.bias"])
         dropped = None if rng is None else (rng.random(pooled.shape, dtype=np.float32) >= 0.4) / 0.6
@@ -62,7 +63,7 @@ def test_the_training_steps_gradient_is_that_of_the_plain_path(
             if pooling == "mean":
                 dhidden[b, batch.mask[b]] = dpooled[b] / n[b]
             else:
-                dhidden[b, 0] = dpooled[b]
+                dhidden[of[0][b], np.broadcast_to(of[1], B)[b]] = dpooled[b]
         model.backward(dhidden, cache, grads)
         return loss, grads
 

@@ -41,12 +41,24 @@ def test_nearest_are_sorted_by_their_cosine():
     assert nearest(np.zeros(5), vectors)[0].cosine == 0.0
 
 
-def test_what_is_refused(model):
+def test_a_decoders_texts_have_vectors_too(make_decoder):
+    decoder = make_decoder(vocab_size=TOKENIZER.vocab_size)
+    texts = ["abc", "a"]
+    vectors = embed(decoder, TOKENIZER, texts)
+    for text, vector in zip(texts, vectors, strict=True):
+        hidden, _ = decoder.forward([TOKENIZER.encode(text).ids])
+        np.testing.assert_allclose(vector, hidden[0].mean(axis=0), atol=1e-12)
+
+
+def test_what_is_refused(model, make_encoder_decoder):
     with pytest.raises(ValueError, match="text 2: expected a text, got a blank one"):
         embed(model, TOKENIZER, ["a", " "])
     sizes = {"d_model": 8, "n_heads": 2, "d_ff": 16, "n_layers": 1, "max_positions": 9}
-    with pytest.raises(ValueError, match="expected an Encoder, got Decoder"):
-        embed(Decoder(DecoderConfig(TOKENIZER.vocab_size, **sizes)), TOKENIZER, ["a"])
+    decoder = Decoder(DecoderConfig(TOKENIZER.vocab_size, **sizes))
+    with pytest.raises(ValueError, match="pooling: expected 'mean' or None for a decoder, got 'cls'"):
+        embed(decoder, TOKENIZER, ["a"], pooling="cls")
+    with pytest.raises(ValueError, match="expected an Encoder or Decoder, got EncoderDecoder"):
+        embed(make_encoder_decoder(), TOKENIZER, ["a"])
     with pytest.raises(ValueError, match="k: expected at least 1"):
         nearest([1.0], [[1.0]], k=0)
     with pytest.raises(ValueError, match=r"expected shapes \(d,\) and \(n, d\)"):

@@ -29,7 +29,7 @@ class Kind(Protocol):
     Attributes
     ----------
     HEAD : str or None
-        `EncoderConfig.task` of the model; None = it has no head.
+        `task` in the model's configuration; None = it has no head.
     """
 
     @property

@@ -20,8 +20,8 @@ from .models import ACTIVATIONS, Batch, Dropped, Params, Parts, causal, logits_o
 from .ops import Tensor
 
 
-def causal_lm_loss(params: Params, batch: Batch, drop: Dropped, config: DecoderConfig) -> Tensor:
-    """Return the mean cross entropy at the targets; the batch has ids, mask (B, T), at, targets, prefix."""
+def outputs(params: Params, batch: Batch, drop: Dropped, config: DecoderConfig) -> Tensor:
+    """Return the outputs of every token, (B, T, d_model); the batch has ids and mask, maybe prefix."""
     c, ids, real = config, batch["ids"], batch["mask"]
     T = ids.shape[1]
     parts = Parts(
@@ -48,8 +48,12 @@ def causal_lm_loss(params: Params, batch: Batch, drop: Dropped, config: DecoderC
         x = parts.residual(x, name, partial(parts.attention, name=name, allowed=allowed, **options))
         name = f"decoder.{i}.feed_forward"
         x = parts.residual(x, name, partial(parts.feed_forward, name=name))
-    if c.norm == "pre":
-        x = parts.normalised(x, "decoder.norm")
+    return parts.normalised(x, "decoder.norm") if c.norm == "pre" else x
+
+
+def causal_lm_loss(params: Params, batch: Batch, drop: Dropped, config: DecoderConfig) -> Tensor:
+    """Return the mean cross entropy at the targets; the batch has at and targets, too."""
+    c, x = config, outputs(params, batch, drop, config)
     logits = logits_of(params, x.flatten(0, 1)[batch["at"]])
     if c.logit_softcap is not None:
         logits = c.logit_softcap * torch.tanh(logits / c.logit_softcap)

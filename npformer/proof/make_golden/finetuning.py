@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from ...models import EncoderConfig
+from ...models import DecoderConfig, EncoderConfig
 from ..finetuning import CLASS_WEIGHTS, MODELS, draw_point
 from ..golden import Array
 from .encoder import outputs
@@ -25,11 +25,25 @@ def mean_of_real(hidden: Tensor, mask: Tensor) -> Tensor:
 
 def loss_of(params: Params, batch: Batch, drop: Dropped, config: EncoderConfig) -> Tensor:
     """Return the mean loss of a model with a head."""
-    hidden = outputs(params, batch, drop, config)
+    return loss_of_head(outputs(params, batch, drop, config), params, batch, drop, config)
+
+
+def last_of_real(hidden: Tensor, mask: Tensor) -> Tensor:
+    """The output of each text's last real token; of its first where it has none."""
+    texts = zip(hidden, mask, strict=True)
+    return torch.stack([x[real][-1] if real.any() else x[0] for x, real in texts])
+
+
+def loss_of_head(
+    hidden: Tensor, params: Params, batch: Batch, drop: Dropped, config: EncoderConfig | DecoderConfig
+) -> Tensor:
+    """Return the mean loss of the head that stands on the outputs (B, T, d_model)."""
     if config.task == "tag":
         x = hidden
     elif config.task_pooling == "mean":
         x = mean_of_real(hidden, batch["mask"])
+    elif config.task_pooling == "last":
+        x = last_of_real(hidden, batch["mask"])
     else:
         x = hidden[:, 0]
     if config.task != "tag" and config.task_pooling == "pooler":
