@@ -16,6 +16,7 @@ from .replay import Explanation, explain, is_the_ops_own
 OPTIONS = {
     "softcapped_attention": "scaled_dot_product_attention",
     "query_key_norm_attention": "multi_head_attention",
+    "hard_negatives": "info_nce",
 }
 
 
