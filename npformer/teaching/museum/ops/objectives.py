@@ -1,4 +1,4 @@
-"""Objectives, and what fine-tuning adds: hard negatives, both directions, pooling, weights, adapters, cosines."""
+"""Objectives, and what fine-tuning adds: contrast, pooling, class weights, adapters, the pooler, cosines."""
 
 from __future__ import annotations
 
