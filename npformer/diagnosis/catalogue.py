@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 
 from .causes import cause_of
+from .mistakes_of_objectives import OF_OBJECTIVES
 from .mistakes_of_tiles import OF_TILES
 from .program import program
 from .switches import Switch, from_text
@@ -326,6 +327,7 @@ LINES: dict[str, dict[str, list[Rewrites]]] = {
         "soft-targets-missing": [{"difference": "p"}],
         "sign-flipped": [{"difference": "q - p"}],
     },
+    **OF_OBJECTIVES,
 }
 
 # gradients returned in each other's place, by op
@@ -338,6 +340,10 @@ SWAPS = {
     "query_key_norm_attention": ("gamma_q", "gamma_k"),
     "mse_loss": ("input", "target"),
     "info_nce": ("queries", "keys"),
+    "symmetric_info_nce": ("queries", "keys"),
+    "hard_negatives": ("keys", "negatives"),
+    "lora": ("a", "b"),
+    "cosine_similarity": ("u", "v"),
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from .. import functional
 from ..gradcheck import Evidence, Hypothesis
 from .locate import locate
+from .program import program
 from .recognise import Recognised, other_forms, recognise
 from .replay import Explanation, explain, is_the_ops_own
 
@@ -16,6 +17,7 @@ from .replay import Explanation, explain, is_the_ops_own
 OPTIONS = {
     "softcapped_attention": "scaled_dot_product_attention",
     "query_key_norm_attention": "multi_head_attention",
+    "hard_negatives": "info_nce",
 }
 
 
@@ -47,7 +49,9 @@ def recall(evidence: Evidence) -> Mapping[str, Sequence[Hypothesis]]:
     given = {
         mine: np.asarray(evidence.given[theirs], np.float64)
         for mine, theirs in known.inputs.items()
-        if evidence.given.get(theirs) is not None and np.asarray(evidence.given[theirs]).dtype.kind in "fiub"
+        if mine in program(known.op).gradients  # (weights of a loss have none)
+        and evidence.given.get(theirs) is not None
+        and np.asarray(evidence.given[theirs]).dtype.kind in "fiub"
     }
     # (a gradient of zeros is a fact of the arrays: nothing is to be read into which mistake gives 1e-17)
     wrong = [mine for mine in given if known.inputs[mine] in evidence.wrong and given[mine].any()]

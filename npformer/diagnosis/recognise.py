@@ -50,6 +50,14 @@ ARRAYS: dict[str, tuple[str, ...]] = {
         *("b_q?", "b_k?", "b_v?", "b_o?"),
     ),
     "residual": ("x", "weight"),
+    "hard_negatives": ("queries", "keys", "negatives"),
+    "symmetric_info_nce": ("queries", "keys"),
+    "mean_pooling": ("hidden",),
+    "weighted_cross_entropy": ("logits", "class_weights?", "targets:i"),
+    "lora": ("x", "weight", "a", "b"),
+    "replaced_token_detection": ("logits", "targets:i"),
+    "pooler": ("hidden", "weight", "bias?"),
+    "cosine_similarity": ("u", "v"),
 }
 
 
@@ -85,6 +93,7 @@ def recognise(
             "gelu": "gelu_tanh",
             "scaled_dot_product_attention": "softcapped_attention",
             "multi_head_attention": "query_key_norm_attention",
+            "info_nce": "hard_negatives",
         }.get(op)
         named = [name for name in TEXTBOOK if name in (op, also)]
         candidates = [*named, *(name for name in TEXTBOOK if name not in named)] if named else TEXTBOOK
@@ -173,7 +182,7 @@ def _assignments(op: str, context: Context) -> Iterator[tuple[dict[str, Any], di
         for w, x in zip(integers, context.integers.values(), strict=False):
             arrays[w.split(":")[0]] = x
         for w in floats:
-            if w.rstrip("?") not in arrays:
+            if w.rstrip("?") not in arrays and w != "class_weights?":  # whole numbers are no variables
                 arrays[w.rstrip("?")] = _absent(w.rstrip("?"), arrays)
         yield arrays, chosen
 

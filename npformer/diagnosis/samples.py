@@ -9,6 +9,9 @@ import numpy as np
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "silu", "gelu", "gelu_tanh")
 
+OBJECTIVES = ("hard_negatives", "symmetric_info_nce", "mean_pooling", "weighted_cross_entropy")
+OBJECTIVES += ("lora", "replaced_token_detection", "pooler", "cosine_similarity")
+
 # the axes of each op, by the letters of its docstring, and how long they are unless told otherwise
 SIZES: dict[str, dict[str, int]] = {
     "linear": {"N": 4, "d_in": 3, "d_out": 5},
@@ -33,6 +36,14 @@ SIZES: dict[str, dict[str, int]] = {
     "flash_attention": {"B": 2, "T": 5, "d_k": 3, "d_v": 4},
     "multi_head_attention": {"B": 2, "T": 3, "d_model": 5, "width": 4, "d_out": 6},
     "query_key_norm_attention": {"B": 2, "T": 3, "d_model": 5, "width": 6, "d_out": 4},
+    "hard_negatives": {"N": 4, "M": 3, "d": 6},
+    "symmetric_info_nce": {"N": 4, "d": 6},
+    "mean_pooling": {"B": 3, "T": 4, "d": 5},
+    "weighted_cross_entropy": {"N": 6, "V": 4},
+    "lora": {"N": 6, "d_in": 5, "d_out": 4, "r": 3},
+    "replaced_token_detection": {"B": 3, "T": 5},
+    "pooler": {"B": 3, "T": 4, "d_model": 5, "d_out": 6},
+    "cosine_similarity": {"N": 4, "d": 5},
 }
 
 # the same, with sizes equal that a transpose would exchange
@@ -41,6 +52,9 @@ EQUAL: dict[str, dict[str, int]] = {
     "scaled_dot_product_attention": {"S": 4},
     "softcapped_attention": {"S": 4},
     "multi_head_attention": {"d_model": 4, "d_out": 4},
+    "hard_negatives": {"M": 4},
+    "lora": {"d_out": 5, "r": 5},
+    "pooler": {"d_out": 5},
 }
 
 
@@ -53,7 +67,7 @@ def sample_inputs(
     ----------
     op : str
         One of `npformer.functional`, or "gelu_tanh", "softcapped_attention", "query_key_norm_attention",
-        "residual", "tied_embeddings", "distillation".
+        "residual", "tied_embeddings", "distillation", or one of `npformer.diagnosis.textbook.objectives`.
     seed : int
     equal : bool
         Make sizes equal that a transpose would exchange.
@@ -116,6 +130,8 @@ def sample_inputs(
     if op == "distillation":  # whole numbers: the teacher is no variable
         teacher = rng.integers(-3, 4, (n["N"], n["V"]))
         return {"logits": normal((n["N"], n["V"])), "teacher_logits": teacher}
+    if op in OBJECTIVES:
+        return _of_objective(op, n, rng)
     if op == "layer_norm":
         x = normal((n["B"], n["T"], n["d"]))
         return {"x": x, "gamma": uniform(0.5, 1.5, n["d"]), "beta": normal(n["d"])}
@@ -164,3 +180,37 @@ def _multi_head_attention(n: Mapping[str, int], rng: np.random.Generator) -> dic
     weights["w_o"] = normal((width, n["d_out"])) / 2
     biases = {f"b_{name}": normal(weights[f"w_{name}"].shape[1]) for name in "qkvo"}
     return {"x": normal((B, T, d_model)), **weights, **biases, "mask": mask}
+
+
+def _of_objective(op: str, n: Mapping[str, int], rng: np.random.Generator) -> dict[str, Any]:
+    normal = rng.standard_normal
+    if op in ("hard_negatives", "symmetric_info_nce"):
+        point = {"queries": normal((n["N"], n["d"])), "keys": normal((n["N"], n["d"]))}
+        return point if op == "symmetric_info_nce" else {**point, "negatives": normal((n["M"], n["d"]))}
+    if op == "mean_pooling":
+        return {"hidden": normal((n["B"], n["T"], n["d"])), "mask": _padding(n["B"], n["T"])}
+    if op == "weighted_cross_entropy":  # whole numbers: the weights are no variables
+        targets = rng.integers(0, n["V"], n["N"])
+        targets[0], targets[-1] = 0, n["V"] - 1
+        return {"logits": normal((n["N"], n["V"])), "targets": targets, "class_weights": _different(n["V"])}
+    if op == "lora":
+        shapes = {"x": ("N", "d_in"), "w": ("d_in", "d_out"), "a": ("d_in", "r"), "b": ("r", "d_out")}
+        return {name: normal((n[rows], n[columns])) for name, (rows, columns) in shapes.items()}
+    if op == "replaced_token_detection":
+        replaced = rng.integers(0, 2, (n["B"], n["T"]))
+        replaced[:, 0], replaced[0, -1] = 0, 1
+        return {"logits": normal((n["B"], n["T"])), "replaced": replaced, "mask": _padding(n["B"], n["T"])}
+    if op == "pooler":
+        weight = normal((n["d_model"], n["d_out"])) / 2
+        return {"hidden": normal((n["B"], n["T"], n["d_model"])), "w": weight, "b": normal(n["d_out"])}
+    return {"u": normal((n["N"], n["d"])), "v": normal((n["N"], n["d"]))}
+
+
+def _padding(B: int, T: int) -> Any:
+    """Return the mask (B, T) of texts of which each is shorter than the one before, down to one token."""
+    return np.arange(T) < np.maximum(T - np.arange(B)[:, None], 1)
+
+
+def _different(V: int) -> Any:
+    """Return weights 3, 1, 4, 2, 5, 3, ... of classes."""
+    return np.arange(V) % 2 * -2 + np.arange(V) // 2 + 3

@@ -82,6 +82,17 @@ def settings_of(op: str, arrays: Mapping[str, Any], context: Context) -> dict[st
             found[name] = _masks(op, arrays, context)
         elif name == "keep":
             found[name] = _kept(op, arrays, context)
+        elif name == "class_weights":  # of whole numbers among the inputs, or kept by the forward
+            V = arrays["logits"].shape[-1]
+            offered = [*context.integers.values(), *context.cached]
+            found[name] = [x.astype(np.float64) for x in offered if x.shape == (V,) and x.dtype.kind in "fiu"]
+        elif name == "real":
+            found[name] = _real(arrays, context)
+        elif name == "loss_weight":
+            found[name] = [s for s in dict.fromkeys([*numbers, 50.0, 1.0]) if s > 0]
+        elif name == "s":  # alpha / r, or given as it is
+            r = arrays["a"].shape[-1]
+            found[name] = list(dict.fromkeys([n / d for n in (*numbers, 1.0) for d in (r, 1)]))
         elif name == "p":
             found[name] = [0.0]  # with everything kept: a 0/1 array in the cache may be a mask
             found[name] += [s for s in numbers if 0 < s < 1] + [1 - s for s in numbers if 0 < s < 1]
@@ -168,6 +179,15 @@ def _masks(op: str, arrays: Mapping[str, Any], context: Context) -> list[Array]:
         found += [w & np.tri(T, S, dtype=bool) for w in ways if w.shape[-1:] == (S,)]
     found += [everything, np.tri(T, S, dtype=bool), np.tri(T, S, S - T, dtype=bool)]
     return found
+
+
+def _real(arrays: Mapping[str, Any], context: Context) -> list[Array]:
+    """Which tokens may be the real ones: as a mask says, of booleans or of 0 and 1, or all of them."""
+    shape = arrays["hidden"].shape[:-1] if "hidden" in arrays else arrays["logits"].shape
+    offered = [*context.masks, *context.integers.values(), *context.cached]
+    flags = [x != 0 for x in offered if x.shape == shape and not np.setdiff1d(x, (0, 1)).size]
+    both = [m for mask in flags for m in (mask, ~mask)]
+    return [1.0 * m for m in (*both, np.ones(shape, bool))]
 
 
 def _windows(

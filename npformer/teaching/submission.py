@@ -83,6 +83,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "cross_entropy": {"ignore_index": -100, "label_smoothing": 0.0},
     "info_nce": {"temperature": 0.5},
     "distillation": {"temperature": 1.7},
+    "hard_negatives": {"temperature": 0.5},
+    "symmetric_info_nce": {"temperature": 0.5},
+    "lora": {"alpha": 5.0},
+    "replaced_token_detection": {"weight": 50.0},
     "rotary": {"base": 10000.0},
 }
 NUMBERS = tuple(dict.fromkeys(name for settings in SETTINGS.values() for name in settings))

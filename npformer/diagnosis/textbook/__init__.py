@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import activations, attention, composed, gates, losses, normalisation, projections, tiles
+from . import activations, attention, composed, gates, losses, normalisation, objectives, projections, tiles
 
 TEXTBOOK: dict[str, Callable[..., Any]] = {
     "linear": projections.linear,
@@ -42,6 +42,14 @@ TEXTBOOK: dict[str, Callable[..., Any]] = {
     "residual": composed.residual,
     "tied_embeddings": composed.tied_embeddings,
     "distillation": losses.distillation,
+    "hard_negatives": objectives.hard_negatives,
+    "symmetric_info_nce": objectives.symmetric_info_nce,
+    "mean_pooling": objectives.mean_pooling,
+    "weighted_cross_entropy": objectives.weighted_cross_entropy,
+    "lora": objectives.lora,
+    "replaced_token_detection": objectives.replaced_token_detection,
+    "pooler": objectives.pooler,
+    "cosine_similarity": objectives.cosine_similarity,
 }
 
 # Other forms of a backward: the same gradient by other quantities. "op, how".

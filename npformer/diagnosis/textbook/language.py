@@ -27,6 +27,7 @@ __all__ = [
     "gather",
     "group_sum",
     "heads",
+    "is_first",
     "is_largest",
     "largest",
     "last_tile",
@@ -87,6 +88,11 @@ def is_largest(x: Array, axis: int = -1) -> Array:
     found = np.zeros(x.shape, bool)
     np.put_along_axis(found, top, True, axis)
     return found
+
+
+def is_first(x: Array) -> Array:
+    """Return (T, 1) for x (..., T, d): 1.0 at the first position, else 0."""
+    return (np.arange(x.shape[-2]) == 0)[:, None] * 1.0
 
 
 def at_largest(y: Array, x: Array, axis: int = -1) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 from ...diagnosis import sample_inputs
 from .index import INDEX
 from .lines import LINES
-from .ops import activations, attention, losses, normalisation, projections, tiles
+from .ops import activations, attention, losses, normalisation, objectives, projections, tiles
 
 Function = Callable[..., Any]
 
@@ -21,9 +21,13 @@ EQUAL = {  # mistakes that only equal sizes let through to a number
     ("scaled_dot_product_attention", "weights-not-transposed"),
     ("scaled_dot_product_attention", "scores-not-transposed"),
     ("scaled_dot_product_attention", "swapped-gradients"),
+    ("hard_negatives", "swapped-gradients"),
+    ("lora", "weight-not-transposed"),
+    ("lora", "swapped-gradients"),
+    ("pooler", "slope-after-the-weight"),
 }
 
-_ROOMS = (projections, activations, normalisation, losses, attention, tiles)
+_ROOMS = (projections, activations, normalisation, losses, attention, tiles, objectives)
 
 
 @dataclass(frozen=True)

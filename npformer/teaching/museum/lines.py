@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .lines_in_tiles import IN_TILES
 from .lines_of_attention import OF_ATTENTION, SHAPES, SUMS, TRAINS, Lines
+from .lines_of_objectives import OF_OBJECTIVES
 
 LINES: dict[str, Lines] = {
     "linear": {
@@ -349,4 +350,5 @@ LINES: dict[str, Lines] = {
         ),
         "sign-flipped": ("difference = p - q", "difference = q - p", "Teacher minus student looks natural."),
     },
+    **OF_OBJECTIVES,
 }

@@ -61,6 +61,14 @@ def _customary(point: Mapping[str, Any], options: Set[str]) -> list[tuple[str, d
         places.append(("a softcap of one", {**point, "softcap": 1.0}, False))
     if "window" in options:
         places.append(("a window of all keys", {**point, "window": 99}, False))
+    if "class_weights" in point:
+        equal = np.ones_like(point["class_weights"])
+        places.append(("class weights of one", {**point, "class_weights": equal}, False))
+    if "alpha" in options:
+        places.append(("a scale of one", {**point, "alpha": float(point["a"].shape[1])}, False))
+        places.append(("b of zeros", {**point, "b": np.zeros_like(point["b"])}, False))
+    if "weight" in options:
+        places.append(("a loss weight of one", {**point, "weight": 1.0}, False))
     first = next(iter(point))
     if point[first].ndim >= 2 and point[first].dtype.kind == "f" and first in ("x", "gate", "logits"):
         rows = {name: x[:1] if _has_rows(x, point[first]) else x for name, x in point.items()}

@@ -37,6 +37,11 @@ def checked_by_numbers_once(numbers_once, monkeypatch):
         ("scaled_dot_product_attention/mask-ignored", "nothing masked", True),
         ("scaled_dot_product_attention/pre-dropout-weights", "dropout off", True),
         ("linear/averaged-not-summed", "one row", True),
+        ("mean_pooling/padding-counted", "nothing masked", True),
+        ("weighted_cross_entropy/weights-ignored", "class weights of one", True),
+        ("lora/adapter-path-missing", "b of zeros", True),
+        ("lora/rank-not-divided", "a scale of one", False),
+        ("replaced_token_detection/loss-weight-twice", "a loss weight of one", True),
     ],
 )
 @pytest.mark.usefixtures("checked_by_numbers_once")

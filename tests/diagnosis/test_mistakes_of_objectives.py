@@ -1,0 +1,238 @@
+"""npformer's own objectives are the textbook's, and mistakes planted in a student's are named."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+import npformer
+from npformer.diagnosis import sample_inputs
+from npformer.diagnosis.program import program
+from npformer.diagnosis.recognise import recognise
+from npformer.diagnosis.samples import OBJECTIVES
+from npformer.functional import (
+    binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_backward,
+    info_nce,
+    info_nce_backward,
+)
+from npformer.models.heads import Pooler
+from npformer.models.pooling import mean_pooled, mean_pooled_backward
+from npformer.nn.lora import add_weight_gradient, weight_of
+from npformer.objectives import Contrastive
+from npformer.objectives._labels import loss_of_labels
+from npformer.objectives.similarity import cosine, cosine_backward
+from npformer.teaching.museum import student
+
+TAU, SCALE, WEIGHT = 0.3, 0.7, 50.0
+POOLER = Pooler(5)
+
+
+def hard_negatives(queries, keys, negatives, temperature=TAU):
+    return info_nce(queries, keys, temperature=temperature, negatives=negatives)
+
+
+def symmetric_info_nce(queries, keys, temperature=TAU):
+    vectors = np.stack([queries, keys], axis=1)
+    metrics, dvectors = Contrastive(temperature, symmetric=True).couple(vectors, len(queries))
+    return np.asarray(metrics.loss_sum / len(queries)), dvectors
+
+
+def weighted_cross_entropy(logits, targets, class_weights):
+    w = class_weights[targets] * 1.0
+    metrics, dlogits = loss_of_labels(logits, targets, w, w.sum(), keep=True)
+    return np.asarray(metrics.loss_sum / w.sum()), dlogits
+
+
+def lora(x, w, a, b):
+    params = {"w": w, "w.lora_a": a, "w.lora_b": b, "w.lora_scale": np.array(SCALE)}
+    return x @ weight_of(params, "w"), (x, params)
+
+
+def lora_backward(dout, cache):
+    x, params = cache
+    grads = {name: np.zeros_like(value) for name, value in params.items() if "scale" not in name}
+    add_weight_gradient(params, grads, "w", x.T @ dout)
+    return dout @ weight_of(params, "w").T, *grads.values()
+
+
+def replaced_token_detection(logits, replaced, mask, weight=WEIGHT):
+    losses, cache = binary_cross_entropy_with_logits(logits[mask], replaced[mask], reduction="sum")
+    return weight * losses / mask.sum(), (cache, mask, weight)
+
+
+def replaced_token_detection_backward(dout, cache):
+    of_loss, mask, weight = cache
+    dlogits = np.zeros(mask.shape)
+    dloss = np.asarray(dout * weight / mask.sum())
+    dlogits[mask] = binary_cross_entropy_with_logits_backward(dloss, of_loss)
+    return dlogits
+
+
+def pooler(hidden, w, b):
+    params = {"pooler.weight": w, "pooler.bias": b}
+    pooled, cache = POOLER.forward(params, hidden[:, 0])
+    return pooled, (hidden, params, cache)
+
+
+def pooler_backward(dout, cache):
+    hidden, params, c_pooler = cache
+    grads = {name: np.zeros_like(value) for name, value in params.items()}
+    dhidden = np.zeros_like(hidden)
+    dhidden[:, 0] = POOLER.backward(params, dout, c_pooler, grads)
+    return dhidden, *grads.values()
+
+
+OWN = {
+    "hard_negatives": (hard_negatives, info_nce_backward),
+    "symmetric_info_nce": (symmetric_info_nce, lambda dout, d: (dout * d[:, 0], dout * d[:, 1])),
+    "mean_pooling": (mean_pooled, mean_pooled_backward),
+    "weighted_cross_entropy": (weighted_cross_entropy, lambda dout, dlogits: dout * dlogits),
+    "lora": (lora, lora_backward),
+    "replaced_token_detection": (replaced_token_detection, replaced_token_detection_backward),
+    "pooler": (pooler, pooler_backward),
+    "cosine_similarity": (cosine, cosine_backward),
+}
+
+
+@pytest.mark.parametrize("op", OBJECTIVES)
+def test_npformers_own_are_the_textbooks(op):
+    """Recognised from their output alone, with their gradients in the textbook's last lines."""
+    forward, backward = OWN[op]
+    point = sample_inputs(op, 1, sizes={"d_out": 5} if op == "pooler" else None)  # the pooler is square
+    out, cache = forward(**point)
+    dout = np.random.default_rng(0).standard_normal(np.shape(out))
+    found = recognise(None, point, np.asarray(out), np.asarray(dout), cache, forward)
+    assert found is not None
+    assert found.op == op
+    given = backward(dout, cache)
+    given = given if isinstance(given, tuple) else (given,)
+    expected = [np.asarray(found.values[target]) for target in program(op).gradients.values()]
+    assert len(given) == len(expected)
+    for mine, theirs in zip(given, expected, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-11, atol=1e-12 * np.abs(theirs).max())
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("op", OBJECTIVES)
+def test_npformers_own_pass(op):
+    point = sample_inputs(op, 3, sizes={"d_out": 5} if op == "pooler" else None)
+    npformer.check(*OWN[op], point).raise_if_failed()
+
+
+def changed(op, *changes):
+    """The museum's right forward, and its backward with some texts replaced."""
+    forward, backward = student(op)
+    source = inspect.getsource(backward)
+    for right, wrong in changes:
+        assert source.count(right) == 1, right
+        source = source.replace(right, wrong)
+    names = {"np": np, "Any": object}
+    exec(compile(source, "<changed>", "exec"), names)
+    return forward, names[backward.__name__]
+
+
+@pytest.mark.parametrize(
+    ("op", "changes", "names"),
+    [
+        (  # without a word of the negatives: their gradient is told by the arrays, which are zeros
+            "hard_negatives",
+            [("dS = (p -", "p[:, N:] = 0; dS = (p / p.sum(1)[:, None] -")],
+            {"negatives-ignored", "zero-gradient"},
+        ),
+        (
+            "hard_negatives",
+            [("onehot = np.eye(N, N + M)", "onehot = (np.eye(N, N + M) + np.eye(N, N + M, N)) / 2")],
+            {"negatives-as-positives"},
+        ),
+        (
+            "hard_negatives",
+            [("dS[:, :N] / temperature, dS[:, N:] / temperature", "dS[:, :N] / temperature, dS[:, N:]")],
+            {"temperature-missing-in-negatives"},
+        ),
+        (
+            "hard_negatives",
+            [("dS[:, :N] / temperature, dS[:, N:] / temperature", "dS[:, :N], dS[:, N:]")],
+            {"temperature-missing"},
+        ),
+        ("symmetric_info_nce", [("(forth + back.T) / 2", "forth")], {"direction-missing"}),
+        ("symmetric_info_nce", [("(forth + back.T) / 2", "back.T / 2")], {"direction-missing"}),
+        ("symmetric_info_nce", [(" / len(q) / temperature", " / len(q)")], {"temperature-missing"}),
+        (  # what np.mean over all positions has for its gradient
+            "mean_pooling",
+            [
+                ("share = dout / n", "share = dout / mask.shape[1]"),
+                ("mask[:, :, None]", "np.ones((*mask.shape, 1))"),
+            ],
+            {"padding-counted", "padding-gets-a-gradient"},
+        ),
+        ("weighted_cross_entropy", [("(p - onehot)", "p")], {"one-hot-missing"}),
+        ("lora", [("da = scale * (x.T @ low)", "da = x.T @ low")], {"adapter-scale-missing-in-da"}),
+        ("lora", [("scale * (low @ a.T)", "low @ a.T")], {"adapter-scale-missing"}),
+        (
+            "lora",
+            [("alpha, scale = cache", "_, scale = cache; scale = 1.0")],
+            {"adapter-scale-missing"},
+        ),
+        (
+            "lora",
+            [("alpha, scale = cache", "_, scale = cache; scale = scale * len(b)")],
+            {"rank-not-divided"},
+        ),
+        ("replaced_token_detection", [("each = upstream / n", "each = upstream")], {"mean-divisor-missing"}),
+        (
+            "replaced_token_detection",
+            [("difference = s - replaced", "difference = (s - replaced) * s * (1 - s)")],
+            {"sigmoid-slope-extra"},
+        ),
+        (
+            "replaced_token_detection",
+            [("upstream = dout * weight", "upstream = dout"), ("* mask ", "")],
+            {"loss-weight-missing", "padding-gets-a-gradient"},
+        ),
+        ("pooler", [("slope = 1 - y**2", "slope = 1 - np.arctanh(y) ** 2")], {"input-for-output"}),
+        ("cosine_similarity", [("du = vh - cos * uh", "du = vh")], {"normalisation-ignored"}),
+        ("cosine_similarity", [("du / nu, dv / nv", "du / nu, dv / nu")], {"norms-exchanged"}),
+    ],
+)
+def test_other_ways_to_write_them(op, changes, names, numbers_once):
+    forward, wrong = changed(op, *changes)
+    with numbers_once(forward):
+        report = npformer.check(forward, wrong, sample_inputs(op, 1))
+    assert not report.passed
+    assert report.names == names, str(report)
+
+
+def test_what_looks_alike_without_padding_is_not_caught_there():
+    """Texts of one length have the same gradient either way."""
+    point = sample_inputs("mean_pooling", 0)
+    point["mask"] = np.ones_like(point["mask"])
+    for change in (
+        ("share = dout / n", "share = dout / mask.shape[1]"),
+        ("mask[:, :, None]", "np.ones((*mask.shape, 1))"),
+    ):
+        npformer.check(*changed("mean_pooling", change), point).raise_if_failed()
+
+
+def test_class_weights_of_real_numbers():
+    """They are variables then: left out by `wrt`, or with a gradient of their own, which no textbook has."""
+    point = sample_inputs("weighted_cross_entropy", 0)
+    point["class_weights"] = point["class_weights"] / 3
+    forward, wrong = changed("weighted_cross_entropy", ("share = w[:, None]", "share = class_weights"))
+    assert npformer.check(forward, wrong, point, wrt=["logits"]).names == {"weight-of-every-class"}
+    report = npformer.check(forward, lambda dout, cache: (wrong(dout, cache), np.ones(4)), point)
+    assert report["logits"].hypotheses[0].identifier == "weight-of-every-class"
+    assert not report["class_weights"].passed
+
+
+def test_a_mask_of_whole_numbers_and_none():
+    point = sample_inputs("mean_pooling", 0)
+    point["mask"] = point["mask"].astype(int)
+    wrong = changed("mean_pooling", ("share = dout / n", "share = dout / n / n"))
+    assert npformer.check(*wrong, point).names == {"count-twice"}
+    report = npformer.check(
+        lambda hidden: hidden.mean(axis=1), lambda d, hidden: d[:, None] + 0 * hidden, [point["hidden"]]
+    )
+    assert report.names == {"count-missing"}
