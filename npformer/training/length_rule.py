@@ -52,7 +52,8 @@ class LengthRule:
 
         Examples
         --------
-        >>> rule = LengthRule.learn(np.array([[2, 2, 4], [2, 3, 5], [2, 7, 9], [2, 8, 10]]), np.array([0, 0, 1, 1]))
+        >>> lengths = np.array([[2, 2, 4], [2, 3, 5], [2, 7, 9], [2, 8, 10]])
+        >>> rule = LengthRule.learn(lengths, np.array([0, 0, 1, 1]))
         >>> rule.feature, rule.threshold, rule.shares
         (1, 3, (0.25, 0.75))
         """
