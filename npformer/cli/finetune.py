@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds",
         type=int,
         metavar="N",
-        help="N runs with the seeds from --seed on, in FOLDER/seed-K each, and mean and deviation of the scores",
+        help="N runs, the seeds from --seed on, in FOLDER/seed-K each; mean and deviation of the scores",
     )
     add_file_options(parser)
     parser.add_argument(
@@ -134,8 +134,8 @@ def run(args: argparse.Namespace) -> int:
     if args.dev is None:
         every, tell = parts["train"], lambda line: print(line, file=sys.stderr)
         parts["train"], parts["dev"] = hold_out(every, args.dev_share, recipe.seed, tell)
-        drawn = f"{len(parts['dev']):,} of {len(every):,} examples of {args.train}, drawn by seed {recipe.seed}"
-        tell(f"dev: {drawn}")
+        drawn = f"{len(parts['dev']):,} of {len(every):,} examples of {args.train}"
+        tell(f"dev: {drawn}, drawn by seed {recipe.seed}")
         about |= {"dev_share": args.dev_share, "dev_seed": recipe.seed}
     options: dict[str, Any] = {"test": parts.get("test"), "labels": labels, "about": about}
     options |= {"threads": args.threads, "quiet": args.quiet}

@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
-        help="a text a line, of pairs two with a tab between, of words with blanks between; JSONL, or a table "
-        "with a header, whose labels are not looked at; - for stdin",
+        help="a text a line, of pairs two with a tab between, of words with blanks between; JSONL, or "
+        "a table with a header, whose labels are not looked at; - for stdin",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line; of scores, one")
     parser.add_argument(

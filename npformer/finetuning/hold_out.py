@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..text import CorpusError
@@ -18,8 +18,9 @@ def hold_out(
 ) -> tuple[list[Example], list[Example]]:
     """Return the examples to train on, and those that are held out; both in their order.
 
-    Where labels are names, each has its share: n of its examples give round(share · n), but one at least, and
-    all but one at most. Examples with the same text stay together, so that no text is on both sides.
+    Where labels are names, each has its share: n of its texts give round(share · n), but one at least, and
+    all but one at most. Examples with the same text stay together, so that no text is on both sides; and a
+    label or tag that training would lack stays in training.
 
     Parameters
     ----------
@@ -58,22 +59,35 @@ def hold_out(
     for places in of_text.values():
         label = examples[places[0]].label
         strata.setdefault(label if isinstance(label, str) else None, []).append(places)
-    held_out: set[int] = set()
-    alone = []
+    drawn, alone = [], []
     rng = draws.generator(seed, draws.EVALUATION)
     for label in sorted(strata, key=str):
         texts = strata[label]
         n = min(max(1, round(share * len(texts))), len(texts) - 1)
         if not n:
             alone.append(label)
-        for i in rng.permutation(len(texts))[:n].tolist():
-            held_out.update(texts[i])
+        drawn += [texts[i] for i in rng.permutation(len(texts))[:n].tolist()]
+    held_out = {place for places in drawn for place in places}
+    known = _names(example for place, example in enumerate(examples) if place not in held_out)
+    for places in drawn:
+        names = _names(examples[place] for place in places)
+        if not names <= known:
+            held_out -= set(places)
+            known |= names
     if not held_out:
-        raise CorpusError(
-            f"{examples[0].where}: expected two texts of a label at least, one to hold out for dev, got one of each"
-        )
+        expected = "two texts of a label at least, of which dev has one"
+        raise CorpusError(f"{examples[0].where}: expected {expected}, got one of each")
     if alone and say is not None:
-        names = ", ".join(repr(label) for label in alone[:5]) + (", ..." if len(alone) > 5 else "")
-        say(f"dev has none of {names}: one text alone, which stays in training")
+        shown = ", ".join(repr(label) for label in alone[:5]) + (", ..." if len(alone) > 5 else "")
+        say(f"dev has none of {shown}: one text alone, which stays in training")
     train = [example for place, example in enumerate(examples) if place not in held_out]
     return train, [example for place, example in enumerate(examples) if place in held_out]
+
+
+def _names(examples: Iterable[Example]) -> set[str]:
+    """The names of the labels, or of the tags."""
+    found: set[str] = set()
+    for example in examples:
+        label = example.label
+        found.update((label,) if isinstance(label, str) else label if isinstance(label, tuple) else ())
+    return found

@@ -88,8 +88,8 @@ def summary(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     Returns
     -------
     dict
-        "task", "score", "seeds", "best" (the seed that does best on dev), "dev" and perhaps "test": "mean" and
-        "std" of each score, the sample standard deviation; their baselines as in a single result; "runs".
+        "task", "score", "seeds", "best" (the seed that does best on dev), "dev" and perhaps "test" ("mean"
+        and "std" of each score, the sample standard deviation), baselines as in a single result, "runs".
 
     Examples
     --------

@@ -79,7 +79,8 @@ def numbers_as_names(examples: Iterable[Example]) -> str | None:
     numbers = [float(name) for name in names if isinstance(name, str) and is_number(name)]
     if len(numbers) < len(names) or len(numbers) < (21 if all(x.is_integer() for x in numbers) else 6):
         return None
-    return f"the labels are {len(names)} different numbers, and each is taken for a name: for amounts, take regress"
+    different = f"the labels are {len(names)} different numbers"
+    return f"{different}, and each is taken for a name: for amounts, take regress"
 
 
 def is_bio(sequences: Iterable[Sequence[str]]) -> bool:
