@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what stands for a text; of a decoder only mean (mean)",
     )
     parser.add_argument("--normalize", action="store_true", help="scale every vector to length 1")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads to work on the texts (one a core)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,13 +32,16 @@ def run(args: argparse.Namespace) -> int:
     from ..text.corpus import lines_of
     from ..training import embed, load_model
 
+    if args.threads is not None and args.threads < 1:
+        raise ValueError(f"threads: expected at least 1, got {args.threads}")
     if not args.out.endswith(".npy"):
         raise ValueError(f"--out: expected a name that ends in .npy, got {args.out!r}")
     if not Path(args.out).absolute().parent.is_dir():
         raise FileNotFoundError(f"--out: {Path(args.out).parent}: no such folder")
     texts = lines_of(args.file, "text")
     model, tokenizer = load_model(args.run_folder)
-    vectors = embed(model, tokenizer, texts, pooling=args.pooling, normalize=args.normalize)
+    how = {"pooling": args.pooling, "normalize": args.normalize, "threads": args.threads}
+    vectors = embed(model, tokenizer, texts, **how)
 
     def write(file: BinaryIO) -> None:
         np.save(file, vectors)

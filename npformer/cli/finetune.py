@@ -49,16 +49,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--train", required=True, metavar="FILE", help="TSV, CSV, JSONL or CoNLL; - for stdin"
     )
-    parser.add_argument("--dev", required=True, metavar="FILE", help="what the best epoch is chosen by")
+    parser.add_argument("--dev", metavar="FILE", help="what the best epoch is chosen by")
+    parser.add_argument(
+        "--dev-share",
+        type=float,
+        metavar="X",
+        help="in place of --dev: this share of the training examples, of each label, drawn by the seed",
+    )
     parser.add_argument("--test", metavar="FILE", help="scored once, by the model that was kept")
     parser.add_argument("--out", metavar="FOLDER", help="new or empty (runs/finetune-N)")
     parser.add_argument(
-        "--columns",
-        metavar="ROLE=COLUMN,...",
-        help="e.g. text=2,label=1 (numbers from 1, or a header's names)",
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="N runs, the seeds from --seed on, in FOLDER/seed-K each; mean and deviation of the scores",
     )
-    parser.add_argument("--format", choices=("tsv", "csv", "jsonl", "conll"), help="(told by the content)")
-    parser.add_argument("--skip-bad", action="store_true", help="leave bad rows out and say so")
+    add_file_options(parser)
     parser.add_argument(
         "--labels", metavar="FILE", help="a label in each line: those that may come besides training's"
     )
@@ -78,15 +84,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_file_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options on how a labelled file is read."""
+    parser.add_argument(
+        "--columns",
+        metavar="ROLE=COLUMN,...",
+        help="e.g. text=2,label=1 (numbers from 1, or a header's names)",
+    )
+    parser.add_argument("--format", choices=("tsv", "csv", "jsonl", "conll"), help="(told by the content)")
+    parser.add_argument("--skip-bad", action="store_true", help="leave bad rows out and say so")
+
+
 def run(args: argparse.Namespace) -> int:
     """Fine-tune, and print the scores."""
-    from ..finetuning import Recipe, finetune
+    from ..finetuning import Recipe, finetune, finetune_seeds, hold_out
     from ..text.corpus import lines_of
-    from ..text.labelled import read_examples
+    from ..text.labelled import numbers_as_names, read_examples
     from ..training import Interruption, TrainingStopped, free_folder, load_model, require_free
 
     if args.threads is not None and args.threads < 1:
         raise ValueError(f"threads: expected at least 1, got {args.threads}")
+    if (args.dev is None) == (args.dev_share is None):
+        got = "neither" if args.dev is None else "both"
+        raise ValueError(f"dev: expected --dev or --dev-share, got {got}")
     names = (*FIELDS, "from_scratch")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
     recipe = Recipe(args.task, **given)
@@ -106,25 +126,27 @@ def run(args: argparse.Namespace) -> int:
         columns, form = read.columns, read.format  # files of a kind are read in one way
         parts[part] = read.examples
         _say(read.about, args)
-        for line in read.skipped[:5]:
-            print(f"skipped {line}", file=sys.stderr)
-        if len(read.skipped) > 5:
-            print(f"skipped {len(read.skipped) - 5:,} more rows of {file}", file=sys.stderr)
-    about = {"base": args.run_folder, **{part: getattr(args, part) for part in parts}}
+        tell_skipped(read.skipped, file)
+        if part == "train":
+            how = {"columns": read.columns, "format": read.format, "skip_bad": args.skip_bad}
+            hint = numbers_as_names(read.examples) if args.task in ("classify", "pair") else None
+            if hint is not None:
+                print(f"{file}: {hint}", file=sys.stderr)
+    about = {"base": args.run_folder, **{part: getattr(args, part) for part in parts}, "read": how}
+    if args.dev is None:
+        every, tell = parts["train"], lambda line: print(line, file=sys.stderr)
+        parts["train"], parts["dev"] = hold_out(every, args.dev_share, recipe.seed, tell)
+        drawn = f"{len(parts['dev']):,} of {len(every):,} examples of {args.train}"
+        tell(f"dev: {drawn}, drawn by seed {recipe.seed}")
+        about |= {"dev_share": args.dev_share, "dev_seed": recipe.seed}
+    options: dict[str, Any] = {"test": parts.get("test"), "labels": labels, "about": about}
+    options |= {"threads": args.threads, "quiet": args.quiet}
+    data = (model, tokenizer, parts["train"], parts["dev"], recipe, out)
     try:
-        result = finetune(
-            model,
-            tokenizer,
-            parts["train"],
-            parts["dev"],
-            recipe,
-            out,
-            test=parts.get("test"),
-            labels=labels,
-            about=about,
-            threads=args.threads,
-            quiet=args.quiet,
-        )
+        if args.seeds is None:
+            result = finetune(*data, **options)
+        else:
+            result = finetune_seeds(*data, args.seeds, tell=lambda line: _say(line, args), **options)
     except Interruption as error:
         print(f"npformer finetune: {error}", file=sys.stderr)
         return 130
@@ -136,8 +158,13 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"run": str(out), **result}, indent=2))
     else:
-        print(table(result, args.by_label))
-        print(f"\nmodel of epoch {result['epoch']} of {result['epochs']}: {out / 'model'}")
+        if args.seeds is None:
+            print(table(result, args.by_label))
+            print(f"\nmodel of epoch {result['epoch']} of {result['epochs']}: {out / 'model'}")
+        else:
+            print(table_of_seeds(result))
+            out = out / f"seed-{result['best']}"
+            print(f"\nthe best on dev: {out}")
         line = "\t".join(parts["dev"][0].texts) or " ".join(parts["dev"][0].words)
         print(f"try it:     echo {shlex.quote(line)} | npformer predict {shlex.quote(str(out))} -")
     return 0
@@ -160,23 +187,73 @@ def table(result: dict[str, Any], by_label: bool = False) -> str:
     lines = []
     for part, guess in (("dev", "baseline"), ("test", "test_baseline")):
         if part in result:
-            lines.append(f"{part:<30}" + "".join(f"{name:>12}" for name in result[part]))
-            margin = {name: value - result[guess][name] for name, value in result[part].items()}
-            rows = {result["baseline_is"]: result[guess], "fine-tuned": result[part], "difference": margin}
-            for name, scores in rows.items():
-                lines.append(f"{name:<30}" + "".join(f"{value:>12.4f}" for value in scores.values()))
+            lines += beside_a_guess(part, result[part], result["baseline_is"], result[guess])
     score = result["score"]
     if result["dev"][score] <= result["baseline"][score]:
         lines.append(f"(no better {score} than without a look at the text: more --epochs, another --lr)")
     if by_label and result["by_label"]:
-        width = max(len(label) for label in result["by_label"]) + 2
-        names = ("precision", "recall", "f1", "number")
-        lines.append("\n" + f"{'dev, by label':<{width}}" + "".join(f"{name:>12}" for name in names))
-        for label, of in result["by_label"].items():
-            shown = "".join(f"{of[name]:>12.4f}" for name in names[:3])
-            lines.append(f"{label:<{width}}{shown}{of['number']:>12,}")
+        lines += ["", *of_labels("dev, by label", result["by_label"])]
     lines.append(f"trained {result['trained']:,} of {result['parameters']:,} parameters")
     return "\n".join(lines)
+
+
+def beside_a_guess(
+    what: str, scores: dict[str, float], guess_is: str = "", guess: dict[str, float] | None = None
+) -> list[str]:
+    """Return the lines of some scores, beside those of a guess where there is one."""
+    rows = {"fine-tuned": scores}
+    if guess is not None:
+        rows = {guess_is: guess, **rows, "difference": {name: scores[name] - guess[name] for name in scores}}
+    lines = [f"{what:<30}" + "".join(f"{name:>12}" for name in scores)]
+    return lines + [
+        f"{name:<30}" + "".join(f"{value:>12.4f}" for value in row.values()) for name, row in rows.items()
+    ]
+
+
+def of_labels(what: str, by_label: dict[str, dict[str, float]]) -> list[str]:
+    """Return the lines of the scores of each label."""
+    width = max(len(label) for label in (*by_label, what)) + 2
+    names = ("precision", "recall", "f1", "number")
+    lines = [f"{what:<{width}}" + "".join(f"{name:>12}" for name in names)]
+    for label, of in by_label.items():
+        shown = "".join(f"{of[name]:>12.4f}" for name in names[:3])
+        lines.append(f"{label:<{width}}{shown}{of['number']:>12,}")
+    return lines
+
+
+def table_of_seeds(result: dict[str, Any]) -> str:
+    """Return mean and standard deviation of the scores of several seeds, and each seed's own.
+
+    Examples
+    --------
+    >>> runs = [{"seed": k, "dev": {"f1": f1}} for k, f1 in ((0, 0.9), (1, 0.8))]
+    >>> whole = {"dev": {"f1": {"mean": 0.85, "std": 0.0707}}, "baseline": {"f1": 0.25}, "runs": runs}
+    >>> print(table_of_seeds({**whole, "baseline_is": "most frequent label"}))
+    dev                                           f1
+    seed 0                                    0.9000
+    seed 1                                    0.8000
+    mean and deviation               0.8500 ± 0.0707
+    most frequent label                       0.2500
+    """
+    lines = []
+    for part, guess in (("dev", "baseline"), ("test", "test_baseline")):
+        if part in result:
+            lines.append(f"{part:<30}" + "".join(f"{name:>18}" for name in result[part]))
+            rows = {f"seed {run['seed']}": [f"{x:.4f}" for x in run[part].values()] for run in result["runs"]}
+            moments = [f"{of['mean']:.4f} ± {of['std']:.4f}" for of in result[part].values()]
+            rows["mean and deviation"] = moments
+            rows[result["baseline_is"]] = [f"{x:.4f}" for x in result[guess].values()]
+            for name, shown in rows.items():
+                lines.append(f"{name:<30}" + "".join(f"{x:>18}" for x in shown))
+    return "\n".join(lines)
+
+
+def tell_skipped(skipped: list[str], file: str) -> None:
+    """Say which rows of a file were left out."""
+    for line in skipped[:5]:
+        print(f"skipped {line}", file=sys.stderr)
+    if len(skipped) > 5:
+        print(f"skipped {len(skipped) - 5:,} more rows of {file}", file=sys.stderr)
 
 
 def _say(line: str, args: argparse.Namespace) -> None:

@@ -1,11 +1,14 @@
-"""`npformer predict`: what a fine-tuned model says of each line of a file."""
+"""`npformer predict`: what a fine-tuned model says of the texts of a file, or how well it does on it."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
+
+from .finetune import add_file_options, beside_a_guess, of_labels, tell_skipped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,27 +17,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
-        help="a text a line, of pairs two with a tab between, of words with blanks between; - for stdin",
+        help="a text a line, of pairs two with a tab between, of words with blanks between; JSONL, or "
+        "a table with a header, whose labels are not looked at; - for stdin",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line; of scores, one")
+    parser.add_argument(
+        "--score",
+        action="store_true",
+        help="FILE has labels, as those of finetune have: print the scores of the model, beside a guess's",
+    )
+    parser.add_argument("--by-label", action="store_true", help="with --score: those of each label, too")
+    parser.add_argument(
+        "--train",
+        metavar="FILE",
+        help="with --score: the training examples, from which the guess is (where finetune found them)",
+    )
+    add_file_options(parser)
+    parser.add_argument("--threads", type=int, metavar="N", help="threads to work on the texts (one a core)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line for each line of the file: the label and its probability, a number, or words with tags."""
-    from ..finetuning import load_task_model, predict
-    from ..finetuning.predict import parts_of_line
-    from ..text.corpus import lines_of
+    """Print a line for each text: the label and its probability, a number, or words with tags."""
+    from ..finetuning import load_task_model
+    from ..finetuning.predict import answer, read_texts
 
+    if args.threads is not None and args.threads < 1:
+        raise ValueError(f"threads: expected at least 1, got {args.threads}")
     model, tokenizer, task = load_task_model(args.run_folder)
-    lines = lines_of(args.file, "text")
-    texts = [parts_of_line(task.name, line, f"{args.file}:{n}") for n, line in enumerate(lines, 1)]
-    answers = predict(model, tokenizer, task, texts, say=lambda line: print(line, file=sys.stderr))
-    for text, said in zip(texts, answers, strict=True):
+    how = {"columns": args.columns, "format": args.format, "skip_bad": args.skip_bad}
+    if args.score:
+        return _score(args, model, tokenizer, task, how)
+    for name in ("by_label", "train"):
+        if getattr(args, name):
+            raise ValueError(f"{name}: there is no use for it without --score")
+    examples = read_texts(args.file, task.name, **how, say=_say)
+    answers = answer(model, tokenizer, task, examples, threads=args.threads, say=_say)
+    for example, said in zip(examples, answers, strict=True):
         if args.json:
-            print(json.dumps(_values(task.name, text, said), ensure_ascii=False))
-        elif task.name == "tag":
-            words = text.split() if isinstance(text, str) else text
-            print(" ".join(f"{word}/{tag or '?'}" for word, tag in zip(words, said.label, strict=True)))
+            print(json.dumps(_values(example, said), ensure_ascii=False))
+        elif example.words is not None:
+            tagged = zip(example.words, said.label, strict=True)
+            print(" ".join(f"{word}/{tag or '?'}" for word, tag in tagged))
         elif said.probability is None:
             print(f"{said.label:.4f}")
         else:
@@ -42,10 +65,45 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _values(task: str, text: Any, said: Any) -> dict[str, Any]:
-    if task == "tag":
-        words = text.split() if isinstance(text, str) else list(text)
+def _values(example: Any, said: Any) -> dict[str, Any]:
+    if example.words is not None:
+        words = list(example.words)
         return {"words": words, "tags": list(said.label), "probabilities": list(said.probability)}
-    texts = {"text": text} if isinstance(text, str) else {"texts": list(text)}
+    texts = {"text": example.texts[0]} if len(example.texts) == 1 else {"texts": list(example.texts)}
     more = {} if said.probability is None else {"probability": said.probability}
     return {**texts, "label" if more else "value": said.label, **more}
+
+
+def _score(args: argparse.Namespace, model: Any, tokenizer: Any, task: Any, how: dict[str, Any]) -> int:
+    """Print the scores of the model on a labelled file."""
+    from ..finetuning import score
+    from ..finetuning.score import training_examples
+    from ..text import CorpusError
+    from ..text.labelled import read_examples
+
+    read = read_examples(args.file, task.name, **how)
+    _say(read.about)
+    tell_skipped(read.skipped, args.file)
+    train = None
+    if args.train is not None:
+        train = read_examples(args.train, task.name, **how).examples
+    else:
+        try:
+            train = training_examples(args.run_folder, task)
+        except (OSError, CorpusError) as error:
+            _say(f"no guess beside the scores without the training examples (--train FILE): {error}")
+    result = score(model, tokenizer, task, read.examples, train=train, threads=args.threads, say=_say)
+    if args.json:
+        print(json.dumps({"run": args.run_folder, "file": args.file, **result}, indent=2, ensure_ascii=False))
+        return 0
+    guess = (result["baseline_is"], result["baseline"]) if train is not None else ()
+    what = Path(args.file).name[:28]
+    lines = beside_a_guess(what, result["scores"], *guess)
+    if args.by_label and result["by_label"]:
+        lines += ["", *of_labels(f"{what}, by label", result["by_label"])]
+    print("\n".join(lines))
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

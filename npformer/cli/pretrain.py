@@ -67,7 +67,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "eval_every": (int, "steps between looks at the held-out loss (a tenth of all)"),
     "checkpoint_every": (int, "steps between checkpoints (a tenth of all, at most 500)"),
 }
-SWITCHES = ("cased", "recompute", "shard_optimizer")
+SWITCHES = ("cased", "lines", "recompute", "shard_optimizer")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,6 +113,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         option = f"--{name.replace('_', '-')}"
         recipe.add_argument(option, dest=name, type=kind, metavar=_METAVAR[kind], help=what)
     recipe.add_argument("--cased", action="store_true", default=None, help="keep capitals and accents")
+    recipe.add_argument(
+        "--lines",
+        action="store_true",
+        default=None,
+        help="of simcse: every line of the text ends a sentence, too",
+    )
     recipe.add_argument(
         "--recompute",
         action="store_true",
@@ -242,7 +248,7 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
 
 
 def _refuse_others(args: argparse.Namespace) -> None:
-    for name in ("text", "columns", "preset", "init", "out", *FIELDS, "cased", "recompute"):
+    for name in ("text", "columns", "preset", "init", "out", *FIELDS, "cased", "lines", "recompute"):
         if getattr(args, name) not in (None, []):
             option = "TEXT" if name == "text" else f"--{name.replace('_', '-')}"
             raise ValueError(f"--resume: everything is in the run, so {option} cannot be given with it")

@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("mean", "cls", "pooler"),
         help="what stands for a text; of a decoder only mean (mean)",
     )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads to work on the texts (one a core)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 
@@ -30,11 +31,14 @@ def run(args: argparse.Namespace) -> int:
 
     if args.k < 1:
         raise ValueError(f"-k: expected at least 1, got {args.k}")
+    if args.threads is not None and args.threads < 1:
+        raise ValueError(f"threads: expected at least 1, got {args.threads}")
     if not args.query.strip():
         raise ValueError("TEXT: expected a text, got a blank one")
     texts = lines_of(args.file, "text")
     model, tokenizer = load_model(args.run_folder)
-    query, *vectors = embed(model, tokenizer, [args.query, *texts], pooling=args.pooling)
+    how = {"pooling": args.pooling, "threads": args.threads}
+    query, *vectors = embed(model, tokenizer, [args.query, *texts], **how)
     for place, cosine in nearest(query, vectors, args.k):
         if args.json:
             found = {"line": place + 1, "cosine": cosine, "text": texts[place]}

@@ -7,12 +7,15 @@ result = finetune(model, tokenizer, train, dev, Recipe("classify"), "runs/finetu
 
 from .examples import Task, predict_examples
 from .folder import load_task_model, save_task_model
+from .hold_out import hold_out
 from .kinds import KINDS, Kind
 from .kinds.kind import Prediction
 from .loop import finetune
 from .model import prepare_model
 from .predict import predict
 from .recipe import Recipe
+from .score import score
+from .seeds import finetune_seeds
 
 __all__ = [
     "KINDS",
@@ -21,9 +24,12 @@ __all__ = [
     "Recipe",
     "Task",
     "finetune",
+    "finetune_seeds",
+    "hold_out",
     "load_task_model",
     "predict",
     "predict_examples",
     "prepare_model",
     "save_task_model",
+    "score",
 ]

@@ -30,10 +30,13 @@ class Task:
         A key of `KINDS`.
     labels : tuple of str
         Names of the labels; of numbers what they were scaled by.
+    longest : int, optional
+        Most tokens of a row that it was trained on; None: what the model reads.
     """
 
     name: str
     labels: tuple[str, ...]
+    longest: int | None = None
 
     @property
     def kind(self) -> Kind:
@@ -44,7 +47,7 @@ class Task:
         self, examples: Sequence[Example], model: Any, tokenizer: Tokenizer, longest: int | None
     ) -> Rows:
         """Return the examples as rows of tokens that the model can read."""
-        most = model.config.max_positions if longest is None else longest
+        most = longest or self.longest or model.config.max_positions
         segments = getattr(model.config, "n_segments", 0) > 1  # a decoder has none
         return self.kind.rows(examples, tokenizer, most, segments)
 

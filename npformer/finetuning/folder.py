@@ -23,7 +23,7 @@ def save_task_model(model: Any, tokenizer: Tokenizer, task: Task, folder: str | 
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    values = {"task": task.name, "labels": list(task.labels)}
+    values = {"task": task.name, "labels": list(task.labels), "longest": task.longest}
 
     def write(file: BinaryIO) -> None:
         file.write(json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n")
@@ -51,7 +51,7 @@ def load_task_model(folder: str | Path) -> tuple[Any, Tokenizer, Task]:
         )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        task = Task(values["task"], tuple(map(str, values["labels"])))
+        task = Task(values["task"], tuple(map(str, values["labels"])), values.get("longest"))
         head = KINDS[task.name].HEAD
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not the description of a task ({error})") from None

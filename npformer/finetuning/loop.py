@@ -119,7 +119,7 @@ def finetune(
     if labels and kind.HEAD not in ("classify", "tag"):
         raise ValueError(f"labels: those of {recipe.task} are numbers")
     more = [label for label in dict.fromkeys(labels) if label not in names]
-    task = Task(recipe.task, (*names, *more))
+    task = Task(recipe.task, (*names, *more), recipe.max_len)
     model = prepare_model(pretrained, recipe, len(task.labels))
     longest = _longest(model, recipe)
 
@@ -130,7 +130,7 @@ def finetune(
     parts = {"train": part(train), "dev": part(dev)} | ({} if test is None else {"test": part(test)})
     out.mkdir(parents=True, exist_ok=True)
     values = {"run": "finetune", "recipe": recipe.to_dict(), "labels": list(task.labels), **(about or {})}
-    _write_json(out / "config.json", values)
+    write_json(out / "config.json", values)
     run = _Run(model, tokenizer, task, recipe, out, quiet, say)
     for name, one in parts.items():
         if one.rows.cut:
@@ -147,7 +147,7 @@ def finetune(
         if test is not None:
             result["test"] = run.score(parts["test"], executor)
             _, result["test_baseline"] = kind.baseline(train, test, task.labels)
-    _write_json(out / "result.json", result)  # last: a folder that has it has finished
+    write_json(out / "result.json", result)  # last: a folder that has it has finished
     return result
 
 
@@ -294,7 +294,7 @@ class _log:  # noqa: N801 - a context, used once
         self.log.close()
 
 
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
     def write(file: BinaryIO) -> None:
         file.write(json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n")
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._threads import available_cores
-from ..text import Tokenizer
+from ..text import CorpusError, Tokenizer
 from ..text.labelled import Example
+from ..text.labelled.lines import bad_byte, read_lines
+from ..text.labelled.texts import texts_of
 from ..training.trainer import workers
 from .examples import Task, predict_examples
 from .kinds.kind import Prediction
@@ -51,11 +53,69 @@ def predict(
     if isinstance(texts, str):
         raise TypeError("predict: texts: expected a sequence of texts, got one text")
     examples = [example_of(task.name, text, number) for number, text in enumerate(texts, 1)]
+    return answer(model, tokenizer, task, examples, threads=threads, say=say)
+
+
+def answer(
+    model: Any,
+    tokenizer: Tokenizer,
+    task: Task,
+    examples: Sequence[Example],
+    *,
+    threads: int | None = None,
+    say: Callable[[str], None] | None = None,
+) -> list[Prediction]:
+    """Return what the model says of each example, whatever its label; the rest is as for `predict`."""
     rows = task.rows(examples, model, tokenizer, None)
     if rows.cut and say is not None:
-        say(f"{rows.cut:,} of {len(rows.ids):,} rows are cut to {model.config.max_positions} tokens")
+        longest = task.longest or model.config.max_positions
+        say(f"{rows.cut:,} of {len(rows.ids):,} rows are cut to {longest} tokens")
     with workers(available_cores() if threads is None else threads, len(examples)) as executor:
         return predict_examples(model, tokenizer, task, examples, rows, executor)
+
+
+def read_texts(
+    file: str,
+    task: str,
+    *,
+    columns: str | None = None,
+    format: str | None = None,
+    skip_bad: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> list[Example]:
+    """Return the texts of a file: of a labelled one without its labels, else of each line.
+
+    Parameters
+    ----------
+    file : str
+        "-" is standard input.
+    task : str
+    columns, format, skip_bad
+        As for `text.labelled.read_examples`.
+    say : callable, optional
+        Told what a labelled file was understood as, and which rows were left out.
+
+    Raises
+    ------
+    CorpusError, ValueError
+        If a line has no text, or not as many as the task takes, naming file and line.
+    """
+    name, lines = read_lines(file)
+    found = texts_of(lines, name, task, columns=columns, format=format, skip_bad=skip_bad)
+    if found is not None:
+        for line in (found.about, *(f"skipped {row}" for row in found.skipped)):
+            if say is not None:
+                say(line)
+        return found.examples
+    examples = []
+    for number, line in enumerate(lines, 1):
+        where = f"{name}:{number}"
+        if problem := bad_byte(line):
+            raise CorpusError(f"{where}: {problem}")
+        if not line.strip():
+            raise CorpusError(f"{where}: expected a text in each line, got a blank one")
+        examples.append(example_of(task, parts_of_line(task, line, where), number))
+    return examples
 
 
 def example_of(task: str, text: str | Sequence[str], number: int) -> Example:

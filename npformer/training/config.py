@@ -63,6 +63,8 @@ class RunConfig:
         Hold out this share of the text at its end; None: a tenth, in blocks from all over it.
     vocab_size, cased
         Of the WordPiece tokenizer; the run's vocabulary is smaller where the text supports no more.
+    lines : bool
+        Of simcse: a line's end is a sentence's end, too.
     seq_len, batch_size, accumulate : int
         Tokens in a sequence, the most of a source and of a target; sequences in a step: batch_size ·
         accumulate. With `accumulate` above 1 a step's batch is made in pieces as they are needed (parts.py):
@@ -140,6 +142,7 @@ class RunConfig:
     held_out_tail: float | None = None
     vocab_size: int = 4000
     cased: bool = False
+    lines: bool = False
     seq_len: int = 64
     batch_size: int = 16
     accumulate: int = 1

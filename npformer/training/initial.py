@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..models import DecoderConfig, ElectraConfig, EncoderConfig, EncoderDecoderConfig
 from ..text import Packed, Tokenizer
 from . import draws
 
@@ -29,6 +30,12 @@ FORM = (
     *("neighbour_heads", "tokenizer", "vocab_size", "cased"),
 )
 TOKENS = "embeddings.token"
+# What models are called where a person gave one for another.
+KINDS: dict[type, str] = {
+    EncoderConfig: "an encoder",
+    DecoderConfig: "a decoder",
+    EncoderDecoderConfig: "an encoder-decoder",
+}
 
 
 class Start(NamedTuple):
@@ -45,10 +52,11 @@ class Start(NamedTuple):
         Raises
         ------
         ValueError
-            If one of them is `given` with another value.
+            If the objective has another kind of model, or one of the fields is `given` with another value.
         """
         from .tasks import PARTICULAR, TASKS
 
+        self.require_model_of(objective)
         of_others = PARTICULAR.difference(TASKS[objective].USES) if objective in TASKS else ()
         form = {name: getattr(self.config, name) for name in FORM if name not in of_others}
         for name, value in given.items():
@@ -57,6 +65,21 @@ class Start(NamedTuple):
             if name in form and value != form[name]:
                 raise ValueError(f"{name}: expected {form[name]}, as {self.folder} has, got {value}")
         return form
+
+    def require_model_of(self, objective: str) -> None:
+        """Raise ValueError, which says what kind of model it takes, if this run's is of another."""
+        from .tasks import TASKS
+
+        expected, got = kind_trained(objective), type(self.model.config)
+        if expected is ElectraConfig:
+            raise ValueError(
+                f"{self.folder}: expected another objective than {objective}, whose two models begin fresh"
+            )
+        if expected is not got:
+            made_by = ", ".join(name for name in TASKS if kind_left(name) is expected)
+            raise ValueError(
+                f"{self.folder}: expected {KINDS[expected]} (made by --objective {made_by}), got {KINDS[got]}"
+            )
 
     def weights(self, config: RunConfig) -> dict[str, Array]:
         """Return what the model of a run with `config` takes over, by the names of its parameters.
@@ -72,10 +95,8 @@ class Start(NamedTuple):
             expected, got = getattr(self.config, name), getattr(config, name)
             if expected != got:
                 raise ValueError(f"{name}: expected {expected}, as {self.folder} has, got {got}")
+        self.require_model_of(config.objective)
         new, old = build_model(config, self.tokenizer.vocab_size), self.model
-        if type(new) is not type(old):
-            expected, got = type(new).__name__, type(old).__name__
-            raise ValueError(f"{self.folder}: expected a run with the model {expected}, got {got}")
         if config.n_sentinels > len(self.tokenizer.sentinel_ids):
             raise ValueError(
                 f"{self.folder}: expected a run of the objective {config.objective}, with "
@@ -88,6 +109,26 @@ class Start(NamedTuple):
                     f"{self.folder}: {name}: expected shape {new.params[name].shape}, got {value.shape}"
                 )
         return values
+
+
+def kind_trained(objective: str) -> type:
+    """Return the class of configuration of the model that an objective trains."""
+    from .presets import preset
+
+    config = preset("tiny", objective=objective, steps=1)
+    return type(config.task.model_config(config, config.vocab_size))
+
+
+def kind_left(objective: str) -> type:
+    """Return the same of the model that a finished run leaves: of ELECTRA's two, the discriminator.
+
+    Examples
+    --------
+    >>> kind_trained("rtd").__name__, kind_left("rtd").__name__
+    ('ElectraConfig', 'EncoderConfig')
+    """
+    kind = kind_trained(objective)
+    return EncoderConfig if kind is ElectraConfig else kind
 
 
 def read_start(folder: str | os.PathLike[str]) -> Start:

@@ -86,15 +86,15 @@ def prepare(
     tokenizer = _tokenizer(task.texts(train), config, exact_vocab) if given is None else given
     length, pad = task.width(config.seq_len), tokenizer.pad_id
     packed, packed_held_out = (
-        packed_rows(task.rows(part, tokenizer, config.seq_len), length, pad) for part in (train, held_out)
+        packed_rows(task.rows(part, tokenizer, config), length, pad) for part in (train, held_out)
     )
     warnings = []
-    for part, of_part in ((train, packed), (held_out, packed_held_out)):
+    for what, part, of_part in (("", train, packed), ("held out: ", held_out, packed_held_out)):
         line = task.left_out(part, of_part)
         if line is not None:
             if not len(of_part.ids):
                 raise CorpusError(line)
-            warnings.append(line)
+            warnings.append(what + line)
     names = [unit.name for unit in corpus if isinstance(unit, Document)]
     prepared = _checked(config, tokenizer, packed, packed_held_out, names)
     return prepared._replace(warnings=warnings + prepared.warnings, initial=initial)
@@ -128,7 +128,7 @@ def _prepare_files(
     del sample
     unseen = lines_of(held_out)
     train = training_documents(files, share, SPLIT_SEED, characters, unseen)
-    rows = task.rows(train, tokenizer, config.seq_len)
+    rows = task.rows(train, tokenizer, config)
     folder = tempfile.gettempdir() if scratch is None else os.fspath(scratch)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:  # has no name: nothing can leave it behind
@@ -137,9 +137,11 @@ def _prepare_files(
             packed = map_rows(file, tokenizer.pad_id)
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror}, for the packed text", folder) from error
-    rows = task.rows(cleaned(held_out, unseen), tokenizer, config.seq_len)
+    rows = task.rows(cleaned(held_out, unseen), tokenizer, config)
     packed_held_out = packed_rows(rows, length, tokenizer.pad_id)
-    return _checked(config, tokenizer, packed, packed_held_out, files.names)
+    prepared = _checked(config, tokenizer, packed, packed_held_out, files.names)
+    line = task.left_out(files, packed)
+    return prepared if line is None else prepared._replace(warnings=[line, *prepared.warnings])
 
 
 def _checked(

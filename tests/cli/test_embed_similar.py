@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+import npformer.training
 from npformer.cli import main
 from npformer.models import Encoder, EncoderConfig
 from npformer.text import WordPieceTokenizer
@@ -45,6 +46,23 @@ def test_similar_prints_the_nearest_lines(place, capsys):
     assert second.endswith(found[1]["text"])
 
 
+@pytest.mark.parametrize("command", ["embed", "similar"])
+def test_threads_are_passed_on(place, capsys, monkeypatch, command):
+    asked = []
+    true = npformer.training.embed
+
+    def noted(*arguments, **options):
+        asked.append(options["threads"])
+        return true(*arguments, **options)
+
+    monkeypatch.setattr("npformer.training.embed", noted)
+    model, lines = str(place / "model"), str(place / "lines.txt")
+    more = [lines, "--out", str(place / "x.npy")] if command == "embed" else ["sat", lines]
+    assert main([command, model, *more, "--threads", "3"]) == 0
+    assert main([command, model, *more]) == 0
+    assert asked == [3, None]
+
+
 @pytest.mark.parametrize(
     ("command", "changes", "message"),
     [
@@ -55,6 +73,8 @@ def test_similar_prints_the_nearest_lines(place, capsys):
         ("embed", {"pooling": "pooler"}, "expected a model with a pooler"),
         ("similar", {"query": " "}, "TEXT: expected a text, got a blank one"),
         ("similar", {"k": "0"}, "-k: expected at least 1, got 0"),
+        ("embed", {"threads": "0"}, "threads: expected at least 1, got 0"),
+        ("similar", {"threads": "-1"}, "threads: expected at least 1, got -1"),
     ],
 )
 def test_bad_usage_is_one_line(place, capsys, command, changes, message):
@@ -69,7 +89,7 @@ def test_bad_usage_is_one_line(place, capsys, command, changes, message):
     else:
         query = changes.get("query", "sat")
         arguments = ["similar", str(place / "model"), query, str(file), "-k", changes.get("k", "1")]
-    assert main(arguments) == 2
+    assert main([*arguments, "--threads", changes.get("threads", "1")]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert len(err.splitlines()) == 1

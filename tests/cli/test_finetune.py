@@ -166,6 +166,136 @@ def test_bad_rows_can_be_skipped(place, capsys):
     assert finetune("--skip-bad") == 0
 
 
+def test_a_finished_model_is_scored_as_in_its_fine_tuning(place, capsys):
+    (place / "test.tsv").write_text("neg\tgood film\npos\tvery good\nneg\tbad\n")
+    assert finetune("--out", "tuned", "--test", "test.tsv") == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("test"))
+    rows = ("pos", "good film"), ("pos", "very good"), ("neg", "bad")
+    (place / "other.jsonl").write_text(
+        "".join(json.dumps({"text": text, "intent": label}) + "\n" for label, text in rows)
+    )
+    assert main(["predict", "tuned", "test.tsv", "--score", "--threads", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].split() == ["test.tsv", "accuracy", "macro_f1", "matthews"]
+    assert out.splitlines()[1:] == lines[at + 1 : at + 4]
+    assert err == "test.tsv: TSV, no header, text in column 2, label in column 1: 3 examples\n"
+    assert main(["predict", "tuned", "other.jsonl", "--score", "--by-label"]) == 0
+    out = capsys.readouterr().out
+    assert "other.jsonl, by label" in out
+    assert main(["predict", "tuned/model", "other.jsonl", "--score", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["baseline_is"] == "most frequent label"
+    assert result["examples"] == 3
+    (place / "train.tsv").unlink()
+    assert main(["predict", "tuned", "test.tsv", "--score"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert "no guess beside the scores without the training examples (--train FILE): train.tsv: No" in err
+    assert main(["predict", "tuned", "test.tsv", "--score", "--train", "dev.tsv"]) == 0
+    assert "most frequent label" in capsys.readouterr().out
+    assert main(["predict", "tuned", "test.tsv", "--by-label"]) == 2
+    assert "by_label: there is no use for it without --score" in capsys.readouterr().err
+    (place / "odd.tsv").write_text("odd\tgood film\nneg\tbad\nneg\ta\n")
+    assert main(["predict", "tuned", "odd.tsv", "--score"]) == 2
+    assert "odd.tsv:1: expected a label of training ('neg', 'pos'), got 'odd'" in capsys.readouterr().err
+
+
+def test_the_texts_of_a_labelled_file_are_told_apart(place, capsys):
+    assert finetune("--out", "tuned") == 0
+    capsys.readouterr()
+    (place / "texts.txt").write_text("very good\nthe bad film\n")
+    assert main(["predict", "tuned", "texts.txt"]) == 0
+    expected = capsys.readouterr().out
+    (place / "a.jsonl").write_text('{"text": "very good", "intent": 5}\n{"text": "the bad film"}\n')
+    (place / "b.txt").write_text("label\ttext\n?\tvery good\n\tthe bad film\n")
+    (place / "c.csv").write_text('text,label\n"very good",\nthe bad film,\n')
+    for name, how in (
+        ("a.jsonl", "JSONL, text in 'text'"),
+        ("b.txt", "TSV, a header, text in 'text'"),
+        ("c.csv", "CSV, a header, text in 'text'"),
+    ):
+        assert main(["predict", "tuned", name]) == 0
+        out, err = capsys.readouterr()
+        assert (out, err) == (expected, f"{name}: {how}: 2 examples\n")
+    assert main(["predict", "tuned", "dev.tsv", "--columns", "text=2,label=1"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 4
+    assert "no header, text in column 2: 4 examples" in err
+    (place / "b.txt").write_text("label\ttext\n?\tvery good\n?\n")
+    assert main(["predict", "tuned", "b.txt"]) == 2
+    assert "b.txt:3: expected 2 columns, got 1" in capsys.readouterr().err
+    assert main(["predict", "tuned", "b.txt", "--skip-bad"]) == 0
+    assert "skipped b.txt:3: expected 2 columns, got 1" in capsys.readouterr().err
+
+
+def test_a_line_that_is_blank_or_no_text_is_named(place, capsys):
+    assert finetune("--out", "tuned") == 0
+    capsys.readouterr()
+    for content, message in (
+        (b"good\n\nbad\n", "texts.txt:2: expected a text in each line, got a blank one"),
+        (b"good\nun caf\xe9\n", "texts.txt:2: expected UTF-8, got byte 0xe9"),
+        (b"", "texts.txt: the file is empty"),
+    ):
+        (place / "texts.txt").write_bytes(content)
+        assert main(["predict", "tuned", "texts.txt"]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert message in err
+    assert main(["predict", "tuned", "texts.txt", "--threads", "0"]) == 2
+    assert "threads: expected at least 1, got 0" in capsys.readouterr().err
+
+
+def test_tagged_words_are_scored_and_tagged_anew(place, capsys):
+    assert finetune("--out", "tags", task="tag", train="train.conll", dev="train.conll") == 0
+    capsys.readouterr()
+    assert main(["predict", "tags", "train.conll", "--score"]) == 0
+    out, err = capsys.readouterr()
+    assert "each word's most frequent tag" in out
+    assert "tags are BIO" in err
+    assert main(["predict", "tags", "train.conll"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == ["good/B-x film/I-x", "a/O bad/O film/O"]
+
+
+def test_dev_is_drawn_from_training_where_it_is_not_given(place, capsys):
+    files = ["--task", "classify", "--train", "train.tsv", "--epochs", "1", "--seed", "3", "--out", "tuned"]
+    lines = [f"{'np'[i % 2]}\tgood film {i}\n" for i in range(20)]
+    (place / "train.tsv").write_text("".join(lines) + "once\tbad\n")
+    assert main(["finetune", "encoder", *files, "--dev-share", "0.2", "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert "dev: 4 of 21 examples of train.tsv, drawn by seed 3\n" in err
+    assert "dev has none of 'once': one text alone, which stays in training\n" in err
+    config = json.loads((place / "tuned" / "config.json").read_text())
+    assert (config["dev_share"], config["dev_seed"]) == (0.2, 3)
+    assert json.loads((place / "tuned" / "result.json").read_text())["examples"] == {"train": 17, "dev": 4}
+    for more, got in (([], "neither"), (["--dev", "dev.tsv", "--dev-share", "0.2"], "both")):
+        assert main(["finetune", "encoder", *files[:-1], "other", *more]) == 2
+        assert f"dev: expected --dev or --dev-share, got {got}" in capsys.readouterr().err
+
+
+def test_several_seeds(place, capsys):
+    assert finetune("--out", "seeds", "--seeds", "2", "--seed", "4", "--test", "dev.tsv") == 0
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines()[:3]] == ["dev", "seed", "seed"]
+    assert "mean and deviation" in out
+    assert "±" in out
+    whole = json.loads((place / "seeds" / "result.json").read_text())
+    assert whole["seeds"] == [4, 5]
+    assert f"the best on dev: seeds/seed-{whole['best']}" in out
+    assert f"npformer predict seeds/seed-{whole['best']} -" in out
+    assert main(["predict", "seeds/seed-5", "dev.tsv", "--score"]) == 0
+    assert finetune("--out", "one", "--seeds", "1") == 2
+    assert "seeds: expected a whole number of at least 2, got 1" in capsys.readouterr().err
+
+
+def test_numbers_that_are_taken_for_names_are_told(place, capsys):
+    (place / "train.tsv").write_text("".join(f"{i / 4}\tgood film {i}\n" for i in range(8)))
+    (place / "dev.tsv").write_text("0.25\tfilm\n")
+    assert finetune("--epochs", "1", "--columns", "label=1,text=2") == 0
+    message = "train.tsv: the labels are 8 different numbers, and each is taken for a name: for amounts, take"
+    assert message in capsys.readouterr().err
+
+
 def test_other_models_are_refused(place, capsys):
     files = ["--train", "train.tsv", "--dev", "dev.tsv", "--quiet"]
     sizes = {"d_model": 8, "n_heads": 2, "d_ff": 16, "n_encoder_layers": 1, "n_decoder_layers": 1}

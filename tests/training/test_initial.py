@@ -92,7 +92,7 @@ def test_sentinels_that_the_earlier_vocabulary_lacks_are_missed(make_run, text):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"objective": "clm"}, "expected a run with the model Decoder, got Encoder"),
+        ({"objective": "clm"}, r"earlier: expected a decoder \(made by --objective clm\), got an encoder"),
         ({"tokenizer": "char"}, "^tokenizer: expected wordpiece, as .*earlier has, got char"),
         ({"d_model": 16}, r"embeddings.token: expected shape \(60, 16\), got \(60, 8\)"),
         ({"layers": 2, "d_ff": 24}, r"encoder.0.feed_forward.up.weight: expected shape"),

@@ -5,7 +5,7 @@
 
 from .columns import parse_columns
 from .example import Example, Labelled
-from .labels import check_bio, check_labels, is_bio, labels_of
+from .labels import check_bio, check_labels, is_bio, labels_of, numbers_as_names
 from .read import read_examples
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "check_labels",
     "is_bio",
     "labels_of",
+    "numbers_as_names",
     "parse_columns",
     "read_examples",
 ]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from .values import is_number
 
+LABELS = ("label", "tags", "target", "text3")  # roles of what a model says, or learns by
 # task -> the roles its columns have; several where there is a choice
 ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
     "classify": (("text", "label"),),
@@ -19,6 +20,22 @@ ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
     "tag": (("words", "tags"),),
     "seq2seq": (("source", "target"),),
 }
+# The same where labels are of no matter, if there are any: the task is then "texts of classify".
+TEXTS = {
+    f"texts of {task}": tuple(dict.fromkeys(tuple(r for r in roles if r not in LABELS) for roles in of_task))
+    for task, of_task in ROLES.items()
+}
+
+
+def roles_of(task: str) -> tuple[tuple[str, ...], ...]:
+    """Return the roles of a task's columns, several where there is a choice.
+
+    Examples
+    --------
+    >>> roles_of("texts of regress")
+    (('text1', 'text2'), ('text',))
+    """
+    return ROLES[task] if task in ROLES else TEXTS[task]
 
 
 def parse_columns(given: str, task: str) -> dict[str, int | str]:
@@ -54,7 +71,7 @@ def parse_columns(given: str, task: str) -> dict[str, int | str]:
         found[role] = int(column) if number else column
     if len(set(found.values())) < len(found):
         raise ValueError(f"columns: expected a column for each of {', '.join(found)}, got {given!r}")
-    for roles in ROLES[task]:
+    for roles in roles_of(task):
         if set(roles) == set(found):
             return {role: found[role] for role in roles}
     raise ValueError(f"columns: expected {_syntax(task)} for {task}, got {given!r}")
@@ -62,7 +79,7 @@ def parse_columns(given: str, task: str) -> dict[str, int | str]:
 
 def check_task(task: str) -> None:
     """Raise ValueError if there is no such task."""
-    if task not in ROLES:
+    if task not in ROLES and task not in TEXTS:
         raise ValueError(f"read_examples: task: expected one of {', '.join(ROLES)}, got {task!r}")
 
 
@@ -73,7 +90,7 @@ def written(columns: dict[str, int | str]) -> str:
 
 def _syntax(task: str) -> str:
     """The lists of columns that a task takes, with numbers by way of example."""
-    return " or ".join(written({r: i for i, r in enumerate(roles, 1)}) for roles in ROLES[task])
+    return " or ".join(written({r: i for i, r in enumerate(roles, 1)}) for roles in roles_of(task))
 
 
 def how_to_say(task: str) -> str:
@@ -100,7 +117,7 @@ def by_content(task: str, rows: Sequence[Sequence[str]]) -> dict[str, int] | Non
     {'text': 1, 'label': 0}
     """
     width = len(rows[0])
-    fitting = [roles for roles in ROLES[task] if len(roles) == width]
+    fitting = [roles for roles in roles_of(task) if len(roles) == width]
     if not fitting:
         return None
     if "label" not in fitting[-1]:

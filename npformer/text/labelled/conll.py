@@ -73,7 +73,9 @@ def read_conll(lines: Sequence[str], name: str, wanted: dict[str, int | str] | N
     conllu = width == 10 and bool(_CONLLU_ID.fullmatch(fields[0]))
     if wanted is not None:
         line = f"{name}:{first + 1}"
-        word, tag = (place_of(wanted[role], fields, width, line) for role in ("words", "tags"))
+        word, tag = (
+            place_of(wanted.get(role, width), fields, width, line) for role in ("words", "tags")
+        )
     else:
         word, tag = (1, 3) if conllu else (0, width - 1)
 

@@ -60,7 +60,7 @@ def tell_format(lines: Sequence[str], name: str, task: str) -> str:
         line = lines.index(sample[0]) + 1
         raise CorpusError(f"{name}:{line}: expected JSONL, an object on each line, got one JSON document")
     hint = SUFFIXES.get(PurePath(name).suffix.lower(), "")
-    if _most(sample, _is_object):
+    if is_jsonl(sample):
         return "jsonl"
     tabs = _regularity([len(line.split("\t")) for line in sample])
     commas = max(_csv_regularity(sample, delimiter) for delimiter in ",;")
@@ -115,6 +115,11 @@ def _word_a_line(lines: Sequence[str], sample: Sequence[str], hint: str, tabs: f
             return any(field.strip().lower() in _A_WORD for field in first)
         return _most(words, lambda line: " " not in line.split("\t")[0].strip())
     return blanks > 0.5 and (parted or commas <= 0.5)
+
+
+def is_jsonl(lines: Sequence[str]) -> bool:
+    """Whether most of the lines that are not blank are JSON objects."""
+    return _most([line for line in lines if line.strip()], _is_object)
 
 
 def _most(lines: Sequence[str], test: Callable[[str], bool]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ..errors import CorpusError
 from .example import Example, listed, shown
+from .values import is_number
 
 
 def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:
@@ -59,6 +60,27 @@ def check_labels(examples: Iterable[Example], labels: Sequence[str]) -> None:
             raise CorpusError(
                 f"{item.where}: expected a {what} of training ({listed(labels)}), got {shown(label)}{word}"
             )
+
+
+def numbers_as_names(examples: Iterable[Example]) -> str | None:
+    """Return a line if the names of the labels are so many numbers that they seem to be amounts.
+
+    That is 21 different whole numbers, or 6 if some are not whole. It is no error: classes may be numbered.
+
+    Examples
+    --------
+    >>> stars = [Example(("a text",), str(i % 5), None, f"a.tsv:{i}") for i in range(30)]
+    >>> numbers_as_names(stars) is None
+    True
+    >>> numbers_as_names([item._replace(label=f"{i / 8}") for i, item in enumerate(stars)])
+    'the labels are 30 different numbers, and each is taken for a name: for amounts, take regress'
+    """
+    names = {item.label for item in examples}
+    numbers = [float(name) for name in names if isinstance(name, str) and is_number(name)]
+    if len(numbers) < len(names) or len(numbers) < (21 if all(x.is_integer() for x in numbers) else 6):
+        return None
+    different = f"the labels are {len(names)} different numbers"
+    return f"{different}, and each is taken for a name: for amounts, take regress"
 
 
 def is_bio(sequences: Iterable[Sequence[str]]) -> bool:

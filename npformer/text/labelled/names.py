@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .columns import ROLES
+from .columns import roles_of
 
 # role -> names, the likeliest first, as `_plain` leaves them
 _NAMES = {
@@ -65,7 +65,7 @@ def by_name(task: str, names: Sequence[str]) -> dict[str, int] | None:
             if set(pair) <= set(plain):
                 for role, name in zip(two.split(), pair, strict=True):
                     places.setdefault(role, plain.index(name))
-    for roles in ROLES[task]:
+    for roles in roles_of(task):
         found = {role: places[role] for role in roles if role in places}
         if len(found) == len(roles):
             return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from ..errors import CorpusError
-from .columns import check_task, parse_columns
+from .columns import check_task, parse_columns, roles_of
 from .conll import read_conll
 from .example import BadRow, Example, Labelled, Table, counted
 from .formats import FORMATS, SUFFIXES, tell_delimiter, tell_format
@@ -74,13 +75,26 @@ def read_examples(
     wanted = None if columns is None else parse_columns(columns, task)
     name, lines = read_lines(str(path))
     told = tell_format(lines, name, task) if format is None else format
-    if told == "conll" and task != "tag":
+    return examples_of(lines, name, task, told, wanted, skip_bad)
+
+
+def examples_of(
+    lines: Sequence[str],
+    name: str,
+    task: str,
+    told: str,
+    wanted: dict[str, int | str] | None,
+    skip_bad: bool,
+) -> Labelled:
+    """Return the examples of the lines of a file, whose format has been told; the rest is as above."""
+    if told == "conll" and not task.endswith("tag"):
         raise CorpusError(f"{name}: expected TSV, CSV or JSONL for {task}, got CoNLL, which is for tag")
     about = FORMATS[told]
     if told == "jsonl":
         table = read_jsonl(lines, name, task, wanted)
     elif told == "conll":
         table = read_conll(lines, name, wanted)
+        table = table._replace(keys={role: table.keys[role] for role in roles_of(task)[0]})
     elif told == "tsv":
         table = read_table(list(tsv_rows(lines)), name, task, wanted)
     else:

@@ -57,6 +57,8 @@ def example(task: str, values: dict[str, Any], where: str, numbers: bool) -> Exa
     >>> example("tag", {"words": "see Rome", "tags": ["O", "B-city"]}, "trips.jsonl:1", False)
     Example(texts=(), label=('O', 'B-city'), words=('see', 'Rome'), where='trips.jsonl:1')
     """
+    if task == "texts of tag":
+        return Example((), None, _sequence("words", values["words"]), where)
     if task == "tag":
         words, tags = (_sequence(role, values[role]) for role in ("words", "tags"))
         if len(tags) != len(words):

@@ -103,9 +103,9 @@ def build_objective(config: RunConfig, tokenizer: Tokenizer) -> CausalLM:
     return CausalLM()
 
 
-def rows(part: Iterable[Document], tokenizer: Tokenizer, seq_len: int) -> Iterable[list[int]]:
+def rows(part: Iterable[Document], tokenizer: Tokenizer, config: RunConfig) -> Iterable[list[int]]:
     """Yield the stream in rows of `seq_len` + 1 tokens."""
-    return token_rows(part, tokenizer, seq_len)
+    return token_rows(part, tokenizer, config.seq_len)
 
 
 def width(seq_len: int) -> int:

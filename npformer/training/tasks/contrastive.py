@@ -1,6 +1,7 @@
 """Contrastive learning: an encoder tells the sentences of a batch apart, whatever dropout does to them.
 
-    training    rows of a sentence each (text/sentences.py); each is encoded under two dropout masks
+    training    rows of a sentence each (text/sentences.py), of which each line begins one if the
+                configuration says so; each is encoded under two dropout masks
     held out    batches of 64 sentences from all over the held-out part, two masks from a fixed seed
     baseline    the mean of the initial embeddings of a sentence's tokens, under as much dropout
     figures     alignment and uniformity of the vectors (objectives/hypersphere.py)
@@ -24,7 +25,7 @@ from ...nn import SequenceRandom
 from ...objectives import Contrastive, ContrastiveBatch, Metrics, alignment, uniformity
 from ...text import Document, Packed, Tokenizer
 from ...text.packing import MOST_SEEN
-from ...text.sentences import sentences
+from ...text.sentences import lines, sentences
 from .. import draws
 from ..evaluate import Evaluation, evaluate
 from ..initial import TOKENS, embed_text
@@ -58,7 +59,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "base": {**_FORM, "layers": 6, "d_model": 256, "vocab_size": 8000, "lr": 2e-4, "minutes": 60.0},
 }
 CHOICES = masked.CHOICES
-USES = masked.FORM
+USES = (*masked.FORM, "lines")
 LABELS = ("sentence", "held out")
 
 
@@ -81,14 +82,15 @@ def build_objective(config: RunConfig, tokenizer: Tokenizer) -> Contrastive:
     return Contrastive(TEMPERATURE)
 
 
-def rows(part: Iterable[Document], tokenizer: Tokenizer, seq_len: int) -> Iterator[list[int]]:
+def rows(part: Iterable[Document], tokenizer: Tokenizer, config: RunConfig) -> Iterator[list[int]]:
     """Yield a row for each sentence; of one that is too long its beginning."""
     seen: dict[str, list[int]] = {}  # words
     lately: set[bytes] = set()
     for document in part:
-        for sentence in sentences(document.text):
+        pieces = lines(document.text) if config.lines else [document.text]
+        for sentence in (sentence for piece in pieces for sentence in sentences(piece)):
             text = " ".join(sentence.split())  # where its lines ended is of no matter
-            ids = tokenizer.encode_plain(text, specials=False, seen=seen)[: seq_len - 2]
+            ids = tokenizer.encode_plain(text, specials=False, seen=seen)[: config.seq_len - 2]
             key = np.array(ids, np.int32).tobytes()
             if len(ids) >= LEAST and key not in lately:
                 lately.add(key)
@@ -99,9 +101,16 @@ def rows(part: Iterable[Document], tokenizer: Tokenizer, seq_len: int) -> Iterat
 
 
 def left_out(part: Any, packed: Packed) -> str | None:
-    """Return a line if nothing became a row; that some sentences are too short goes without saying."""
-    line = f"expected sentences of at least {LEAST} tokens to train on and to hold out, got none"
-    return None if len(packed.ids) else line
+    """Return a line if nothing became a row, or on the sentences that were cut or fill theirs to the last.
+
+    That some are too short goes without saying.
+    """
+    n, length = len(packed.ids), packed.ids.shape[1]
+    if not n:
+        return f"expected sentences of at least {LEAST} tokens to train on and to hold out, got none"
+    full = sum(int(packed.mask[a : a + MOST_SEEN][:, -1].sum()) for a in range(0, n, MOST_SEEN))
+    which = f"{full:,} of {n:,} sentences fill all {length} tokens of a row, and what was longer is cut"
+    return f"{which} (with --lines a sentence ends at a line's end, too)" if full else None
 
 
 def batch(

@@ -129,9 +129,9 @@ def texts(part: Iterable[Document]) -> Iterable[str]:
     return (document.text for document in part)
 
 
-def rows(part: Iterable[Document], tokenizer: Tokenizer, seq_len: int) -> Iterable[list[int]]:
+def rows(part: Iterable[Document], tokenizer: Tokenizer, config: RunConfig) -> Iterable[list[int]]:
     """Yield sequences of whole sentences."""
-    return filled_rows(part, tokenizer, seq_len)
+    return filled_rows(part, tokenizer, config.seq_len)
 
 
 def width(seq_len: int) -> int:

@@ -122,9 +122,9 @@ def texts(part: Iterable[Pair]) -> Iterable[str]:
     return (side for pair in part for side in pair)
 
 
-def rows(part: Sequence[Pair], tokenizer: Tokenizer, seq_len: int) -> Iterable[list[int]]:
+def rows(part: Sequence[Pair], tokenizer: Tokenizer, config: RunConfig) -> Iterable[list[int]]:
     """Yield a row for each pair: the source in its places, then the target in its own."""
-    return pair_rows(part, tokenizer, seq_len)
+    return pair_rows(part, tokenizer, config.seq_len)
 
 
 def width(seq_len: int) -> int:

@@ -33,6 +33,7 @@ from ...text import (
 from .. import draws
 from ..evaluate import POSITIONS, Evaluation, evaluate, small_part
 from ..example import example_sentence
+from ..length_rule import LengthRule, lengths_of
 from ..ranks import Ranks
 from ..result import counted_part, score, share_counted
 from . import masked
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from ..run import Run
 
 LN2 = float(np.log(2))
+PAIRS = 1 << 14  # of training, at most, that the rule by length is learnt from
 ONE_DOCUMENT = (
     "next-sentence prediction takes every other second sentence from another document, so the training and "
     "the held-out part need two each, and one has {n}: give several files, one with blank lines between its "
@@ -153,7 +155,7 @@ class SentencePairTask:
         """Return the documents of `sources`; of one file, its parts between blank lines."""
         return separate(masked.read(sources, columns))
 
-    def rows(self, part: Iterable[Document], tokenizer: Tokenizer, seq_len: int) -> Iterable[list[int]]:
+    def rows(self, part: Iterable[Document], tokenizer: Tokenizer, config: RunConfig) -> Iterable[list[int]]:
         """Yield rows of sentences of one document.
 
         Raises
@@ -162,7 +164,7 @@ class SentencePairTask:
             At the end, if next sentences are to be predicted and all rows were of one document.
         """
         documents = 0
-        for row in sentence_rows(part, tokenizer, self.width(seq_len)):
+        for row in sentence_rows(part, tokenizer, self.width(config.seq_len)):
             documents += row[0] == tokenizer.cls_id
             yield row
         if self.pair == "nsp" and documents < 2:
@@ -228,8 +230,8 @@ class SentencePairTask:
         Returns
         -------
         dict
-            As for masked LM; and "pairs": for a coin and the encoder their "name", "nats", "accuracy" and
-            "positions", the number of pairs. No loss is weighted.
+            As for masked LM; and "pairs": for a coin, the lengths alone and the encoder their "name", "nats",
+            "accuracy" and "positions", the number of pairs. No loss is weighted.
         """
         train = counted_part(run.train)
         counted = without_marks(train, run.tokenizer.sep_id)
@@ -247,9 +249,29 @@ class SentencePairTask:
             "passes": len(held_out.batches),
             "models": [*models, words],
             "margin": masked.margin(models[-1], words),
-            "pairs": [score("a coin", LN2, 0.5, pairs["positions"]), pairs],
+            "pairs": [score("a coin", LN2, 0.5, pairs["positions"]), self.by_length(run, held_out), pairs],
             **share_counted(train, run.train),
         }
+
+    def by_length(self, run: Run, held_out: Evaluation) -> dict[str, Any]:
+        """Return the scores of a rule that sees the segments' lengths alone, learnt on training pairs."""
+        of_pairs = []
+        train, n = run.train, len(run.train.ids)
+        rows = np.arange(n) if n <= PAIRS else np.linspace(0, n - 1, PAIRS).astype(np.int64)
+        others = None
+        if self.pair == "nsp":
+            starts = document_starts(train, run.tokenizer.cls_id)
+            rng = draws.generator(masked.SEED, draws.EVALUATION, 4)
+            others = train.rows(partners(rows, starts, rng)).ids
+        pair = held_out.objective.objectives[self.pair]
+        rngs = [draws.generator(masked.SEED, draws.EVALUATION, 5, i) for i in rows.tolist()]
+        made = pair.make_pairs(train.rows(rows).ids, others, rngs, run.config.seq_len)
+        rule = LengthRule.learn(lengths_of(made.mask, made.segment_ids), made.targets)
+        for batch in held_out.batches:
+            classes = batch.targets[~batch.of[:, 0]]
+            of_pairs.append((lengths_of(batch.mask, batch.segment_ids), classes))
+        lengths, classes = (np.concatenate(x) for x in zip(*of_pairs, strict=True))
+        return score("the lengths alone", *rule.score(lengths, classes), len(classes))
 
     def table(self, result: dict[str, Any]) -> str:
         """Return the scores for people.
@@ -257,11 +279,13 @@ class SentencePairTask:
         Examples
         --------
         >>> pairs = [{"name": "a coin", "nats": 0.693, "accuracy": 0.5, "positions": 900}]
+        >>> pairs += [{"name": "the lengths alone", "nats": 0.66, "accuracy": 0.6, "positions": 900}]
         >>> pairs += [{"name": "encoder", "nats": 0.6, "accuracy": 0.7, "positions": 900}]
         >>> result = {"models": [], "margin": None, "pairs": pairs}
         >>> print(SentencePairTask("nsp").table(result).partition("\\n\\n")[2])
         held-out next sentences        nats   accuracy       pairs
         a coin                        0.693     50.0 %         900
+        the lengths alone             0.660     60.0 %         900
         encoder                       0.600     70.0 %         900
         """
         what = {"nsp": "held-out next sentences", "sop": "held-out sentence orders"}[self.pair]

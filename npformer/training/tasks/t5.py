@@ -77,9 +77,9 @@ def initial_embeddings(config: RunConfig, train: Packed, vocab_size: int, rng: n
     return cooccurrence_embeddings(train, vocab_size, config.d_model, rng) * config.d_model**-0.5
 
 
-def rows(part: Iterable[Document], tokenizer: Tokenizer, seq_len: int) -> Iterable[list[int]]:
+def rows(part: Iterable[Document], tokenizer: Tokenizer, config: RunConfig) -> Iterable[list[int]]:
     """Yield the stream in rows, the last token of each the first of the next."""
-    return token_rows(part, tokenizer, width(seq_len) - 1)
+    return token_rows(part, tokenizer, width(config.seq_len) - 1)
 
 
 def width(seq_len: int) -> int:

@@ -76,7 +76,7 @@ class Task(Protocol):
     def texts(self, part: Any, /) -> Iterable[str]:
         """Return the texts of a part, for the tokenizer to learn from."""
 
-    def rows(self, part: Any, tokenizer: Tokenizer, seq_len: int, /) -> Iterable[list[int]]:
+    def rows(self, part: Any, tokenizer: Tokenizer, config: RunConfig, /) -> Iterable[list[int]]:
         """Yield a part as rows of tokens."""
 
     def width(self, seq_len: int, /) -> int:

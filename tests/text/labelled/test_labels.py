@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npformer.text import CorpusError
-from npformer.text.labelled import Example, check_bio, check_labels, is_bio, labels_of, read_examples
+from npformer.text.labelled import (
+    Example,
+    check_bio,
+    check_labels,
+    is_bio,
+    labels_of,
+    numbers_as_names,
+    read_examples,
+)
 
 
 def tagged(*tags: str) -> Example:
@@ -32,6 +40,18 @@ def test_names_are_in_order():
     for label in (1.5, None):
         with pytest.raises(ValueError, match="expected names as labels, got"):
             labels_of([classed(label)])
+
+
+def test_many_numbers_are_taken_for_amounts():
+    def told(*labels):
+        return numbers_as_names([classed(str(label)) for label in labels])
+
+    assert told(*range(20)) is None
+    assert told(*range(21)).startswith("the labels are 21 different numbers")
+    assert told(*range(21), "x") is None
+    assert told(0, 0.5, 1, 1.5, 2) is None
+    assert told(0, 0.5, 1, 1.5, 2, 2.5).startswith("the labels are 6 different numbers")
+    assert numbers_as_names([tagged("1", "2")]) is None
 
 
 def test_unknown_labels_are_named(write):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from npformer.objectives import Contrastive
-from npformer.text import CorpusError, Document, WordPieceTokenizer
+from npformer.text import CorpusError, Document, TextFiles, WordPieceTokenizer
 from npformer.training import RunConfig, Trainer, create_run, fit, prepare, preset
 from npformer.training.evaluate import evaluate
 from npformer.training.tasks import contrastive, table
@@ -20,15 +22,49 @@ def prepared(text, steps=20, **changes):
     return prepare([Document("text", text)], config)
 
 
+def rows_of(text, seq_len=8, **changes):
+    config = preset("tiny", objective="simcse", steps=1, seq_len=seq_len, **changes)
+    tokenizer = WordPieceTokenizer(VOCAB, lowercase=True)
+    rows = contrastive.rows([Document("t", text)], tokenizer, config)
+    return [" ".join(VOCAB[i] for i in row) for row in rows]
+
+
 def test_a_row_is_a_sentence():
     text = "A b c d. B a.\nC\nd a b. A b\tc d. D. D d d d d d d d d d."
-    tokenizer = WordPieceTokenizer(VOCAB, lowercase=True)
-    rows = [" ".join(VOCAB[i] for i in row) for row in contrastive.rows([Document("t", text)], tokenizer, 8)]
-    assert rows == [
+    assert rows_of(text) == [
         "[CLS] a b c d . [SEP]",
         "[CLS] c d a b . [SEP]",  # over the end of a line; before it one too short, after it one again
         "[CLS] d d d d d d [SEP]",  # cut
     ]
+
+
+def test_a_line_may_be_a_sentence():
+    text = "a b c d\nb c d a. C d a b.\nd c b a\n"
+    assert [row[6:-6] for row in rows_of(text)] == ["a b c d b c", "c d a b . d"]  # no capital follows
+    lines = ["a b c d", "b c d a .", "c d a b .", "d c b a"]
+    assert [row[6:-6] for row in rows_of(text, lines=True)] == lines
+    with pytest.raises(ValueError, match="^lines: the objective mlm has no use for it"):
+        RunConfig(steps=1, lines=True)
+
+
+def test_sentences_that_are_cut_are_counted(text, tmp_path, monkeypatch):
+    told = "of .* sentences fill all 8 tokens of a row, and what was longer is cut"
+    p = prepared(text, seq_len=8)
+    full = [int(part.mask[:, -1].sum()) for part in (p.train, p.held_out)]
+    assert full[0] > 0
+    assert re.match(f"{full[0]} {told} .with --lines a sentence ends", p.warnings[0])
+    assert re.match(f"held out: {full[1]} {told}", p.warnings[1])
+    roomy = prepared(text, seq_len=40)
+    assert not any("tokens of a row" in line for line in roomy.warnings)
+    unbroken = text.replace(".", "")
+    assert len(prepared(unbroken).train.ids) < 20
+    assert len(prepared(unbroken, lines=True).train.ids) == len(roomy.train.ids)
+    monkeypatch.setattr("npformer.text.streamed_split.LARGEST_BLOCK", 40)
+    path = tmp_path / "text.txt"
+    path.write_text(text)
+    config = preset("tiny", objective="simcse", steps=1, **{**SIZES, "seq_len": 8})
+    large = prepare(TextFiles([(str(path), True)]), config)  # a stream
+    assert re.match(told, large.warnings[0].split(" ", 1)[1])
 
 
 def test_text_without_a_sentence_is_refused():

@@ -119,8 +119,10 @@ def test_a_run_says_what_each_part_achieved(tmp_path, monkeypatch):
     assert words.mask[:, 1:].any()
     assert not ((words.ids[:, 1:] == run.tokenizer.sep_id) & words.mask[:, 1:]).any()
     assert [m["name"] for m in result["models"]][-1] == "encoder"
-    coin, encoder = result["pairs"]
+    coin, lengths, encoder = result["pairs"]
     assert coin["accuracy"] == 0.5
+    assert 0.4 < lengths["accuracy"] < 1
+    assert lengths["positions"] == coin["positions"]
     assert coin["positions"] == encoder["positions"] == len(run.held_out.ids) * result["passes"]
     lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
     for line, prefix in ((lines[0], ""), (lines[3], "held_out_"), (lines[-1], "held_out_")):
@@ -129,7 +131,7 @@ def test_a_run_says_what_each_part_achieved(tmp_path, monkeypatch):
         assert line[f"{prefix}accuracy"] == line[f"{prefix}accuracy_mlm"]
         assert 0.2 < parts[1] < 0.6  # half of log 2, about
     assert 0.5 < encoder["nats"] < 1.0  # not weighted
-    assert table(result).splitlines()[-3].startswith("held-out next sentences")
+    assert table(result).splitlines()[-4].startswith("held-out next sentences")
     other = trainer(prepared("mlm+nsp", steps=6))
     other.start_from_text()
     unweighted = other.update(0).of_parts

@@ -1,0 +1,93 @@
+"""Scores of a fine-tuned model on labelled examples that it has not seen, beside those of a guess."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..text import CorpusError, Tokenizer
+from ..text.labelled import Example, read_examples
+from .examples import Task
+from .hold_out import hold_out
+from .predict import answer
+
+
+def score(
+    model: Any,
+    tokenizer: Tokenizer,
+    task: Task,
+    examples: Sequence[Example],
+    *,
+    train: Sequence[Example] | None = None,
+    threads: int | None = None,
+    say: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Return what `finetune` says of a test file, of a model that is finished.
+
+    Parameters
+    ----------
+    model, tokenizer, task
+        From `load_task_model`.
+    examples : sequence of Example
+        With labels.
+    train : sequence of Example, optional
+        What the model was trained on, from which a guess without a look at the text is made.
+    threads : int, optional
+        Default: as many as there are cores. The result does not depend on it.
+    say : callable, optional
+        Told how many texts are longer than the model reads, if any is.
+
+    Returns
+    -------
+    dict
+        "task", "scores", "by_label" (precision, recall, F1 and number of each; nothing of numbers),
+        "examples" (how many), and with `train` "baseline" and "baseline_is".
+
+    Raises
+    ------
+    CorpusError
+        If there is no example, or a label is none of the model's, naming file and line.
+    """
+    if not examples:
+        raise CorpusError("score: expected an example, got none")
+    if task.kind.HEAD not in ("classify", "tag"):
+        for example in examples:
+            if not isinstance(example.label, float):
+                raise CorpusError(f"{example.where}: expected a number as label, got {example.label!r}")
+    task.kind.targets(examples, task.labels)  # or it says which label is unknown
+    said = answer(model, tokenizer, task, examples, threads=threads, say=say)
+    result = {
+        "task": task.name,
+        "examples": len(examples),
+        "scores": task.kind.scores(examples, said, task.labels),
+        "by_label": task.kind.by_label(examples, said, task.labels),
+    }
+    if train is not None:
+        result["baseline_is"], result["baseline"] = task.kind.baseline(train, examples, task.labels)
+    return result
+
+
+def training_examples(folder: str | Path, task: Task) -> list[Example]:
+    """Return the examples that the model of a folder was trained on, as its config.json says.
+
+    Raises
+    ------
+    OSError, CorpusError
+        If they are no longer there, or no longer what they were.
+    """
+    folder = Path(folder)
+    for path in (folder / "config.json", folder.parent / "config.json"):
+        values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if values.get("run") == "finetune":
+            break
+    else:
+        raise CorpusError(f"{folder}: expected the config.json of its fine-tuning, found none")
+    file, how = values.get("train"), values.get("read", {})
+    if not isinstance(file, str) or file == "-":
+        raise CorpusError(f"{path}: expected the file of its training examples, got {file!r}")
+    read = read_examples(file, task.name, **how)
+    if values.get("dev_share") is None:
+        return read.examples
+    return hold_out(read.examples, values["dev_share"], values["dev_seed"])[0]
