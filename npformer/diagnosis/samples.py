@@ -9,8 +9,10 @@ import numpy as np
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "silu", "gelu", "gelu_tanh")
 
-OBJECTIVES = ("hard_negatives", "symmetric_info_nce", "mean_pooling", "weighted_cross_entropy")
-OBJECTIVES += ("lora", "replaced_token_detection", "pooler", "cosine_similarity")
+OBJECTIVES = (
+    *("hard_negatives", "symmetric_info_nce", "mean_pooling", "weighted_cross_entropy"),
+    *("lora", "replaced_token_detection", "pooler", "cosine_similarity"),
+)
 
 # the axes of each op, by the letters of its docstring, and how long they are unless told otherwise
 SIZES: dict[str, dict[str, int]] = {
