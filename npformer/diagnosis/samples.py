@@ -9,8 +9,10 @@ import numpy as np
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "silu", "gelu", "gelu_tanh")
 
-OBJECTIVES = ("hard_negatives", "symmetric_info_nce", "mean_pooling", "weighted_cross_entropy")
-OBJECTIVES += ("lora", "replaced_token_detection", "pooler", "cosine_similarity")
+OBJECTIVES = (
+    *("hard_negatives", "symmetric_info_nce", "mean_pooling", "weighted_cross_entropy"),
+    *("lora", "replaced_token_detection", "pooler", "cosine_similarity"),
+)
 
 # the axes of each op, by the letters of its docstring, and how long they are unless told otherwise
 SIZES: dict[str, dict[str, int]] = {
@@ -192,7 +194,8 @@ def _of_objective(op: str, n: Mapping[str, int], rng: np.random.Generator) -> di
     if op == "weighted_cross_entropy":  # whole numbers: the weights are no variables
         targets = rng.integers(0, n["V"], n["N"])
         targets[0], targets[-1] = 0, n["V"] - 1
-        return {"logits": normal((n["N"], n["V"])), "targets": targets, "class_weights": _different(n["V"])}
+        weights = 3 - 2 * np.arange(n["V"]) % 3  # 3, 1, 2, 3, ...
+        return {"logits": normal((n["N"], n["V"])), "targets": targets, "class_weights": weights}
     if op == "lora":
         shapes = {"x": ("N", "d_in"), "w": ("d_in", "d_out"), "a": ("d_in", "r"), "b": ("r", "d_out")}
         return {name: normal((n[rows], n[columns])) for name, (rows, columns) in shapes.items()}
@@ -209,8 +212,3 @@ def _of_objective(op: str, n: Mapping[str, int], rng: np.random.Generator) -> di
 def _padding(B: int, T: int) -> Any:
     """Return the mask (B, T) of texts of which each is shorter than the one before, down to one token."""
     return np.arange(T) < np.maximum(T - np.arange(B)[:, None], 1)
-
-
-def _different(V: int) -> Any:
-    """Return weights 3, 1, 4, 2, 5, 3, ... of classes."""
-    return np.arange(V) % 2 * -2 + np.arange(V) // 2 + 3
