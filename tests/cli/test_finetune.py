@@ -254,7 +254,8 @@ def test_dev_is_drawn_from_training_where_it_is_not_given(place, capsys):
 
 
 def test_several_seeds(place, capsys):
-    assert finetune("--out", "seeds", "--seeds", "2", "--seed", "4", "--test", "dev.tsv", "--epochs", "2") == 0
+    more = ["--seed", "4", "--test", "dev.tsv", "--epochs", "2"]
+    assert finetune("--out", "seeds", "--seeds", "2", *more) == 0
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.splitlines()[:3]] == ["dev", "seed", "seed"]
     assert "mean and deviation" in out
