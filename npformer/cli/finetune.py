@@ -107,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
     if (args.dev is None) == (args.dev_share is None):
         got = "neither" if args.dev is None else "both"
         raise ValueError(f"dev: expected --dev or --dev-share, got {got}")
+    if args.seeds is not None and args.by_label:
+        raise ValueError("by_label: with --seeds they are in the result.json of each seed")
     names = (*FIELDS, "from_scratch")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
     recipe = Recipe(args.task, **given)

@@ -51,7 +51,9 @@ def load_task_model(folder: str | Path) -> tuple[Any, Tokenizer, Task]:
         )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        task = Task(values["task"], tuple(map(str, values["labels"])), values.get("longest"))
+        longest = values.get("longest")  # None, and not there in older folders
+        labels = tuple(map(str, values["labels"]))
+        task = Task(values["task"], labels, None if longest is None else int(longest))
         head = KINDS[task.name].HEAD
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not the description of a task ({error})") from None

@@ -202,7 +202,7 @@ def test_a_finished_model_is_scored_as_in_its_fine_tuning(place, capsys):
 
 
 def test_the_texts_of_a_labelled_file_are_told_apart(place, capsys):
-    assert finetune("--out", "tuned") == 0
+    assert finetune("--out", "tuned", "--epochs", "1") == 0
     capsys.readouterr()
     (place / "texts.txt").write_text("very good\nthe bad film\n")
     assert main(["predict", "tuned", "texts.txt"]) == 0
@@ -230,7 +230,7 @@ def test_the_texts_of_a_labelled_file_are_told_apart(place, capsys):
 
 
 def test_a_line_that_is_blank_or_no_text_is_named(place, capsys):
-    assert finetune("--out", "tuned") == 0
+    assert finetune("--out", "tuned", "--epochs", "1") == 0
     capsys.readouterr()
     for content, message in (
         (b"good\n\nbad\n", "texts.txt:2: expected a text in each line, got a blank one"),
@@ -274,7 +274,8 @@ def test_dev_is_drawn_from_training_where_it_is_not_given(place, capsys):
 
 
 def test_several_seeds(place, capsys):
-    assert finetune("--out", "seeds", "--seeds", "2", "--seed", "4", "--test", "dev.tsv") == 0
+    more = ["--seed", "4", "--test", "dev.tsv", "--epochs", "2"]
+    assert finetune("--out", "seeds", "--seeds", "2", *more) == 0
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.splitlines()[:3]] == ["dev", "seed", "seed"]
     assert "mean and deviation" in out
@@ -284,6 +285,8 @@ def test_several_seeds(place, capsys):
     assert f"the best on dev: seeds/seed-{whole['best']}" in out
     assert f"npformer predict seeds/seed-{whole['best']} -" in out
     assert main(["predict", "seeds/seed-5", "dev.tsv", "--score"]) == 0
+    assert finetune("--out", "one", "--seeds", "2", "--by-label") == 2
+    assert "by_label: with --seeds" in capsys.readouterr().err
     assert finetune("--out", "one", "--seeds", "1") == 2
     assert "seeds: expected a whole number of at least 2, got 1" in capsys.readouterr().err
 

@@ -7,8 +7,17 @@ import json
 import numpy as np
 import pytest
 
-from npformer.finetuning import Recipe, Task, load_task_model, predict, prepare_model, save_task_model
+from npformer.finetuning import (
+    Recipe,
+    Task,
+    finetune,
+    load_task_model,
+    predict,
+    prepare_model,
+    save_task_model,
+)
 from npformer.functional import softmax
+from npformer.models import Encoder, load_adapter, save_adapter
 
 
 @pytest.fixture
@@ -65,6 +74,22 @@ def test_a_folder_gives_back_what_was_saved(classifier, tokenizer, tmp_path):
     np.testing.assert_array_equal(model.params.flat, classifier.params.flat)
 
 
+def test_adapters_alone_give_back_what_was_fine_tuned(encoder, tokenizer, classes, tmp_path):
+    recipe = Recipe("classify", epochs=1, lora=2)
+    out = tmp_path / "out"
+    finetune(encoder, tokenizer, classes[:20], classes[20:30], recipe, out, quiet=True, threads=1)
+    model, _, _ = load_task_model(tmp_path / "out")
+    save_adapter(model, tmp_path / "adapter")
+    again = load_adapter(encoder, tmp_path / "adapter")
+    assert set(again.params) == set(model.params)
+    for name, value in model.params.items():
+        np.testing.assert_array_equal(again.params[name], value)
+    size = (tmp_path / "adapter" / "adapter.npz").stat().st_size
+    assert size < 0.5 * (tmp_path / "out" / "model" / "model.npz").stat().st_size
+    with pytest.raises(ValueError, match="expected the model that was adapted, got one with other weights"):
+        load_adapter(Encoder(encoder.config, np.random.default_rng(1)), tmp_path / "adapter")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -72,6 +97,7 @@ def test_a_folder_gives_back_what_was_saved(classifier, tokenizer, tmp_path):
         ("{", "not the description of a task"),
         ('{"task": "sing", "labels": []}', "not the description of a task"),
         ('{"task": "tag", "labels": ["a", "b"]}', "expected a model with a head for tag"),
+        ('{"task": "classify", "labels": ["a"], "longest": "all"}', "not the description of a task"),
     ],
 )
 def test_a_damaged_folder_is_told(classifier, tokenizer, tmp_path, content, message):
