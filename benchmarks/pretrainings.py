@@ -43,7 +43,7 @@ ROWS = (SCRATCH, *OBJECTIVES, BOTH)
 
 def options_of(name: str, form: str, more: str) -> str:
     """Return the options of `npformer pretrain` for an objective; the decoder gets the encoder's form."""
-    options = f"--quiet --objective {OBJECTIVES[name]} --preset {form}"
+    options = f"--objective {OBJECTIVES[name]} --preset {form}"
     if name == "CLM":
         c = preset(form)
         options += f" --layers {c.layers} --d-model {c.d_model} --heads {c.heads}"
@@ -79,7 +79,7 @@ def pretrained(data: Path, out: Path, name: str, steps: int, options: str) -> Pa
     folder = out / f"{name}-{steps}"
     if not (folder / "pretrain").is_dir():
         return pretrain(data, folder, 0, f"{options} --steps {steps}")
-    fit(open_run(folder / "pretrain"), quiet=True)
+    fit(open_run(folder / "pretrain"))
     return folder / "pretrain"
 
 

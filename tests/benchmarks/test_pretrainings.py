@@ -11,7 +11,7 @@ import pytest
 
 from npformer.cli import main
 
-TINY = "--layers 1 --d-model 8 --heads 2 --seq-len 16 --batch-size 4"
+TINY = "--quiet --layers 1 --d-model 8 --heads 2 --seq-len 16 --batch-size 4"
 
 
 @pytest.fixture
