@@ -114,7 +114,7 @@ def numbers_once() -> Callable[[Callable[..., Any]], contextlib.AbstractContextM
 
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have runs draw no loss curve: it takes as long as all of a tiny run. (test_trainer.py has one drawn.)"""
+    """Have runs draw no loss curve, which takes as long as a tiny run. (test_trainer.py has one drawn.)"""
     monkeypatch.setattr("npformer.training.loop.plot_losses", lambda *arguments: None)
 
 

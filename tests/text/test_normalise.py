@@ -93,7 +93,7 @@ def test_every_character_as_the_tokenizers_library() -> None:
     assert len(codes) > 200_000
     for lowercase in (True, False):
         reference = BertNormalizer(lowercase=lowercase)
-        for many in (codes[at : at + 512] for at in range(0, len(codes), 512)):  # a call costs more than a character
+        for many in (codes[at : at + 512] for at in range(0, len(codes), 512)):  # a call for each takes long
             text = " ".join(f"a{chr(code)}b" for code in many)
             if normalise(text, lowercase) != reference.normalize_str(text):
                 for code in many:  # which it is
