@@ -112,6 +112,12 @@ def numbers_once() -> Callable[[Callable[..., Any]], contextlib.AbstractContextM
     return remembered
 
 
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have runs draw no loss curve, which takes as long as a tiny run. (test_trainer.py has one drawn.)"""
+    monkeypatch.setattr("npformer.training.loop.plot_losses", lambda *arguments: None)
+
+
 # A generic point for whole models: never initialisation (DESIGN section 7)
 
 

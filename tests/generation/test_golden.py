@@ -91,6 +91,7 @@ def test_the_settings_tell_the_searches_apart(stored: dict[str, np.ndarray]) -> 
 
 
 @pytest.mark.extra
+@pytest.mark.thorough  # nothing of npformer's has a part in it
 def test_what_is_stored_is_what_transformers_writes(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch", reason="needs torch, of the extra 'parity'")
     pytest.importorskip("transformers", reason="needs transformers, of the extra 'parity'")

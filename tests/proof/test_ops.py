@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from npformer import functional
-from npformer.proof import golden
-from npformer.proof.cases import OPS, cases
+from npformer.proof import golden, ops
+from npformer.proof.cases import OPS, Case, cases
 from npformer.proof.ops import compare_with_stored, prove_case, prove_op
 from npformer.proof.rows import Row, worst_by_input
 
@@ -27,8 +27,45 @@ def describe(rows: list[Row]) -> str:
     return "\n".join(str(row.to_dict()) for row in rows if not row.passed)
 
 
+# Of the attentions, whose every case takes up to a second, the cases that have the most at once (`npformer
+# verify`, which .ci/run runs, takes the derivatives of all, as do the other seeds).
+DERIVATIVES = {
+    "scaled_dot_product_attention": {
+        "bias (h, 1, S), fully masked row, dropout",
+        "two axes",
+        "everything at once, grouped heads",
+    },
+    "flash_attention": {
+        "bias (h, 1, S), fully masked row, dropout",
+        "causal, window 3, softcap 1.5, bias (1, 1, S)",
+        "two axes",
+    },
+    "multi_head_attention": {
+        "cross, no bias, every width its own",
+        "self, rotated, at four positions, dropout",
+        "cross, query-key norm, bias (B, 1, 1, S), padded",
+    },
+}
+
+
+@pytest.fixture
+def few_derivatives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no derivatives taken of the cases that are not in DERIVATIVES, whose other checks stay."""
+
+    def prove(case: Case) -> list[Row]:
+        if case.variant in DERIVATIVES.get(case.op, {case.variant}):
+            return prove_case(case)
+        rows = {name: Row(case.op, name) for name in ("out", *case.inputs)}
+        ops._check_float32(case, rows)
+        return list(rows.values())
+
+    monkeypatch.setattr(ops, "prove_case", prove)
+
+
 @pytest.mark.parametrize(("op", "seeds"), SEEDS)
-def test_the_ops_pass(op: str, seeds: range) -> None:
+def test_the_ops_pass(op: str, seeds: range, request: pytest.FixtureRequest) -> None:
+    if not seeds.start:
+        request.getfixturevalue("few_derivatives")
     for seed in seeds:
         rows = prove_op(op, seed)
         assert all(row.passed for row in rows), f"seed {seed}\n{describe(rows)}"

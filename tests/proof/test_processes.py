@@ -36,9 +36,9 @@ def test_an_error_comes_back_and_ends_the_others_at_once() -> None:
 
 def test_the_proof_is_the_same_by_two_processes() -> None:
     seen: list[str] = []
-    wanted = ["tanh", "training", "relu"]
+    wanted = ["tanh", "lora", "relu"]  # of which the second, one of the LONGEST, is begun last
     shared = verify(wanted, 3, lambda rows: seen.append(rows[0].target), processes=2)
-    assert seen == wanted
+    assert seen == ["tanh", "encoder with LoRA", "relu"]
     assert shared.rows == verify(wanted, 3).rows
 
 

@@ -31,7 +31,8 @@ def test_the_losses_are_those_of_whole_passes(label: str, dtype: type) -> None:
     resumed, rng = Resumed(point, params.copy()), np.random.default_rng(1)
     before = resumed.params.flat.copy()
     tilt = 1j if dtype is np.complex128 else 1.0
-    for name in params:
+    names = list(params)
+    for name in names if dtype is np.complex128 else names[::3]:  # the way through the blocks is the same
         start = params[name].copy()
         values = start + 0.01 * tilt * rng.standard_normal((2, *start.shape))
         whole = []

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from npformer.text import Document, WordPieceTokenizer, default_corpus
+
+of_corpus = importlib.import_module("npformer.text.default_corpus")  # the room has the function of this name
 
 ENGLISH = """\
 The tokenizer cuts words into pieces; it isn't hard, is it? Longer words need more pieces.
@@ -34,9 +38,18 @@ def bert(bert_vocab: Path) -> WordPieceTokenizer:
 
 
 @pytest.fixture(scope="session")
-def python_docs() -> list[Document]:
-    """The default corpus, read once."""
-    return default_corpus()
+def python_docs(request: pytest.FixtureRequest) -> list[Document]:
+    """The default corpus, read once; of its modules every eighth, but with --thorough."""
+    every = 1 if request.config.getoption("--thorough") else 8
+    sources = of_corpus._sources
+
+    def some(root: Path) -> Iterator[Path]:
+        paths = sorted(sources(root))
+        return iter(paths[paths.index(root / "argparse.py") % every :: every])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(of_corpus, "_sources", some)
+        return default_corpus()
 
 
 @pytest.fixture(scope="session")

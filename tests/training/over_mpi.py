@@ -2,6 +2,7 @@
 
 mpiexec -n N python over_mpi.py updates RUN OUT.npz [--shard] [--broken]
 mpiexec -n N python over_mpi.py pretrain RUN [--raise-at STEP] [--poison-at STEP]    of rank 1
+mpiexec -n N python over_mpi.py pretrain RUN [--wait-at RANK STEP]    for ever, so that it can be killed there
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +60,9 @@ def break_the_mean(ranks: Ranks) -> None:
     kind.sums = lambda self, *numbers: list(numbers)  # type: ignore[method-assign]
 
 
-def something_goes_wrong(rank: int, raise_at: int | None, poison_at: int | None) -> None:
+def something_goes_wrong(
+    rank: int, raise_at: int | None, poison_at: int | None, wait_at: tuple[int, int]
+) -> None:
     update = trainer_module.Trainer.update
 
     def wrong(self: Any, step: int, executor: Any = None) -> Any:
@@ -66,6 +70,8 @@ def something_goes_wrong(rank: int, raise_at: int | None, poison_at: int | None)
             raise ZeroDivisionError("of one rank alone")
         if rank == 1 and step == poison_at:
             self.model.params["encoder.0.attention.query.weight"][0, 0] = np.nan
+        if (rank, step) == wait_at:
+            time.sleep(600)
         return update(self, step, executor)
 
     trainer_module.Trainer.update = wrong  # type: ignore[method-assign]
@@ -80,6 +86,7 @@ if __name__ == "__main__":
     parser.add_argument("--broken", action="store_true")
     parser.add_argument("--raise-at", type=int)
     parser.add_argument("--poison-at", type=int)
+    parser.add_argument("--wait-at", type=int, nargs=2, default=(-1, -1))
     args = parser.parse_args()
     if args.what == "updates":
         mpi.CHUNK = 300  # so that the vectors of a small model travel in several chunks, the last a short one
@@ -92,5 +99,5 @@ if __name__ == "__main__":
         sys.exit()
     rank = int(os.environ["PMI_RANK"])
     (args.run / f"pid-{rank}").write_text(str(os.getpid()))
-    something_goes_wrong(rank, args.raise_at, args.poison_at)
+    something_goes_wrong(rank, args.raise_at, args.poison_at, tuple(args.wait_at))
     sys.exit(main(["pretrain", "--resume", str(args.run), "--quiet", *(["--shard-optimizer"] * args.shard)]))

@@ -104,7 +104,6 @@ def test_training_copies_the_rows_of_its_batches_alone(tmp_path, text, monkeypat
     for where in ("cooccurrence", "result"):
         monkeypatch.setattr(f"npformer.training.{where}.COUNTED", 1 << 15)
     monkeypatch.setattr("npformer.training.run.LOOKED_AT", 1 << 15)
-    monkeypatch.setattr("npformer.training.loop.plot_losses", lambda *args: None)
     tracemalloc.start()
     try:
         run = create_run(tmp_path / "run", small._replace(train=train))

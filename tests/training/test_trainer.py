@@ -81,8 +81,9 @@ def test_smooth_is_a_running_mean():
 
 
 @pytest.mark.extra
-def test_the_picture(make_run):
+def test_the_picture(make_run, monkeypatch):
     pytest.importorskip("matplotlib", reason="matplotlib: not installed")
+    monkeypatch.setattr("npformer.training.loop.plot_losses", plot_losses)
     run = make_run()
     fit(run, threads=1, quiet=True)
     assert (run.folder / "loss.png").read_bytes().startswith(b"\x89PNG")
@@ -97,6 +98,7 @@ def test_without_matplotlib_a_line_says_what_to_install(make_run, monkeypatch):
         return real(name, *args, **kwargs)
 
     run = make_run()
+    monkeypatch.setattr("npformer.training.loop.plot_losses", plot_losses)
     monkeypatch.setattr(builtins, "__import__", without)
     said: list[str] = []
     fit(run, threads=1, quiet=True, say=said.append)

@@ -17,6 +17,7 @@ if not torch.__version__.startswith("2.13"):
 from npformer.proof.make_golden import __main__ as script  # noqa: E402 - imports torch
 
 
+@pytest.mark.thorough  # the proofs fail, too, where a point is no more the stored one
 def test_what_is_stored_is_what_pytorch_computes(capsys: pytest.CaptureFixture[str]) -> None:
     assert script.main(["--check"]) == 0
     lines = capsys.readouterr().out.splitlines()
