@@ -152,3 +152,15 @@ def test_nothing_is_kept():
 
     assert peak(8, keep=False) <= 1.02 * peak(1, keep=False) + 4 * 4 * 128 * 16
     assert peak(8) > 3 * peak(1)  # which keeping does not have
+
+
+def test_a_decoder_has_vectors_by_the_mean_and_no_segments(make_decoder):
+    decoder, ids = make_decoder(), [[2, 7, 5], [4, 9, 3, 1, 12]]
+    of_tokens = encode(decoder, ids, pooling=None)
+    for vector, each in zip(encode(decoder, ids), of_tokens, strict=True):
+        np.testing.assert_allclose(vector, each.mean(axis=0), rtol=0, atol=1e-13)
+    for pooling in ("cls", "pooler"):
+        with pytest.raises(ValueError, match=f"expected 'mean' or None for a decoder, got '{pooling}'"):
+            encode(decoder, ids, pooling=pooling)
+    with pytest.raises(ValueError, match="segment_ids: expected None for a decoder"):
+        encode(decoder, ids, segment_ids=[[0, 0, 0], [0, 0, 0, 0, 0]])
