@@ -80,6 +80,17 @@ def test_the_form_is_the_earlier_runs(earlier):
         start.form("simcse", {"embedding_std": 0.3})
 
 
+def test_another_kind_of_model_is_told_before_any_of_its_fields(make_run):
+    run = make_run("decoder", steps=3, objective="clm", norm_type="rms_norm", activation="swiglu")
+    fit(run, threads=1, quiet=True, say=[].append)
+    told = r"expected an encoder \(made by --objective mlm, rtd, simcse, mlm\+nsp, mlm\+sop\), got a decoder"
+    for objective in ("mlm", "simcse", "mlm+0.5*nsp"):
+        with pytest.raises(ValueError, match=told):
+            read_start(run.folder).form(objective, {"norm_type": "layer_norm"})
+    with pytest.raises(ValueError, match="expected another objective than rtd, whose two models begin fresh"):
+        read_start(run.folder).form("rtd", {})
+
+
 def test_sentinels_that_the_earlier_vocabulary_lacks_are_missed(make_run, text):
     run = make_run("earlier", steps=3, objective="prefix", positions="learned")
     fit(run, threads=1, quiet=True, say=[].append)
