@@ -42,7 +42,7 @@ SYMMETRIC: Mistakes = {
     ],
     "half-missing": [{"halved": "both"}],
     "scores-not-transposed": [{"both": "forth + T(back)"}, {"dk_hat": "dS_k @ q_hat"}],
-    "one-hot-once": [{"both": "p_forth + p_back - onehot"}],
+    "one-hot-once": [{"back": "p_back"}, {"forth": "p_forth"}],
     "temperature-missing": [{"dS_q": "dS", "dS_k": "dS"}],
     "normalisation-ignored": [
         {"across_q": "dq_hat", "across_k": "dk_hat"},

@@ -76,7 +76,7 @@ OF_OBJECTIVES: dict[str, Lines] = {
         "class-weight-missing": (
             "share = w[:, None]",
             "share = np.ones_like(w)[:, None]",
-            "The loss is weighted, so its gradient must be.",
+            "The weights are about one on average, and the sum of them is the forward's.",
         ),
         "class-weight-twice": (
             "share = w[:, None]",
@@ -114,7 +114,7 @@ OF_OBJECTIVES: dict[str, Lines] = {
         ),
         "base-path-missing": (
             "dx = dout @ w.T",
-            "dx = 0",
+            "dx = 0 * x",
             "w is frozen: it needs no gradient.",
         ),
         "weight-not-transposed": (
