@@ -47,7 +47,7 @@ def draw_point(label: str, seed: int, sizes: Sizes = TINY) -> Point:
 
 def _span_corruption(label: str, rng: np.random.Generator, sizes: Sizes) -> tuple[Any, Any, Any]:
     B, T = sizes.B, sizes.T
-    layers = {"n_encoder_layers": 2, "n_decoder_layers": 2}
+    layers: dict[str, Any] = {"n_encoder_layers": 2, "n_decoder_layers": 2}
     config = EncoderDecoderConfig(**of_the_model(sizes), **layers, activation="gelu", dropout=0.2)
     first = SPECIAL + sentinels_needed(T, SPAN_RATE, SPAN_LENGTH)
     rule = SpanCorruption(range(SPECIAL, first), rate=SPAN_RATE, mean_length=SPAN_LENGTH)
