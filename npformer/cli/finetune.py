@@ -1,4 +1,4 @@
-"""`npformer finetune`: an encoder that was pre-trained learns a task from labelled examples."""
+"""`npformer finetune`: a model that was pre-trained learns a task from labelled examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 FIELDS: dict[str, tuple[type, str]] = {
     "seed": (int, "of the head's first weights, the order and dropout (0)"),
     "epochs": (int, "at most; the best one's model is kept (10)"),
-    "choose_by": (str, "score by which the best epoch is chosen (the first of those printed)"),
+    "choose_by": (str, "score by which the best epoch is chosen (the task's own)"),
     "patience": (int, "end after so many epochs without a better score (never)"),
     "batch_size": (int, "examples in a step (16)"),
     "lr": (float, "highest learning rate (0.001)"),
@@ -25,24 +25,26 @@ FIELDS: dict[str, tuple[type, str]] = {
     "lora": (int, "train two matrices of this rank beside queries and values, and the head (0: all)"),
     "lora_alpha": (float, "weight of their product, over the rank (16)"),
     "class_weights": (str, "none, or balanced: a label counts inversely to how often it is there (none)"),
-    "dropout": (float, "of the encoder and before the head (0.1)"),
+    "dropout": (float, "of the model and before its head (0.1)"),
     "pooling": (str, "what stands for a text: mean, cls or pooler (mean)"),
     "max_len": (int, "most tokens of a row (what the model reads)"),
+    "rouge_examples": (int, "of texts: dev examples that are written out after each epoch (200)"),
     "lanes": (int, "gradient vectors, with a thread each at most (2)"),
 }
-TASKS = ("classify", "pair", "tag", "regress", "similarity")
+TASKS = ("classify", "pair", "tag", "regress", "similarity", "seq2seq", "clm")
 _METAVAR = {int: "N", float: "X", str: "NAME"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("run_folder", metavar="RUN", help="folder of an encoder's run, or of its model")
+    parser.add_argument("run_folder", metavar="RUN", help="folder of a run, or of its model")
     parser.add_argument(
         "--task",
         required=True,
         choices=TASKS,
         help="classify: a text has a label; pair: two texts have; tag: each word has; regress: a text or a "
-        "pair has a number; similarity: how alike two texts are",
+        "pair has a number; similarity: how alike two texts are; seq2seq: a text has a summary, say, by an "
+        "encoder-decoder; clm: a text has an answer, by a decoder",
     )
     parser.add_argument(
         "--train", required=True, metavar="FILE", help="TSV, CSV, JSONL or CoNLL; - for stdin"
@@ -78,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fine-tune, and print the scores."""
-    from ..finetuning import Recipe, finetune
+    from ..finetuning import KINDS, Recipe, finetune
     from ..text.corpus import lines_of
     from ..text.labelled import read_examples
     from ..training import Interruption, TrainingStopped, free_folder, load_model, require_free
@@ -136,7 +138,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(table(result, args.by_label))
         print(f"\nmodel of epoch {result['epoch']} of {result['epochs']}: {out / 'model'}")
-        line = "\t".join(parts["dev"][0].texts) or " ".join(parts["dev"][0].words)
+        first = parts["dev"][0]
+        texts = first.texts[:1] if KINDS[recipe.task].LABELS == "texts" else first.texts
+        line = "\t".join(texts) or " ".join(first.words)
         print(f"try it:     echo {shlex.quote(line)} | npformer predict {shlex.quote(str(out))} -")
     return 0
 
@@ -155,6 +159,8 @@ def table(result: dict[str, Any], by_label: bool = False) -> str:
     difference                          0.6600      0.8000
     trained 1,234 of 5,000 parameters
     """
+    from ..finetuning.kinds.kind import better
+
     lines = []
     for part, guess in (("dev", "baseline"), ("test", "test_baseline")):
         if part in result:
@@ -164,8 +170,8 @@ def table(result: dict[str, Any], by_label: bool = False) -> str:
             for name, scores in rows.items():
                 lines.append(f"{name:<30}" + "".join(f"{value:>12.4f}" for value in scores.values()))
     score = result["score"]
-    if result["dev"][score] <= result["baseline"][score]:
-        lines.append(f"(no better {score} than without a look at the text: more --epochs, another --lr)")
+    if not better(score, result["dev"][score], result["baseline"][score]):
+        lines.append(f"(no better {score} than the guess above: more --epochs, another --lr)")
     if by_label and result["by_label"]:
         width = max(len(label) for label in result["by_label"]) + 2
         names = ("precision", "recall", "f1", "number")

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line for each line of the file: the label and its probability, a number, or words with tags."""
+    """Print a line for each line of the file: a label and its probability, a number, a text, words with tags."""
     from ..finetuning import load_task_model, predict
     from ..finetuning.predict import parts_of_line
     from ..text.corpus import lines_of
@@ -31,7 +31,9 @@ def run(args: argparse.Namespace) -> int:
     answers = predict(model, tokenizer, task, texts, say=lambda line: print(line, file=sys.stderr))
     for text, said in zip(texts, answers, strict=True):
         if args.json:
-            print(json.dumps(_values(task.name, text, said), ensure_ascii=False))
+            print(json.dumps(_values(task, text, said), ensure_ascii=False))
+        elif task.kind.LABELS == "texts":
+            print(" ".join(said.label.splitlines()))  # a line for each line
         elif task.name == "tag":
             words = text.split() if isinstance(text, str) else text
             print(" ".join(f"{word}/{tag or '?'}" for word, tag in zip(words, said.label, strict=True)))
@@ -42,8 +44,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _values(task: str, text: Any, said: Any) -> dict[str, Any]:
-    if task == "tag":
+def _values(task: Any, text: Any, said: Any) -> dict[str, Any]:
+    if task.kind.LABELS == "texts":
+        return {"source": text, "target": said.label}
+    if task.name == "tag":
         words = text.split() if isinstance(text, str) else list(text)
         return {"words": words, "tags": list(said.label), "probabilities": list(said.probability)}
     texts = {"text": text} if isinstance(text, str) else {"texts": list(text)}

@@ -29,7 +29,7 @@ class Task:
     name : str
         A key of `KINDS`.
     labels : tuple of str
-        Names of the labels; of numbers what they were scaled by.
+        Names of the labels; of numbers what they were scaled by; of texts none.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Task:
     ) -> Rows:
         """Return the examples as rows of tokens that the model can read."""
         most = model.config.max_positions if longest is None else longest
-        return self.kind.rows(examples, tokenizer, most, model.config.n_segments > 1)
+        return self.kind.rows(examples, tokenizer, most, getattr(model.config, "n_segments", 0) > 1)
 
 
 def predict_examples(
@@ -60,7 +60,7 @@ def predict_examples(
 
     Parameters
     ----------
-    model : Encoder
+    model : Encoder, Decoder or EncoderDecoder
     tokenizer : WordPieceTokenizer or CharacterTokenizer
     task : Task
     examples : sequence of Example
@@ -72,13 +72,10 @@ def predict_examples(
     kind, objective = task.kind, task.kind.objective(task.labels, None)
     if not examples:
         return []
-    whole = kind.batch(objective, rows, None, range(len(examples)), tokenizer.pad_id)
-    first, stop = whole.extents
-    (pieces,) = cut_batch(stop - first, 1, tokens_at_once(model.config.d_model))
+    (pieces,) = cut_batch(rows.lengths, 1, tokens_at_once(model.config.d_model))
 
-    def work(places: Array) -> list[Array]:
-        outputs = objective.predict(model, whole.take(places).trimmed())
-        return kind.split(outputs, rows, places.tolist())
+    def work(places: Array) -> list[Any]:
+        return kind.outputs(model, objective, rows, places.tolist(), tokenizer)
 
     outputs: list[Any] = [None] * len(examples)
     run: Callable[..., Any] = map if executor is None else executor.map

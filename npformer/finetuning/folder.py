@@ -11,6 +11,7 @@ from ..text import Tokenizer
 from ..training import load_model
 from .examples import Task
 from .kinds import KINDS
+from .model import MODELS
 
 
 def save_task_model(model: Any, tokenizer: Tokenizer, task: Task, folder: str | Path) -> None:
@@ -59,4 +60,7 @@ def load_task_model(folder: str | Path) -> tuple[Any, Tokenizer, Task]:
         raise ValueError(
             f"{path}: expected a model with a head for {task.name}, got one with another, or none"
         )
+    if not isinstance(model, MODELS[task.kind.MODEL][0]):
+        said = MODELS[task.kind.MODEL][1]
+        raise ValueError(f"{path}: expected {said} for {task.name}, got {type(model).__name__}")
     return model, tokenizer, task

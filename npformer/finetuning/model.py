@@ -1,4 +1,4 @@
-"""The model that is fine-tuned: a pre-trained encoder with a head, and what of it is trained."""
+"""The model that is fine-tuned: a pre-trained one, an encoder with a head, and what of it is trained."""
 
 from __future__ import annotations
 
@@ -7,18 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from ..models import Encoder, add_lora, freeze, merge_lora, with_task
+from ..models import Decoder, Encoder, EncoderDecoder, add_lora, freeze, merge_lora, with_task
+from ..models.freezing import any_below
 from ..training import draws
 from .kinds import KINDS
 from .recipe import Recipe
 
+# what a kind asks for: the class, how it is said, and which objectives pre-train one
+MODELS = {
+    "encoder": (Encoder, "an encoder", "mlm"),
+    "decoder": (Decoder, "a decoder", "clm"),
+    "encoder_decoder": (EncoderDecoder, "an encoder-decoder", "t5, prefix or seq2seq"),
+}
 
-def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Encoder:
-    """Return the encoder for a task, with the weights of `pretrained` and a fresh head.
+
+def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Any:
+    """Return the model for a task, with the weights of `pretrained` and, of an encoder, a fresh head.
 
     Parameters
     ----------
-    pretrained : Encoder
+    pretrained : Encoder, Decoder or EncoderDecoder
         Which stays as it is.
     recipe : Recipe
     n_labels : int
@@ -26,22 +34,26 @@ def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Encoder:
 
     Returns
     -------
-    Encoder
+    Encoder, Decoder or EncoderDecoder
         Its trainable parameters are those that the recipe trains.
 
     Raises
     ------
     ValueError
-        If `pretrained` is no encoder, or has fewer layers than are to be frozen.
+        If `pretrained` is of another kind than the task needs, or has fewer layers than are to be frozen.
     """
-    if not isinstance(pretrained, Encoder):
-        raise ValueError(f"expected an encoder to fine-tune, got {type(pretrained).__name__}")
+    wanted, said, objectives = MODELS[KINDS[recipe.task].MODEL]
+    if not isinstance(pretrained, wanted):
+        raise ValueError(
+            f"expected {said} to fine-tune, got {type(pretrained).__name__} "
+            f"({recipe.task} needs one of npformer pretrain --objective {objectives})"
+        )
     rng = draws.generator(recipe.seed, draws.WEIGHTS)
     start = pretrained if pretrained.config.lora is None else merge_lora(pretrained)
     if recipe.from_scratch:
-        start = Encoder(start.config, rng, start.params.flat.dtype)
+        start = type(start)(start.config, rng, start.params.flat.dtype)
     head = KINDS[recipe.task].HEAD
-    model = without_heads(start)
+    model = without_heads(start) if isinstance(start, Encoder) else start
     if head is not None:
         outputs = 1 if head == "regress" else n_labels
         model = with_task(start, head, outputs, pooling=recipe.pooling, dropout=recipe.dropout, rng=rng)
@@ -52,13 +64,23 @@ def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Encoder:
             raise ValueError(f"lora: expected a rank below the width {width} of the model, got {recipe.lora}")
         return add_lora(model, recipe.lora, recipe.lora_alpha, rng=rng)
     if recipe.freeze is not None:
-        layers = model.config.n_layers
+        layers = n_layers(model)
         if recipe.freeze > layers:
             raise ValueError(
                 f"freeze: expected at most the {layers} layers of the model, got {recipe.freeze}"
             )
-        return freeze(model, ["embeddings", *(f"encoder.{i}" for i in range(recipe.freeze))])
+        lowest = [f"{part}.{i}" for part in ("encoder", "decoder") for i in range(recipe.freeze)]
+        return freeze(model, ["embeddings", *(name for name in lowest if any_below(name, model.params))])
     return model
+
+
+def n_layers(model: Any) -> int:
+    """Return how many layers a model has; of an encoder-decoder's two halves, the higher one."""
+    config = model.config
+    if isinstance(model, EncoderDecoder):
+        return max(config.n_encoder_layers, config.n_decoder_layers)
+    layers: int = config.n_layers
+    return layers
 
 
 def without_heads(model: Encoder) -> Encoder:
@@ -71,8 +93,8 @@ def without_heads(model: Encoder) -> Encoder:
     return made
 
 
-def _with_dropout(model: Encoder, dropout: float) -> Encoder:
-    made = Encoder(replace(model.config, dropout=dropout), dtype=model.params.flat.dtype)
+def _with_dropout(model: Any, dropout: float) -> Any:
+    made = type(model)(replace(model.config, dropout=dropout), dtype=model.params.flat.dtype)
     for name, value in model.params.items():
         made.params[name] = value
     return made

@@ -10,6 +10,7 @@ from ..text import Tokenizer
 from ..text.labelled import Example
 from ..training.trainer import workers
 from .examples import Task, predict_examples
+from .kinds import KINDS
 from .kinds.kind import Prediction
 
 
@@ -29,8 +30,9 @@ def predict(
     model, tokenizer, task
         From `load_task_model`.
     texts : sequence of str or of sequences of str
-        A text each; a pair of texts for "pair" and "similarity" (and "regress", if it learnt from pairs); for
-        "tag" a sequence of words, or a text of words with blanks between them.
+        A text each (a source for "seq2seq" and "clm"); a pair of texts for "pair" and "similarity" (and
+        "regress", if it learnt from pairs); for "tag" a sequence of words, or a text of words with blanks
+        between them.
     threads : int, optional
         Default: as many as there are cores. The result does not depend on it.
     say : callable, optional
@@ -39,7 +41,8 @@ def predict(
     Returns
     -------
     list of Prediction
-        A label and its probability; a number; or for words a tuple of labels and one of probabilities.
+        A label and its probability; a number; the text that is written; or for words a tuple of labels and
+        one of probabilities.
 
     Raises
     ------
@@ -52,8 +55,9 @@ def predict(
         raise TypeError("predict: texts: expected a sequence of texts, got one text")
     examples = [example_of(task.name, text, number) for number, text in enumerate(texts, 1)]
     rows = task.rows(examples, model, tokenizer, None)
-    if rows.cut and say is not None:
-        say(f"{rows.cut:,} of {len(rows.ids):,} rows are cut to {model.config.max_positions} tokens")
+    told = rows.told(examples)
+    if told is not None and say is not None:
+        say(told)
     with workers(available_cores() if threads is None else threads, len(examples)) as executor:
         return predict_examples(model, tokenizer, task, examples, rows, executor)
 
@@ -73,7 +77,7 @@ def example_of(task: str, text: str | Sequence[str], number: int) -> Example:
             raise ValueError(f"{where}: expected words, got {'none' if not words else 'a blank one'}")
         return Example((), None, words, where)
     texts = (text,) if isinstance(text, str) else tuple(text)
-    allowed = {"classify": (1,), "pair": (2,), "similarity": (2,), "regress": (1, 2)}[task]
+    allowed = {"pair": (2,), "similarity": (2,), "regress": (1, 2)}.get(task, (1,))
     if len(texts) not in allowed:
         wanted = {(1,): "one text", (2,): "two texts", (1, 2): "one text or two"}[allowed]
         raise ValueError(f"{where}: expected {wanted} for {task}, got {len(texts)}")
@@ -95,9 +99,11 @@ def parts_of_line(task: str, line: str, where: str) -> str | tuple[str, ...]:
     >>> parts_of_line("pair", "one\\ttwo", "a.tsv:1"), parts_of_line("classify", "a text", "a.txt:1")
     (('one', 'two'), 'a text')
     """
-    if task in ("classify", "tag"):
+    if task not in ("pair", "regress", "similarity"):
         if "\t" in line:
-            raise ValueError(f"{where}: expected a text without its label, got a tab in {line[:60]!r}")
+            texts = KINDS[task].LABELS == "texts"
+            what = "a source without its target" if texts else "a text without its label"
+            raise ValueError(f"{where}: expected {what}, got a tab in {line[:60]!r}")
         return line
     texts = tuple(line.split("\t"))
     least = 1 if task == "regress" else 2

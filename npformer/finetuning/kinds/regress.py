@@ -13,13 +13,13 @@ import numpy as np
 
 from ...objectives import Regression
 from ...scores import pearson, spearman
-from ...text import CorpusError
+from ...text import CorpusError, Tokenizer
 from ...text.labelled import Example
 from ..rows import Rows, grid
 from .classify import rows as rows
 from .kind import Array, Prediction
 
-HEAD = "regress"
+MODEL, HEAD, LABELS, CHOOSE_BY = "encoder", "regress", "numbers", None
 LARGEST = 1e100  # whose square is still a number
 
 
@@ -63,9 +63,11 @@ def batch(
     return objective.make_batch(ids, mask, own, segment_ids)
 
 
-def split(outputs: Array, rows: Rows, places: Sequence[int]) -> list[Array]:
+def outputs(
+    model: Any, objective: Regression, rows: Rows, places: Sequence[int], tokenizer: Tokenizer
+) -> list[Array]:
     """Return the number () of each example."""
-    return list(outputs)
+    return list(objective.predict(model, batch(objective, rows, None, places, tokenizer.pad_id)))
 
 
 def predictions(
