@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line for each line of the file: a label and its probability, a number, a text, words with tags."""
+    """Print a line for each line of the file: a label, a number, a text, words with their tags."""
     from ..finetuning import load_task_model, predict
     from ..finetuning.predict import parts_of_line
     from ..text.corpus import lines_of

@@ -33,6 +33,18 @@ def save_task_model(model: Any, tokenizer: Tokenizer, task: Task, folder: str | 
     model.save_pretrained(folder, tokenizer)
 
 
+def task_of(folder: str | Path) -> str | None:
+    """Return the name of the task that a model was fine-tuned for, None for one that was not.
+
+    Raises
+    ------
+    ValueError
+        If there is a task.json that is damaged.
+    """
+    path = _task_file(Path(folder))
+    return _read_task(path).name if path.is_file() else None
+
+
 def load_task_model(folder: str | Path) -> tuple[Any, Tokenizer, Task]:
     """Read a fine-tuned model: of a folder that `finetune` has made, or the model folder in it.
 
@@ -43,24 +55,34 @@ def load_task_model(folder: str | Path) -> tuple[Any, Tokenizer, Task]:
     """
     folder = Path(folder)
     model, tokenizer = load_model(folder)
-    path = folder / "task.json"
-    if not path.is_file():
-        path = folder / "model" / "task.json"
+    path = _task_file(folder)
     if not path.is_file():
         raise ValueError(
             f"{folder}: expected a fine-tuned model, found no task.json (npformer finetune {folder})"
         )
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        task = Task(values["task"], tuple(map(str, values["labels"])))
-        head = KINDS[task.name].HEAD
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not the description of a task ({error})") from None
-    if getattr(model.config, "task", None) != head:
+    task = _read_task(path)
+    kind = task.kind
+    if getattr(model.config, "task", None) != kind.HEAD:
         raise ValueError(
             f"{path}: expected a model with a head for {task.name}, got one with another, or none"
         )
-    if not isinstance(model, MODELS[task.kind.MODEL][0]):
-        said = MODELS[task.kind.MODEL][1]
+    wanted, said, _ = MODELS[kind.MODEL]
+    if not isinstance(model, wanted):
         raise ValueError(f"{path}: expected {said} for {task.name}, got {type(model).__name__}")
     return model, tokenizer, task
+
+
+def _task_file(folder: Path) -> Path:
+    """Return where the task of a model folder is described, or of the run around it."""
+    path = folder / "task.json"
+    return path if path.is_file() else folder / "model" / "task.json"
+
+
+def _read_task(path: Path) -> Task:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        task = Task(values["task"], tuple(map(str, values["labels"])))
+        KINDS[task.name]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not the description of a task ({error})") from None
+    return task

@@ -14,7 +14,7 @@ from .kinds import KINDS
 from .recipe import Recipe
 
 # what a kind asks for: the class, how it is said, and which objectives pre-train one
-MODELS = {
+MODELS: dict[str, tuple[Any, str, str]] = {
     "encoder": (Encoder, "an encoder", "mlm"),
     "decoder": (Decoder, "a decoder", "clm"),
     "encoder_decoder": (EncoderDecoder, "an encoder-decoder", "t5, prefix or seq2seq"),
@@ -49,7 +49,7 @@ def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Any:
             f"({recipe.task} needs one of npformer pretrain --objective {objectives})"
         )
     rng = draws.generator(recipe.seed, draws.WEIGHTS)
-    start = pretrained if pretrained.config.lora is None else merge_lora(pretrained)
+    start: Any = pretrained if pretrained.config.lora is None else merge_lora(pretrained)
     if recipe.from_scratch:
         start = type(start)(start.config, rng, start.params.flat.dtype)
     head = KINDS[recipe.task].HEAD

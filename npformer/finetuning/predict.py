@@ -101,8 +101,8 @@ def parts_of_line(task: str, line: str, where: str) -> str | tuple[str, ...]:
     """
     if task not in ("pair", "regress", "similarity"):
         if "\t" in line:
-            texts = KINDS[task].LABELS == "texts"
-            what = "a source without its target" if texts else "a text without its label"
+            written = KINDS[task].LABELS == "texts"
+            what = "a source without its target" if written else "a text without its label"
             raise ValueError(f"{where}: expected {what}, got a tab in {line[:60]!r}")
         return line
     texts = tuple(line.split("\t"))

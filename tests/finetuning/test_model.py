@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from npformer.finetuning import Recipe, prepare_model
-from npformer.models import Decoder, DecoderConfig, Encoder, EncoderConfig
+from npformer.models import Encoder, EncoderConfig
 
 
 def test_the_weights_are_the_pretrained_ones_and_the_head_is_fresh(encoder):
@@ -82,7 +82,34 @@ def test_adapters_of_an_earlier_task_are_merged(encoder):
     np.testing.assert_allclose(again.forward(ids)[0], adapted.forward(ids)[0], rtol=0, atol=1e-5)
 
 
-def test_only_encoders_are_fine_tuned():
-    config = DecoderConfig(10, d_model=8, n_heads=2, d_ff=16, n_layers=1, max_positions=8)
-    with pytest.raises(ValueError, match="expected an encoder to fine-tune, got Decoder"):
-        prepare_model(Decoder(config), Recipe("classify"), 2)
+@pytest.mark.parametrize(
+    ("task", "model", "message"),
+    [
+        ("classify", "decoder", r"an encoder to fine-tune, got Decoder \(classify needs .* mlm\)"),
+        ("clm", "encoder", r"a decoder to fine-tune, got Encoder \(clm needs .* --objective clm\)"),
+        ("clm", "encoder_decoder", "a decoder to fine-tune, got EncoderDecoder"),
+        ("seq2seq", "decoder", "an encoder-decoder to fine-tune, got Decoder .* t5, prefix or seq2seq"),
+    ],
+)
+def test_a_model_of_another_kind_is_refused(request, task, model, message):
+    with pytest.raises(ValueError, match=message):
+        prepare_model(request.getfixturevalue(model), Recipe(task), 2)
+
+
+def test_what_writes_is_prepared_as_what_reads(writer):
+    task, model = writer
+    plain = prepare_model(model, Recipe(task, dropout=0.3), 0)
+    assert plain.config.dropout == 0.3
+    assert type(plain) is type(model)
+    np.testing.assert_array_equal(plain.params.flat, model.params.flat)
+    assert not np.shares_memory(plain.params.flat, model.params.flat)
+    fresh = prepare_model(model, Recipe(task, from_scratch=True), 0)
+    name = next(name for name in model.params if name.endswith("query.weight"))
+    assert not np.array_equal(fresh.params[name], model.params[name])
+    lowest = "embeddings", "encoder.0", "decoder.0"
+    with pytest.raises(ValueError, match="freeze: expected at most the 1 layers of the model, got 2"):
+        prepare_model(model, Recipe(task, freeze=2), 0)
+    frozen = prepare_model(model, Recipe(task, freeze=1), 0).params
+    assert frozen.frozen == {name for name in model.params if name.startswith(lowest)}
+    adapted = prepare_model(model, Recipe(task, lora=2), 0).params
+    assert all(name.endswith(("lora_a", "lora_b")) for name in adapted.layout)
