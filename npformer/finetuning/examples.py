@@ -19,6 +19,8 @@ from .rows import Rows
 
 Array = npt.NDArray[Any]
 
+WRITTEN = 32  # texts that are written at once: keys and values of all their tokens are kept
+
 
 @dataclass(frozen=True)
 class Task:
@@ -73,6 +75,8 @@ def predict_examples(
     if not examples:
         return []
     (pieces,) = cut_batch(rows.lengths, 1, tokens_at_once(model.config.d_model))
+    if kind.LABELS == "texts":
+        pieces = [piece[a : a + WRITTEN] for piece in pieces for a in range(0, piece.size, WRITTEN)]
 
     def work(places: Array) -> list[Any]:
         return kind.outputs(model, objective, rows, places.tolist(), tokenizer)

@@ -50,7 +50,8 @@ class Part:
         if self.most is None or self.most >= n:
             return self.examples, self.rows
         chosen = np.linspace(0, n - 1, self.most).round().astype(np.intp).tolist()
-        return [self.examples[i] for i in chosen], self.rows._replace(ids=[self.rows.ids[i] for i in chosen])
+        rows = self.rows._replace(ids=[self.rows.ids[i] for i in chosen], targets=None)
+        return [self.examples[i] for i in chosen], rows
 
 
 def score(

@@ -12,8 +12,6 @@ from ...text import CorpusError, Tokenizer
 from ...text.labelled import Example
 from .kind import Prediction
 
-BATCH = 32  # texts that are written at once: the keys and values of all of them are kept
-
 
 def labels(examples: Sequence[Example]) -> tuple[str, ...]:
     """Return nothing: texts have no names."""
@@ -64,11 +62,8 @@ def write(model: Any, sources: Sequence[Any], tokenizer: Tokenizer, **options: A
     if model.config.lora is not None:  # else each step would merge them again
         model = merge_lora(model)
     options |= {"max_new_tokens": model.config.max_positions, "stop_tokens": tokenizer.sep_id}
-    written = []
-    for start in range(0, len(sources), BATCH):
-        for found in generate(model, sources[start : start + BATCH], **options):
-            written.append(tokenizer.decode([i for i in found.ids if i != tokenizer.sep_id]).strip())
-    return written
+    written = generate(model, sources, **options)
+    return [tokenizer.decode([i for i in one.ids if i != tokenizer.sep_id]).strip() for one in written]
 
 
 def predictions(
