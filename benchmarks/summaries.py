@@ -45,7 +45,7 @@ from npformer.training import load_model
 PARTS = ("train", "dev", "test")
 WORDS = 30  # of a speech
 CHOSEN_BY = 300  # queries, or speeches
-SIZE = "--layers 2 --d-model 128 --heads 4"  # of both models, with which the whole takes about 15 minutes
+SIZE = "--layers 2 --d-model 128 --heads 4"  # of both models: small, so that two cores need minutes
 SCORES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "perplexity": "perplexity"}
 
 Pairs = list[tuple[str, str]]
