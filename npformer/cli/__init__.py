@@ -19,7 +19,7 @@ from .._threads import BLAS_VARIABLES
 COMMANDS = {
     "pretrain": "train a model on text or on pairs of texts; without any, on Python's own documentation",
     "fill": "predict the [MASK]s of a text with a trained model",
-    "finetune": "let a trained encoder learn a task from labelled examples",
+    "finetune": "let a trained model learn a task from labelled examples",
     "predict": "what a fine-tuned model says of the texts of a file, or its scores on a labelled one",
     "embed": "a vector for each line of a file",
     "similar": "the lines of a file that are nearest to a text",

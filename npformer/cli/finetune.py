@@ -1,4 +1,4 @@
-"""`npformer finetune`: an encoder or decoder that was pre-trained learns a task from labelled examples."""
+"""`npformer finetune`: a model that was pre-trained learns a task from labelled examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 FIELDS: dict[str, tuple[type, str]] = {
     "seed": (int, "of the head's first weights, the order and dropout (0)"),
     "epochs": (int, "at most; the best one's model is kept (10)"),
-    "choose_by": (str, "score by which the best epoch is chosen (the first of those printed)"),
+    "choose_by": (str, "score by which the best epoch is chosen (the task's own)"),
     "patience": (int, "end after so many epochs without a better score (never)"),
     "batch_size": (int, "examples in a step (16)"),
     "lr": (float, "highest learning rate (0.001)"),
@@ -25,26 +25,26 @@ FIELDS: dict[str, tuple[type, str]] = {
     "lora": (int, "train two matrices of this rank beside queries and values, and the head (0: all)"),
     "lora_alpha": (float, "weight of their product, over the rank (16)"),
     "class_weights": (str, "none, or balanced: a label counts inversely to how often it is there (none)"),
-    "dropout": (float, "of the model and before the head (0.1)"),
+    "dropout": (float, "of the model and before its head (0.1)"),
     "pooling": (str, "what stands for a text: mean, last, or of an encoder cls or pooler (mean)"),
     "max_len": (int, "most tokens of a row (what the model reads)"),
+    "rouge_examples": (int, "of texts: dev examples that are written out after each epoch (200)"),
     "lanes": (int, "gradient vectors, with a thread each at most (2)"),
 }
-TASKS = ("classify", "pair", "tag", "regress", "similarity")
+TASKS = ("classify", "pair", "tag", "regress", "similarity", "seq2seq", "clm")
 _METAVAR = {int: "N", float: "X", str: "NAME"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument(
-        "run_folder", metavar="RUN", help="folder of an encoder's or a decoder's run, or of its model"
-    )
+    parser.add_argument("run_folder", metavar="RUN", help="folder of a run, or of its model")
     parser.add_argument(
         "--task",
         required=True,
         choices=TASKS,
         help="classify: a text has a label; pair: two texts have; tag: each word has; regress: a text or a "
-        "pair has a number; similarity: how alike two texts are",
+        "pair has a number; similarity: how alike two texts are; seq2seq: a text has a summary, say, by an "
+        "encoder-decoder; clm: a text has an answer, by a decoder",
     )
     parser.add_argument(
         "--train", required=True, metavar="FILE", help="TSV, CSV, JSONL or CoNLL; - for stdin"
@@ -97,7 +97,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fine-tune, and print the scores."""
-    from ..finetuning import Recipe, finetune, finetune_seeds, hold_out
+    from ..finetuning import KINDS, Recipe, finetune, finetune_seeds, hold_out
     from ..text.corpus import lines_of
     from ..text.labelled import numbers_as_names, read_examples
     from ..training import Interruption, TrainingStopped, free_folder, load_model, require_free
@@ -167,7 +167,9 @@ def run(args: argparse.Namespace) -> int:
             print(table_of_seeds(result))
             out = out / f"seed-{result['best']}"
             print(f"\nthe best on dev: {out}")
-        line = "\t".join(parts["dev"][0].texts) or " ".join(parts["dev"][0].words)
+        first = parts["dev"][0]
+        texts = first.texts[:1] if KINDS[recipe.task].LABELS == "texts" else first.texts
+        line = "\t".join(" ".join(text.split()) for text in texts) or " ".join(first.words)
         print(f"try it:     echo {shlex.quote(line)} | npformer predict {shlex.quote(str(out))} -")
     return 0
 
@@ -186,13 +188,15 @@ def table(result: dict[str, Any], by_label: bool = False) -> str:
     difference                          0.6600      0.8000
     trained 1,234 of 5,000 parameters
     """
+    from ..finetuning.kinds.kind import better
+
     lines = []
     for part, guess in (("dev", "baseline"), ("test", "test_baseline")):
         if part in result:
             lines += beside_a_guess(part, result[part], result["baseline_is"], result[guess])
     score = result["score"]
-    if result["dev"][score] <= result["baseline"][score]:
-        lines.append(f"(no better {score} than without a look at the text: more --epochs, another --lr)")
+    if not better(score, result["dev"][score], result["baseline"][score]):
+        lines.append(f"(no better {score} than the guess above: more --epochs, another --lr)")
     if by_label and result["by_label"]:
         lines += ["", *of_labels("dev, by label", result["by_label"])]
     lines.append(f"trained {result['trained']:,} of {result['parameters']:,} parameters")
@@ -240,13 +244,14 @@ def table_of_seeds(result: dict[str, Any]) -> str:
     lines = []
     for part, guess in (("dev", "baseline"), ("test", "test_baseline")):
         if part in result:
-            lines.append(f"{part:<30}" + "".join(f"{name:>18}" for name in result[part]))
-            rows = {f"seed {run['seed']}": [f"{x:.4f}" for x in run[part].values()] for run in result["runs"]}
             moments = [f"{of['mean']:.4f} ± {of['std']:.4f}" for of in result[part].values()]
+            width = max(18, 2 + max(map(len, moments)))  # a perplexity may be long
+            lines.append(f"{part:<30}" + "".join(f"{name:>{width}}" for name in result[part]))
+            rows = {f"seed {run['seed']}": [f"{x:.4f}" for x in run[part].values()] for run in result["runs"]}
             rows["mean and deviation"] = moments
             rows[result["baseline_is"]] = [f"{x:.4f}" for x in result[guess].values()]
             for name, shown in rows.items():
-                lines.append(f"{name:<30}" + "".join(f"{x:>18}" for x in shown))
+                lines.append(f"{name:<30}" + "".join(f"{x:>{width}}" for x in shown))
     return "\n".join(lines)
 
 

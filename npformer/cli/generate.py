@@ -73,6 +73,7 @@ def blas_threads(args: argparse.Namespace) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Print what is generated for each text."""
+    from ..finetuning.folder import task_of
     from ..generation.texts import generate_texts, stream_text, unknown_tokens
     from ..models import Decoder, EncoderDecoder, merge_lora
     from ..training import load_model
@@ -89,6 +90,11 @@ def run(args: argparse.Namespace) -> int:
                 f"{name}: only draws have a use for it (--temperature 1); greedy takes the best token"
             )
     model, tokenizer = load_model(args.run_folder)
+    if task_of(args.run_folder) == "clm":
+        raise ValueError(
+            f"{args.run_folder}: expected a decoder that continues texts, got one that was fine-tuned to "
+            f"answer them (npformer predict {args.run_folder} FILE)"
+        )
     if not isinstance(model, Decoder | EncoderDecoder):
         kind = type(model).__name__
         raise ValueError(

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line for each text: the label and its probability, a number, or words with tags."""
+    """Print a line for each text: a label and its probability, a number, a text, or words with tags."""
     from ..finetuning import load_task_model
     from ..finetuning.predict import answer, read_texts
 
@@ -54,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
     answers = answer(model, tokenizer, task, examples, threads=args.threads, say=_say)
     for example, said in zip(examples, answers, strict=True):
         if args.json:
-            print(json.dumps(_values(example, said), ensure_ascii=False))
+            print(json.dumps(_values(task, example, said), ensure_ascii=False))
+        elif task.kind.LABELS == "texts":
+            print(" ".join(said.label.splitlines()))  # a line for each text
         elif example.words is not None:
             tagged = zip(example.words, said.label, strict=True)
             print(" ".join(f"{word}/{tag or '?'}" for word, tag in tagged))
@@ -65,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _values(example: Any, said: Any) -> dict[str, Any]:
+def _values(task: Any, example: Any, said: Any) -> dict[str, Any]:
+    if task.kind.LABELS == "texts":
+        return {"source": example.texts[0], "target": said.label}
     if example.words is not None:
         words = list(example.words)
         return {"words": words, "tags": list(said.label), "probabilities": list(said.probability)}

@@ -1,4 +1,4 @@
-"""Fine-tuning: an encoder or decoder that was pre-trained learns a task from labelled examples.
+"""Fine-tuning: a model that was pre-trained learns a task from labelled examples.
 
 model, tokenizer = load_model("runs/pretrain-1")
 train, dev = (read_examples(file, "classify").examples for file in ("train.tsv", "dev.tsv"))

@@ -19,6 +19,8 @@ from .rows import Rows
 
 Array = npt.NDArray[Any]
 
+WRITTEN = 32  # texts that are written at once: keys and values of all their tokens are kept
+
 
 @dataclass(frozen=True)
 class Task:
@@ -29,7 +31,7 @@ class Task:
     name : str
         A key of `KINDS`.
     labels : tuple of str
-        Names of the labels; of numbers what they were scaled by.
+        Names of the labels; of numbers what they were scaled by; of texts none.
     longest : int, optional
         Most tokens of a row that it was trained on; None: what the model reads.
     """
@@ -43,12 +45,10 @@ class Task:
         """Everything that is particular to the task."""
         return KINDS[self.name]
 
-    def rows(
-        self, examples: Sequence[Example], model: Any, tokenizer: Tokenizer, longest: int | None
-    ) -> Rows:
+    def rows(self, examples: Sequence[Example], model: Any, tokenizer: Tokenizer) -> Rows:
         """Return the examples as rows of tokens that the model can read."""
-        most = longest or self.longest or model.config.max_positions
-        segments = getattr(model.config, "n_segments", 0) > 1  # a decoder has none
+        most = self.longest or model.config.max_positions
+        segments = getattr(model.config, "n_segments", 0) > 1  # an encoder's alone
         return self.kind.rows(examples, tokenizer, most, segments)
 
 
@@ -64,7 +64,7 @@ def predict_examples(
 
     Parameters
     ----------
-    model : Encoder or Decoder
+    model : Encoder, Decoder or EncoderDecoder
     tokenizer : WordPieceTokenizer or CharacterTokenizer
     task : Task
     examples : sequence of Example
@@ -76,13 +76,12 @@ def predict_examples(
     kind, objective = task.kind, task.kind.objective(task.labels, None)
     if not examples:
         return []
-    whole = kind.batch(objective, rows, None, range(len(examples)), tokenizer.pad_id)
-    first, stop = whole.extents
-    (pieces,) = cut_batch(stop - first, 1, tokens_at_once(model.config.d_model))
+    (pieces,) = cut_batch(rows.lengths, 1, tokens_at_once(model.config.d_model))
+    if kind.LABELS == "texts":
+        pieces = [piece[a : a + WRITTEN] for piece in pieces for a in range(0, piece.size, WRITTEN)]
 
-    def work(places: Array) -> list[Array]:
-        outputs = objective.predict(model, whole.take(places).trimmed())
-        return kind.split(outputs, rows, places.tolist())
+    def work(places: Array) -> list[Any]:
+        return kind.outputs(model, objective, rows, places.tolist(), tokenizer)
 
     outputs: list[Any] = [None] * len(examples)
     run: Callable[..., Any] = map if executor is None else executor.map

@@ -11,6 +11,7 @@ from ..text import Tokenizer
 from ..training import load_model
 from .examples import Task
 from .kinds import KINDS
+from .model import check_model
 
 
 def save_task_model(model: Any, tokenizer: Tokenizer, task: Task, folder: str | Path) -> None:
@@ -32,6 +33,18 @@ def save_task_model(model: Any, tokenizer: Tokenizer, task: Task, folder: str | 
     model.save_pretrained(folder, tokenizer)
 
 
+def task_of(folder: str | Path) -> str | None:
+    """Return the name of the task that a model was fine-tuned for, None for one that was not.
+
+    Raises
+    ------
+    ValueError
+        If there is a task.json that is damaged.
+    """
+    path = _task_file(Path(folder))
+    return _read_task(path).name if path.is_file() else None
+
+
 def load_task_model(folder: str | Path) -> tuple[Any, Tokenizer, Task]:
     """Read a fine-tuned model: of a folder that `finetune` has made, or the model folder in it.
 
@@ -42,23 +55,36 @@ def load_task_model(folder: str | Path) -> tuple[Any, Tokenizer, Task]:
     """
     folder = Path(folder)
     model, tokenizer = load_model(folder)
-    path = folder / "task.json"
-    if not path.is_file():
-        path = folder / "model" / "task.json"
+    path = _task_file(folder)
     if not path.is_file():
         raise ValueError(
             f"{folder}: expected a fine-tuned model, found no task.json (npformer finetune {folder})"
         )
+    task = _read_task(path)
+    if getattr(model.config, "task", None) != task.kind.HEAD:
+        raise ValueError(
+            f"{path}: expected a model with a head for {task.name}, got one with another, or none"
+        )
+    try:
+        check_model(model, task.name)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return model, tokenizer, task
+
+
+def _task_file(folder: Path) -> Path:
+    """Return where the task of a model folder is described, or of the run around it."""
+    path = folder / "task.json"
+    return path if path.is_file() else folder / "model" / "task.json"
+
+
+def _read_task(path: Path) -> Task:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         longest = values.get("longest")  # None, and not there in older folders
         labels = tuple(map(str, values["labels"]))
         task = Task(values["task"], labels, None if longest is None else int(longest))
-        head = KINDS[task.name].HEAD
+        KINDS[task.name]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not the description of a task ({error})") from None
-    if getattr(model.config, "task", None) != head:
-        raise ValueError(
-            f"{path}: expected a model with a head for {task.name}, got one with another, or none"
-        )
-    return model, tokenizer, task
+    return task

@@ -19,8 +19,8 @@ def hold_out(
     """Return the examples to train on, and those that are held out; both in their order.
 
     Where labels are names, each has its share: n of its texts give round(share · n), but one at least, and
-    all but one at most. Examples with the same text stay together, so that no text is on both sides; and a
-    label or tag that training would lack stays in training.
+    all but one at most. Examples with the same text (of sources and targets, the same source) stay together,
+    so that no text is on both sides; and a label or tag that training would lack stays in training.
 
     Parameters
     ----------
@@ -54,7 +54,8 @@ def hold_out(
         raise ValueError(f"dev_share: expected a number above 0 and below 1, got {share}")
     of_text: dict[Any, list[int]] = {}
     for place, example in enumerate(examples):
-        of_text.setdefault((example.texts, example.words), []).append(place)
+        read = example.texts if example.label is not None else example.texts[:1]  # not the target
+        of_text.setdefault((read, example.words), []).append(place)
     strata: dict[str | None, list[list[int]]] = {}
     for places in of_text.values():
         label = examples[places[0]].label

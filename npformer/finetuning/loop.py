@@ -15,11 +15,9 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import numpy.typing as npt
 
 from .._files import write_atomically
@@ -33,24 +31,15 @@ from ..training.metrics import MetricsLog
 from ..training.progress import Progress
 from ..training.signals import StopRequest
 from ..training.trainer import workers
-from .examples import Task, class_weights, predict_examples
+from .examples import Task, class_weights
 from .folder import save_task_model
 from .kinds import KINDS
-from .kinds.kind import Prediction
-from .model import prepare_model
+from .kinds.kind import better
+from .model import n_layers, prepare_model
+from .parts import Judged, Part, guess, judge, part_of
 from .recipe import Recipe
-from .rows import Rows
 
 Array = npt.NDArray[Any]
-
-
-@dataclass
-class Part:
-    """Examples, and what they are to the model."""
-
-    examples: Sequence[Example]
-    rows: Rows
-    targets: list[Any]
 
 
 def finetune(
@@ -68,12 +57,12 @@ def finetune(
     quiet: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Train an encoder or a decoder on labelled examples and keep the model that does best on others.
+    """Train a model on labelled examples and keep it as it does best on others.
 
     Parameters
     ----------
-    pretrained : Encoder or Decoder
-        Which stays as it is.
+    pretrained : Encoder, Decoder or EncoderDecoder
+        Which stays as it is; of the kind that the recipe's task needs.
     tokenizer : WordPieceTokenizer or CharacterTokenizer
     train, dev : sequence of Example
         From `npformer.text.labelled.read_examples`.
@@ -97,7 +86,7 @@ def finetune(
     -------
     dict
         What result.json holds: "task", "score" (the name of the one to choose by), "dev", "baseline",
-        "baseline_is", "by_label" (precision, recall, F1, number of each label on `dev`), "epoch", "epochs",
+        "baseline_is", "by_label" (precision, recall, F1, number of each class on `dev`), "epoch", "epochs",
         "trained", "parameters", "examples", and with `test` "test" and "test_baseline".
 
     Raises
@@ -114,49 +103,38 @@ def finetune(
     kind, out = KINDS[recipe.task], Path(out)
     require_free(out)
     names = kind.labels(train)
-    if kind.HEAD in ("classify", "tag") and len({*names, *labels}) < 2:
+    if kind.LABELS == "classes" and len({*names, *labels}) < 2:
         raise CorpusError(f"{train[0].where}: expected two labels at least, got {names[0]!r} in every row")
-    if labels and kind.HEAD not in ("classify", "tag"):
-        raise ValueError(f"labels: those of {recipe.task} are numbers")
+    if labels and kind.LABELS != "classes":
+        raise ValueError(f"labels: those of {recipe.task} are {kind.LABELS}")
     more = [label for label in dict.fromkeys(labels) if label not in names]
     task = Task(recipe.task, (*names, *more), recipe.max_len)
     model = prepare_model(pretrained, recipe, len(task.labels))
-    longest = _longest(model, recipe)
-
-    def part(examples: Sequence[Example]) -> Part:
-        targets = kind.targets(examples, task.labels)
-        return Part(examples, task.rows(examples, model, tokenizer, longest), targets)
-
-    parts = {"train": part(train), "dev": part(dev)} | ({} if test is None else {"test": part(test)})
+    most = model.config.max_positions
+    if recipe.max_len is not None and recipe.max_len > most:
+        raise ValueError(f"max_len: the model reads at most {most} tokens, got {recipe.max_len}")
+    files = {"train": train, "dev": dev} | ({} if test is None else {"test": test})
+    parts = {name: part_of(task, examples, model, tokenizer) for name, examples in files.items()}
+    if kind.LABELS == "texts":
+        parts["dev"].most = recipe.rouge_examples
     out.mkdir(parents=True, exist_ok=True)
     values = {"run": "finetune", "recipe": recipe.to_dict(), "labels": list(task.labels), **(about or {})}
     write_json(out / "config.json", values)
     run = _Run(model, tokenizer, task, recipe, out, quiet, say)
     for name, one in parts.items():
-        if one.rows.cut:
-            unread = ""
-            if one.rows.firsts is not None:
-                words = sum(len(example.words or ()) for example in one.examples)
-                unread = f", {words - sum(map(len, one.rows.firsts)):,} of {words:,} words are not read"
-            run.say(
-                f"{name}: {one.rows.cut:,} of {len(one.rows.ids):,} rows are cut to {longest} tokens{unread}"
-            )
+        if told := one.rows.told(one.examples):
+            run.say(f"{name}: {told}")
+        asked = len(one.asked[0])
+        if asked < len(one.examples) and not quiet:
+            run.say(f"{name}: ROUGE is of {asked:,} of its {len(one.examples):,} examples, perplexity of all")
     threads = available_cores() if threads is None else threads
     with workers(threads, recipe.lanes) as executor:
         result = run.train(parts["train"], parts["dev"], executor)
         if test is not None:
-            result["test"] = run.score(parts["test"], executor)
-            _, result["test_baseline"] = kind.baseline(train, test, task.labels)
+            result["test"] = run.judge(parts["test"], executor).scores
+            _, result["test_baseline"] = guess(task, parts["train"], parts["test"], tokenizer)
     write_json(out / "result.json", result)  # last: a folder that has it has finished
     return result
-
-
-def _longest(model: Any, recipe: Recipe) -> int:
-    """Return the most tokens of a row."""
-    most: int = model.config.max_positions
-    if recipe.max_len is not None and recipe.max_len > most:
-        raise ValueError(f"max_len: the model reads at most {most} tokens, got {recipe.max_len}")
-    return most if recipe.max_len is None else recipe.max_len
 
 
 class _Run:
@@ -189,7 +167,7 @@ class _Run:
         each = -(-n // recipe.batch_size)
         steps = each * recipe.epochs
         schedule = linear(recipe.lr, steps, warmup_steps=round(recipe.warmup * steps))
-        scale = layerwise_decay(self.model.config.n_layers, recipe.layer_decay)
+        scale = layerwise_decay(n_layers(self.model), recipe.layer_decay)
         optimizer = AdamW(
             params.flat,
             recipe.lr,
@@ -198,13 +176,12 @@ class _Run:
             ),
         )
         lanes = [params.zeros_like() for _ in range(recipe.lanes)]
-        tokens = round(float(np.mean([len(row) for row in train.rows.ids])) * min(recipe.batch_size, n))
+        tokens = round(train.rows.n_tokens / n * min(recipe.batch_size, n))
         self.progress = Progress(steps, tokens, quiet=self.quiet)
-        baseline_is, baseline = kind.baseline(train.examples, dev.examples, self.task.labels)
-        name = recipe.choose_by or next(iter(baseline))
-        if name not in baseline or name == "rmse":
-            expected = ", ".join(score for score in baseline if score != "rmse")
-            raise ValueError(f"choose_by: expected one of {expected}, got {name!r}")
+        baseline_is, baseline = guess(self.task, train, dev, self.tokenizer)
+        name = recipe.choose_by or kind.CHOOSE_BY or next(iter(baseline))
+        if name not in baseline:
+            raise ValueError(f"choose_by: expected one of {', '.join(baseline)}, got {name!r}")
         best: dict[str, Any] = {}
         kept: Array = params.flat.copy()
         with StopRequest() as stop, _log(self.out) as log:
@@ -230,12 +207,12 @@ class _Run:
                     self.progress.update(step + 1, found.loss)
                     if stop.made:
                         raise Interruption(f"stopped in epoch {epoch + 1}; {self._what_is_left(best)}")
-                scores = self.score(dev, executor)
+                scores, by_label = self.judge(dev, executor)
                 log.write(epoch=epoch + 1, **scores)
                 value = scores[name]
                 self._tell_epoch(epoch + 1, name, value)
-                if not best or value > best["dev"][best["score"]]:
-                    best = {"score": name, "epoch": epoch + 1, "dev": scores}
+                if not best or better(name, value, best["dev"][name]):
+                    best = {"score": name, "epoch": epoch + 1, "dev": scores, "by_label": by_label}
                     kept = params.flat.copy()
                     save_task_model(self.model, self.tokenizer, self.task, self.out / "model")
                 elif recipe.patience is not None and epoch + 1 - best["epoch"] >= recipe.patience:
@@ -249,19 +226,14 @@ class _Run:
             "epochs": epoch + 1,
             "baseline_is": baseline_is,
             "baseline": baseline,
-            "by_label": kind.by_label(dev.examples, self.predictions(dev, executor), self.task.labels),
             "trained": int(params.flat.size),
             "parameters": int(params.size),
             "examples": {"train": n, "dev": len(dev.examples)},
         }
 
-    def score(self, part: Part, executor: Executor | None) -> dict[str, float]:
+    def judge(self, part: Part, executor: Executor | None) -> Judged:
         """Return the scores of the model as it is."""
-        return self.task.kind.scores(part.examples, self.predictions(part, executor), self.task.labels)
-
-    def predictions(self, part: Part, executor: Executor | None) -> list[Prediction]:
-        """Return what the model says as it is."""
-        return predict_examples(self.model, self.tokenizer, self.task, part.examples, part.rows, executor)
+        return judge(self.model, self.tokenizer, self.task, part, executor)
 
     def _tell_epoch(self, epoch: int, name: str, value: float) -> None:
         if not self.quiet:

@@ -8,10 +8,12 @@ from typing import Any
 from .._threads import available_cores
 from ..text import CorpusError, Tokenizer
 from ..text.labelled import Example
+from ..text.labelled.columns import roles_of
 from ..text.labelled.lines import bad_byte, read_lines
 from ..text.labelled.texts import texts_of
 from ..training.trainer import workers
 from .examples import Task, predict_examples
+from .kinds import KINDS
 from .kinds.kind import Prediction
 
 
@@ -31,8 +33,9 @@ def predict(
     model, tokenizer, task
         From `load_task_model`.
     texts : sequence of str or of sequences of str
-        A text each; a pair of texts for "pair" and "similarity" (and "regress", if it learnt from pairs); for
-        "tag" a sequence of words, or a text of words with blanks between them.
+        A text each (a source for "seq2seq" and "clm"); a pair of texts for "pair" and "similarity" (and
+        "regress", if it learnt from pairs); for "tag" a sequence of words, or a text of words with blanks
+        between them.
     threads : int, optional
         Default: as many as there are cores. The result does not depend on it.
     say : callable, optional
@@ -41,7 +44,8 @@ def predict(
     Returns
     -------
     list of Prediction
-        A label and its probability; a number; or for words a tuple of labels and one of probabilities.
+        A label and its probability; a number; the text that is written; or for words a tuple of labels and
+        one of probabilities.
 
     Raises
     ------
@@ -66,10 +70,10 @@ def answer(
     say: Callable[[str], None] | None = None,
 ) -> list[Prediction]:
     """Return what the model says of each example, whatever its label; the rest is as for `predict`."""
-    rows = task.rows(examples, model, tokenizer, None)
-    if rows.cut and say is not None:
-        longest = task.longest or model.config.max_positions
-        say(f"{rows.cut:,} of {len(rows.ids):,} rows are cut to {longest} tokens")
+    rows = task.rows(examples, model, tokenizer)
+    told = rows.told(examples)
+    if told is not None and say is not None:
+        say(told)
     with workers(available_cores() if threads is None else threads, len(examples)) as executor:
         return predict_examples(model, tokenizer, task, examples, rows, executor)
 
@@ -126,16 +130,15 @@ def example_of(task: str, text: str | Sequence[str], number: int) -> Example:
     >>> example_of("tag", "Play chess", 1).words, example_of("pair", ("a", "b"), 2).texts
     (('Play', 'chess'), ('a', 'b'))
     """
-    where = f"text {number}"
-    if task == "tag":
+    where, roles = f"text {number}", roles_of(f"texts of {task}")
+    if roles == (("words",),):
         words = tuple(text.split() if isinstance(text, str) else text)
         if not words or not all(word.strip() for word in words):
             raise ValueError(f"{where}: expected words, got {'none' if not words else 'a blank one'}")
         return Example((), None, words, where)
     texts = (text,) if isinstance(text, str) else tuple(text)
-    allowed = {"classify": (1,), "pair": (2,), "similarity": (2,), "regress": (1, 2)}[task]
-    if len(texts) not in allowed:
-        wanted = {(1,): "one text", (2,): "two texts", (1, 2): "one text or two"}[allowed]
+    if len(texts) not in map(len, roles):
+        wanted = " or ".join(("one text", "two texts")[n - 1] for n in sorted(map(len, roles)))
         raise ValueError(f"{where}: expected {wanted} for {task}, got {len(texts)}")
     if not all(one.strip() for one in texts):
         raise ValueError(f"{where}: expected a text, got a blank one")
@@ -155,13 +158,15 @@ def parts_of_line(task: str, line: str, where: str) -> str | tuple[str, ...]:
     >>> parts_of_line("pair", "one\\ttwo", "a.tsv:1"), parts_of_line("classify", "a text", "a.txt:1")
     (('one', 'two'), 'a text')
     """
-    if task in ("classify", "tag"):
+    allowed = sorted({len(roles) for roles in roles_of(f"texts of {task}")})
+    if allowed == [1]:
         if "\t" in line:
-            raise ValueError(f"{where}: expected a text without its label, got a tab in {line[:60]!r}")
+            source = KINDS[task].LABELS == "texts"
+            what = "a source without its target" if source else "a text without its label"
+            raise ValueError(f"{where}: expected {what}, got a tab in {line[:60]!r}")
         return line
     texts = tuple(line.split("\t"))
-    least = 1 if task == "regress" else 2
-    if not least <= len(texts) <= 2 or not all(text.strip() for text in texts):
-        wanted = "a text, or two with a tab between" if least == 1 else "two texts with a tab between"
+    if len(texts) not in allowed or not all(text.strip() for text in texts):
+        wanted = "a text, or two with a tab between" if 1 in allowed else "two texts with a tab between"
         raise ValueError(f"{where}: expected {wanted}, got {line[:60]!r}")
     return texts[0] if len(texts) == 1 else texts

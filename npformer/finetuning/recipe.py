@@ -18,12 +18,12 @@ class Recipe:
 
     Parameters
     ----------
-    task : {"classify", "pair", "tag", "regress", "similarity"}
+    task : {"classify", "pair", "tag", "regress", "similarity", "seq2seq", "clm"}
     seed : int
     epochs : int
         At most; the model of the best one is kept.
     choose_by : str, optional
-        The score that says which epoch is the best, the higher the better; default: the task's first.
+        The score that says which epoch is the best; default: the task's own.
     patience : int, optional
         End after so many epochs without a better score on the dev file; None: go through all of them.
     batch_size : int
@@ -49,6 +49,8 @@ class Recipe:
         What stands for a text; of a decoder "mean" or "last".
     max_len : int, optional
         Most tokens of a row; default: what the model reads.
+    rouge_examples : int
+        Where texts are written, which takes long: after each epoch ROUGE is of so many of the dev examples.
     from_scratch : bool
         Begin with fresh weights of the same model, to see what pre-training was good for.
     lanes : int
@@ -85,6 +87,7 @@ class Recipe:
     dropout: float = 0.1
     pooling: str = "mean"
     max_len: int | None = None
+    rouge_examples: int = 200
     from_scratch: bool = False
     lanes: int = 2
 
@@ -97,7 +100,8 @@ class Recipe:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}")
         least = {"seed": 0, "freeze": 0, "lora": 0, "max_len": 4}
-        for name in ("seed", "epochs", "patience", "batch_size", "freeze", "lora", "max_len", "lanes"):
+        counts = ("seed", "epochs", "patience", "batch_size", "freeze", "lora", "max_len", "lanes")
+        for name in (*counts, "rouge_examples"):
             value, low = getattr(self, name), least.get(name, 1)
             if value is None and name in ("patience", "freeze", "max_len"):
                 continue
@@ -120,9 +124,11 @@ class Recipe:
         if not 0.0 < self.layer_decay <= 1.0:
             raise ValueError(f"layer_decay: expected a number in (0, 1], got {self.layer_decay}")
         kind = KINDS[self.task]
-        if self.class_weights != "none" and kind.HEAD not in ("classify", "tag"):
-            raise ValueError(f"class_weights: the labels of {self.task} are numbers, not classes")
-        if self.task in ("tag", "similarity") and self.pooling != "mean":
+        if self.class_weights != "none" and kind.LABELS != "classes":
+            raise ValueError(f"class_weights: the labels of {self.task} are {kind.LABELS}, not classes")
+        if self.rouge_examples != Recipe.rouge_examples and kind.LABELS != "texts":
+            raise ValueError(f"rouge_examples: the task {self.task} writes no texts")
+        if kind.HEAD in ("tag", None) and self.pooling != "mean":
             raise ValueError(f"pooling: the task {self.task} has no use for it")
         if self.lora and self.freeze is not None:
             raise ValueError("freeze: with lora the whole model is frozen")

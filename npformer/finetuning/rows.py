@@ -4,6 +4,8 @@
     a pair          [CLS] first [SEP] second [SEP]              segments 0 and 1, where the model has segments
     words           [CLS] pieces of word 1, of word 2 ... [SEP]     the first piece of a word speaks for it
 
+(For texts that are written, see kinds/seq2seq.py and kinds/clm.py.)
+
 What is too long is cut at its end, of a pair from the longer of the two. A word whose first piece is cut off
 is not judged in training; prediction says nothing of it, and a score counts it as wrong.
 """
@@ -16,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..objectives._padding import padded
 from ..text import Tokenizer
 from ..text.labelled import Example
 
@@ -29,11 +32,36 @@ class Rows(NamedTuple):
     segment_ids: list[Array] | None  # None: the model has no segments
     firsts: list[Array] | None  # of words: where in the row the first piece of each is
     cut: int  # how many rows have lost tokens
+    per_example: int = 1  # rows
+    targets: list[Array] | None = None  # of texts that are to be written: the tokens of each
+    targets_cut: int = 0
 
     @property
     def lengths(self) -> Array:
-        """(n,) tokens of each row."""
-        return np.array([len(row) for row in self.ids], np.intp)
+        """(n,) tokens of each example's row, or of the longest of its rows."""
+        lengths = np.array([len(row) for row in self.ids], np.intp)
+        longest: Array = lengths.reshape(-1, self.per_example).max(axis=1)
+        return longest
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens there are in all, those of targets too."""
+        return sum(map(len, self.ids)) + sum(map(len, self.targets or ()))
+
+    def told(self, examples: Sequence[Example]) -> str | None:
+        """Return a line on what was cut, None if nothing was."""
+        n, found = len(self.ids), []
+        if self.cut:
+            unread = ""
+            if self.firsts is not None:
+                words = sum(len(example.words or ()) for example in examples)
+                unread = f", {words - sum(map(len, self.firsts)):,} of {words:,} words are not read"
+            what = "rows" if self.targets is None else "sources"
+            found.append(f"{self.cut:,} of {n:,} {what} are cut to {max(map(len, self.ids))} tokens{unread}")
+        if self.targets is not None and self.targets_cut:
+            longest = max(map(len, self.targets))
+            found.append(f"{self.targets_cut:,} of {n:,} targets are cut to {longest} tokens")
+        return "; ".join(found) or None
 
 
 class Grid(NamedTuple):
@@ -122,15 +150,10 @@ def rows_of_words(
 
 def grid(rows: Rows, places: Sequence[int] | Array, pad_id: int) -> Grid:
     """Return the rows at `places` padded to the longest of them."""
-    chosen = [rows.ids[i] for i in places]
-    lengths = np.array([len(row) for row in chosen])
-    mask = np.arange(lengths.max()) < lengths[:, None]
-    ids = np.full(mask.shape, pad_id, np.intp)
-    ids[mask] = np.concatenate(chosen)
+    ids, mask = padded([rows.ids[i] for i in places], pad_id)
     segment_ids = None
     if rows.segment_ids is not None:
-        segment_ids = np.zeros(mask.shape, np.intp)
-        segment_ids[mask] = np.concatenate([rows.segment_ids[i] for i in places])
+        segment_ids, _ = padded([rows.segment_ids[i] for i in places], 0)
     return Grid(ids, mask, segment_ids)
 
 

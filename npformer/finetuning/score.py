@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .._threads import available_cores
 from ..text import CorpusError, Tokenizer
 from ..text.labelled import Example, read_examples
+from ..training.trainer import workers
 from .examples import Task
 from .hold_out import hold_out
-from .predict import answer
+from .parts import guess, judge, part_of
 
 
 def score(
@@ -33,7 +35,7 @@ def score(
     examples : sequence of Example
         With labels.
     train : sequence of Example, optional
-        What the model was trained on, from which a guess without a look at the text is made.
+        What the model was trained on, from which a guess that has not learnt to read is made.
     threads : int, optional
         Default: as many as there are cores. The result does not depend on it.
     say : callable, optional
@@ -42,30 +44,25 @@ def score(
     Returns
     -------
     dict
-        "task", "scores", "by_label" (precision, recall, F1 and number of each; nothing of numbers),
+        "task", "scores", "by_label" (precision, recall, F1 and number of each class),
         "examples" (how many), and with `train` "baseline" and "baseline_is".
 
     Raises
     ------
     CorpusError
-        If there is no example, or a label is none of the model's, naming file and line.
+        If there is no example, or a label, of `train` too, is none of the model's, naming file and line.
     """
     if not examples:
         raise CorpusError("score: expected an example, got none")
-    if task.kind.HEAD not in ("classify", "tag"):
-        for example in examples:
-            if not isinstance(example.label, float):
-                raise CorpusError(f"{example.where}: expected a number as label, got {example.label!r}")
-    task.kind.targets(examples, task.labels)  # or it says which label is unknown
-    said = answer(model, tokenizer, task, examples, threads=threads, say=say)
-    result = {
-        "task": task.name,
-        "examples": len(examples),
-        "scores": task.kind.scores(examples, said, task.labels),
-        "by_label": task.kind.by_label(examples, said, task.labels),
-    }
+    part = part_of(task, examples, model, tokenizer)
+    if say is not None and (told := part.rows.told(examples)):
+        say(told)
+    with workers(available_cores() if threads is None else threads, len(examples)) as executor:
+        judged = judge(model, tokenizer, task, part, executor)
+    result = {"task": task.name, "examples": len(examples), **judged._asdict()}
     if train is not None:
-        result["baseline_is"], result["baseline"] = task.kind.baseline(train, examples, task.labels)
+        learnt = part_of(task, train, model, tokenizer)
+        result["baseline_is"], result["baseline"] = guess(task, learnt, part, tokenizer)
     return result
 
 
@@ -88,6 +85,7 @@ def training_examples(folder: str | Path, task: Task) -> list[Example]:
     if not isinstance(file, str) or file == "-":
         raise CorpusError(f"{path}: expected the file of its training examples, got {file!r}")
     read = read_examples(file, task.name, **how)
+    task.kind.targets(read.examples, task.labels)  # or it says which label is unknown
     if values.get("dev_share") is None:
         return read.examples
     return hold_out(read.examples, values["dev_share"], values["dev_seed"])[0]

@@ -85,6 +85,7 @@ class CausalLM:
         rngs: Sequence[np.random.Generator] = (),
         segment_ids: Array | None = None,
         prefix: Array | None = None,
+        loss_from: Array | None = None,
     ) -> CausalLMBatch:
         """Set the input beside what follows it.
 
@@ -97,15 +98,19 @@ class CausalLM:
             Not used: nothing is random here, and a decoder has no segments.
         prefix : ndarray of int, shape (B,), optional
             The first so many real tokens of each sequence see one another and are no targets.
+        loss_from : ndarray of int, shape (B,), optional
+            The first so many real tokens of each sequence are no targets: a question, say, whose answer alone
+            is to be learnt. Each still sees what is before it alone.
 
         Returns
         -------
         CausalLMBatch
         """
         real = mask[:, :-1] & mask[:, 1:]
-        if prefix is not None:
-            place = np.cumsum(mask, axis=1) - 1  # of a token among the real ones
-            real &= place[:, 1:] >= np.asarray(prefix)[:, None]
+        place = np.cumsum(mask, axis=1) - 1  # of a token among the real ones
+        for first in (prefix, loss_from):
+            if first is not None:
+                real &= place[:, 1:] >= np.asarray(first)[:, None]
         at = np.flatnonzero(real)
         return CausalLMBatch(
             np.ascontiguousarray(ids[:, :-1]), mask[:, :-1], prefix, at, ids[:, 1:].reshape(-1)[at]

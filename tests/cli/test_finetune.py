@@ -29,6 +29,9 @@ def place(tmp_path, monkeypatch):
     encoder = Encoder(EncoderConfig(len(VOCAB), **sizes, init_std=0.1), np.random.default_rng(0))
     encoder.save_pretrained(tmp_path / "encoder", tokenizer)
     Decoder(DecoderConfig(len(VOCAB), **sizes)).save_pretrained(tmp_path / "decoder", tokenizer)
+    del sizes["n_layers"]
+    config = EncoderDecoderConfig(len(VOCAB), **sizes, n_encoder_layers=1, n_decoder_layers=1, norm="pre")
+    EncoderDecoder(config, np.random.default_rng(0)).save_pretrained(tmp_path / "translator", tokenizer)
     lines = [f"{label}\t{text}\n" for text, label in ROWS]
     (tmp_path / "train.tsv").write_text("".join(lines * 6))
     (tmp_path / "dev.tsv").write_text("".join(lines))
@@ -37,9 +40,9 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def finetune(*more, task="classify", train="train.tsv", dev="dev.tsv"):
+def finetune(*more, model="encoder", task="classify", train="train.tsv", dev="dev.tsv"):
     quick = ["--epochs", "15", "--lr", "0.01", "--dropout", "0", "--quiet"]
-    return main(["finetune", "encoder", "--task", task, "--train", train, "--dev", dev, *quick, *more])
+    return main(["finetune", model, "--task", task, "--train", train, "--dev", dev, *quick, *more])
 
 
 def test_from_a_file_to_predictions(place, capsys):
@@ -124,6 +127,61 @@ def test_numbers_and_pairs(place, capsys):
     (place / "texts.txt").write_text("good film\n")
     assert main(["predict", "sts", "texts.txt"]) == 2
     assert "texts.txt:1: expected two texts with a tab between, got 'good film'" in capsys.readouterr().err
+
+
+WRITERS = [("seq2seq", "translator", "rougeL"), ("clm", "decoder", "perplexity")]
+
+
+@pytest.mark.parametrize(("task", "model", "score"), WRITERS)
+def test_texts_are_written(place, capsys, task, model, score):
+    rows = "".join(f"{text}\t{text.split()[-1]} {text.split()[0]}\n" for text, _ in ROWS)
+    (place / "train.tsv").write_text(8 * rows)
+    (place / "dev.tsv").write_text(rows)
+    assert finetune("--test", "dev.tsv", "--lr", "0.03", "--out", "tuned", model=model, task=task) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].split() == ["dev", "rouge1", "rouge2", "rougeL", "perplexity"]
+    assert "lead; a unigram" in out
+    assert "try it:     echo 'a good film' | npformer predict tuned -" in out
+    assert json.loads((place / "tuned" / "result.json").read_text())["score"] == score
+    (place / "texts.txt").write_text("very good\nthe bad film\n" + 9 * "very " + "\n")
+    assert main(["predict", "tuned", "texts.txt"]) == 0
+    lines, err = capsys.readouterr()
+    assert len(lines.splitlines()) == 3
+    assert err == f"1 of 3 rows are cut to {8 if task == 'seq2seq' else 4} tokens\n"
+    assert main(["predict", "tuned", "texts.txt", "--json"]) == 0
+    first = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert first == {"source": "very good", "target": lines.splitlines()[0]}
+    (place / "texts.txt").write_text("very good\tgood very\n")
+    assert main(["predict", "tuned", "texts.txt"]) == 2
+    assert "texts.txt:1: expected a source without its target, got a tab in" in capsys.readouterr().err
+    if task == "seq2seq":  # it is an encoder-decoder like others
+        assert main(["generate", "tuned", "--source", "very good"]) == 0
+        assert capsys.readouterr().out.strip() == first["target"]
+    else:
+        assert main(["generate", "tuned", "--prompt", "very good"]) == 2
+        assert "was fine-tuned to answer them (npformer predict tuned FILE)" in capsys.readouterr().err
+        assert main(["generate", "decoder", "--prompt", "very good", "--max-new-tokens", "2"]) == 0
+
+
+@pytest.mark.parametrize(("task", "model", "score"), WRITERS)
+@pytest.mark.parametrize(
+    ("content", "more", "message"),
+    [
+        ("a film\ta\nbad\n", [], "dev.tsv:2: expected 2 columns, got 1"),
+        ("a film\ta\nbad\t \n", [], "dev.tsv:2: expected a text as target, got an empty one"),
+        ("a film\ta\n\tbad\n", [], "dev.tsv:2: expected a text as source, got an empty one"),
+        ("a film\n", [], "dev.tsv"),
+        ("a film\ta\n", ["--columns", "source=1,target=3"], "expected a column 3, got 2 columns"),
+        ("a film\ta\n", ["--choose-by", "bleu"], "expected one of rouge1, rouge2, rougeL, perplexity, got"),
+        ("a film\ta\n", ["--labels", "dev.tsv"], "are texts"),
+    ],
+)
+def test_bad_sources_and_targets_are_one_line(place, capsys, task, model, score, content, more, message):
+    (place / "dev.tsv").write_text(content)
+    assert finetune(*more, model=model, task=task) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -306,9 +364,11 @@ def test_other_models_are_refused(place, capsys):
     both.save_pretrained("both", WordPieceTokenizer(VOCAB))
     assert main(["finetune", "both", "--task", "classify", *files]) == 2
     err = capsys.readouterr().err
-    assert "expected an encoder or a decoder to fine-tune, got EncoderDecoder" in err
+    assert "expected an encoder or a decoder for classify (pretrain --objective mlm or clm), got Enc" in err
     assert main(["finetune", "decoder", "--task", "classify", "--pooling", "cls", *files]) == 2
     assert "pooling: expected mean or last for a decoder, got cls" in capsys.readouterr().err
+    assert main(["finetune", "encoder", "--task", "seq2seq", *files]) == 2
+    assert "expected an encoder-decoder for seq2seq (pretrain --objective t5" in capsys.readouterr().err
     assert not (place / "runs").exists()
     assert main(["predict", "encoder", "dev.tsv"]) == 2
     assert "expected a fine-tuned model, found no task.json" in capsys.readouterr().err

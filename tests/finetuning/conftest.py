@@ -1,11 +1,18 @@
-"""A small encoder, and examples that it can learn in a second."""
+"""Small models, and examples that they can learn in a second."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from npformer.models import Decoder, DecoderConfig, Encoder, EncoderConfig
+from npformer.models import (
+    Decoder,
+    DecoderConfig,
+    Encoder,
+    EncoderConfig,
+    EncoderDecoder,
+    EncoderDecoderConfig,
+)
 from npformer.text import WordPieceTokenizer
 from npformer.text.labelled import Example
 
@@ -24,6 +31,39 @@ def encoder() -> Encoder:
     sizes = {"d_model": 16, "n_heads": 2, "d_ff": 32, "n_layers": 2, "max_positions": 12, "n_segments": 2}
     config = EncoderConfig(len(VOCAB), **sizes, norm="pre", init_std=0.1)
     return Encoder(config, np.random.default_rng(5))
+
+
+WRITERS = {"d_model": 32, "n_heads": 2, "d_ff": 64, "max_positions": 12}
+
+
+@pytest.fixture(scope="session")
+def encoder_decoder() -> EncoderDecoder:
+    config = EncoderDecoderConfig(
+        len(VOCAB), **WRITERS, n_encoder_layers=1, n_decoder_layers=1, norm="pre", dropout=0.1
+    )
+    return EncoderDecoder(config, np.random.default_rng(5))
+
+
+@pytest.fixture(scope="session")
+def gpt() -> Decoder:
+    config = DecoderConfig(len(VOCAB), **WRITERS, n_layers=1, init_std=0.1)
+    return Decoder(config, np.random.default_rng(5))
+
+
+@pytest.fixture(params=["seq2seq", "clm"])
+def writer(request: pytest.FixtureRequest) -> tuple[str, EncoderDecoder | Decoder]:
+    """A task whose texts are written, and a model for it."""
+    name = "encoder_decoder" if request.param == "seq2seq" else "gpt"
+    return request.param, request.getfixturevalue(name)
+
+
+@pytest.fixture
+def turned() -> list[Example]:
+    """Up to four words, and the same from the last to the first."""
+    return [
+        Example((" ".join(words[:4]), " ".join(words[3::-1])), None, None, f"train.tsv:{i}")
+        for i, words in enumerate(sentences(24, 4), 1)
+    ]
 
 
 def sentences(n: int, seed: int) -> list[list[str]]:

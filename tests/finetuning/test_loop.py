@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from npformer.finetuning import KINDS, Recipe, finetune, load_task_model, loop, predict
+from npformer.finetuning.parts import Judged
 from npformer.text import CorpusError
 from npformer.text.labelled import Example
 from npformer.training import Interruption, TrainingStopped
@@ -83,6 +84,70 @@ def test_texts_that_are_alike_come_to_have_like_vectors(encoder, tokenizer, numb
     assert result["dev"]["rmse"] < 0.85 * result["baseline"]["rmse"]
 
 
+def test_eight_texts_are_learnt_by_heart(writer, tokenizer, turned, tmp_path):
+    task, model = writer
+    fields = {"lr": 1e-2, "warmup": 0.2, "batch_size": 2, "dropout": 0.0}
+    fields["epochs"] = 20 if task == "seq2seq" else 10
+    recipe = Recipe(task, **fields, choose_by="perplexity", rouge_examples=1)
+    options = {"test": turned[:8], "quiet": True, "threads": 1}
+    result = finetune(model, tokenizer, turned[:8], turned[:8], recipe, tmp_path / "out", **options)
+    assert result["test"]["rougeL"] == result["test"]["rouge2"] == result["test"]["rouge1"] == 1.0
+    assert result["dev"]["perplexity"] < 1.7 < result["baseline"]["perplexity"]
+    assert result["test_baseline"]["rougeL"] < 0.9
+    tuned, _, of_model = load_task_model(tmp_path / "out")
+    for order, threads in ((range(8), 1), ([5, 2, 7, 0, 1, 6, 3, 4], 2), ([6], 1)):
+        sources, targets = zip(*(turned[i].texts for i in order), strict=True)
+        said = predict(tuned, tokenizer, of_model, sources, threads=threads)
+        assert tuple(one.label for one in said) == targets
+
+
+@pytest.mark.parametrize(("task", "score"), [("seq2seq", "rougeL"), ("clm", "perplexity")])
+def test_texts_are_chosen_by_what_suits_the_task(request, tokenizer, turned, tmp_path, task, score):
+    model = request.getfixturevalue("encoder_decoder" if task == "seq2seq" else "decoder")
+    told = []
+    recipe = Recipe(task, epochs=1, rouge_examples=3)
+    options = {"threads": 1, "say": told.append}
+    result = finetune(model, tokenizer, turned[:16], turned[16:], recipe, tmp_path / "out", **options)
+    assert result["score"] == score
+    assert "dev: ROUGE is of 3 of its 8 examples, perplexity of all" in told
+    assert result["by_label"] == {}
+    with pytest.raises(ValueError, match="labels: those of .* are texts"):
+        finetune(model, tokenizer, turned, turned, recipe, tmp_path / "other", labels=["x"])
+    alone = [Example(("red",), None, None, "dev.tsv:3")]
+    with pytest.raises(CorpusError, match=r"dev.tsv:3: expected a source and a target, got \('red',\)"):
+        finetune(model, tokenizer, turned, alone, recipe, tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", ["perplexity", "rmse"])
+def test_of_some_scores_the_lowest_is_the_best(request, tokenizer, tmp_path, monkeypatch, name):
+    values, params = iter([5.0, 2.0, 2.0, 3.0, 4.0]), []
+
+    def judge(self, part, executor):
+        params.append(self.model.params.flat.copy())
+        return Judged({name: next(values)}, {})
+
+    monkeypatch.setattr(loop._Run, "judge", judge)
+    task, *fixtures = ("regress", "encoder", "numbered") if name == "rmse" else ("clm", "decoder", "turned")
+    model, examples = map(request.getfixturevalue, fixtures)
+    recipe = Recipe(task, epochs=9, batch_size=8, patience=3, choose_by=name)
+    result = finetune(model, tokenizer, examples, examples, recipe, tmp_path / "out", quiet=True, threads=1)
+    assert (result["epoch"], result["epochs"], result["dev"][name]) == (2, 5, 2.0)
+    np.testing.assert_array_equal(load_task_model(tmp_path / "out")[0].params.flat, params[1])
+
+
+def test_what_is_written_has_the_same_bits_on_every_number_of_threads(writer, tokenizer, turned, tmp_path):
+    task, model = writer
+    recipe = Recipe(task, epochs=2, batch_size=8, layer_decay=0.7)
+    results = []
+    for threads in (1, 2):
+        out = tmp_path / str(threads)
+        result = finetune(
+            model, tokenizer, turned[:16], turned[16:], recipe, out, quiet=True, threads=threads
+        )
+        results.append((result, load_task_model(out)[0].params.flat.tobytes()))
+    assert results[0] == results[1]
+
+
 def test_the_bits_do_not_depend_on_threads_and_repeat(encoder, tokenizer, classes, tmp_path):
     recipe = Recipe("classify", epochs=2, batch_size=8, class_weights="balanced", layer_decay=0.7)
     flats = []
@@ -100,11 +165,11 @@ def test_the_model_of_the_best_epoch_is_kept(encoder, tokenizer, classes, tmp_pa
     scores = iter([0.2, 0.7, 0.7, 0.6, 0.5, 0.9])
     params = []
 
-    def score(self, part, executor):
+    def judge(self, part, executor):
         params.append(self.model.params.flat.copy())
-        return {"accuracy": next(scores)}
+        return Judged({"accuracy": next(scores)}, {})
 
-    monkeypatch.setattr(loop._Run, "score", score)
+    monkeypatch.setattr(loop._Run, "judge", judge)
     recipe = Recipe("classify", epochs=6, batch_size=8, patience=3)
     result = run(encoder, tokenizer, classes, recipe, tmp_path / "out")
     assert (result["epoch"], result["epochs"]) == (2, 5)  # three epochs without a better one
@@ -215,11 +280,11 @@ def test_every_epoch_has_an_order_of_its_own(encoder, tokenizer, classes, tmp_pa
 def test_the_test_file_is_for_the_best_epochs_model(encoder, tokenizer, classes, tmp_path, monkeypatch):
     params = []
 
-    def score(self, part, executor):
+    def judge(self, part, executor):
         params.append(self.model.params.flat.copy())
-        return {"accuracy": 1.0 / len(params)}  # the first epoch is the best
+        return Judged({"accuracy": 1.0 / len(params)}, {})  # the first epoch is the best
 
-    monkeypatch.setattr(loop._Run, "score", score)
+    monkeypatch.setattr(loop._Run, "judge", judge)
     recipe = Recipe("classify", epochs=3, batch_size=8)
     run(encoder, tokenizer, classes, recipe, tmp_path / "out", test=classes[40:])
     np.testing.assert_array_equal(params[-1], params[0])
@@ -231,6 +296,21 @@ def test_a_folder_with_something_in_it_is_left_alone(encoder, tokenizer, classes
     with pytest.raises(FileExistsError, match="the folder is not empty"):
         run(encoder, tokenizer, classes, Recipe("classify"), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_interrupted_writer_is_left_as_it_was_best(writer, tokenizer, turned, tmp_path, monkeypatch):
+    save = loop.save_task_model
+
+    def save_and_interrupt(*arguments):
+        save(*arguments)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(loop, "save_task_model", save_and_interrupt)
+    task, model = writer
+    with pytest.raises(Interruption, match=r"stopped in epoch 2; the model of epoch 1 \(.* is in"):
+        run(model, tokenizer, [*turned, *turned], Recipe(task, epochs=3), tmp_path / "out")
+    tuned, _, of_model = load_task_model(tmp_path / "out")
+    assert isinstance(predict(tuned, tokenizer, of_model, ["red cat"])[0].label, str)
 
 
 def test_an_interruption_leaves_the_best_model_so_far(encoder, tokenizer, classes, tmp_path, monkeypatch):

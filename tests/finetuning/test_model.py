@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from npformer.finetuning import Recipe, prepare_model
-from npformer.models import Encoder, EncoderConfig, EncoderDecoder, EncoderDecoderConfig
+from npformer.models import Encoder, EncoderConfig
 
 
 def test_the_weights_are_the_pretrained_ones_and_the_head_is_fresh(encoder):
@@ -110,8 +110,43 @@ def test_a_decoder_is_not_pooled_by_its_first_token(decoder, pooling):
         prepare_model(decoder, Recipe("classify", pooling=pooling), 2)
 
 
-def test_other_models_are_refused():
-    sizes = {"d_model": 8, "n_heads": 2, "d_ff": 16, "n_encoder_layers": 1, "n_decoder_layers": 1}
-    model = EncoderDecoder(EncoderDecoderConfig(10, **sizes))
-    with pytest.raises(ValueError, match="expected an encoder or a decoder to fine-tune, got EncoderDecoder"):
-        prepare_model(model, Recipe("classify"), 2)
+def test_a_decoder_that_has_learnt_labels_writes_no_more(decoder):
+    for task in ("classify", "similarity"):
+        model = prepare_model(decoder, Recipe(task), 2)
+        with pytest.raises(ValueError, match="a Decoder that writes for clm, got one .* for labels"):
+            prepare_model(model, Recipe("clm"), 0)
+    wrote = prepare_model(decoder, Recipe("clm"), 0)
+    assert "task.weight" in prepare_model(wrote, Recipe("classify"), 2).params
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "message"),
+    [
+        ("classify", "encoder_decoder", r"an encoder or a decoder for classify \(.* mlm or clm\), got Enc"),
+        ("clm", "encoder", r"a decoder for clm \(pretrain --objective clm\), got Encoder"),
+        ("clm", "encoder_decoder", "a decoder for clm .*, got EncoderDecoder"),
+        ("seq2seq", "decoder", "an encoder-decoder for seq2seq .* t5, prefix or seq2seq.*, got Decoder"),
+    ],
+)
+def test_a_model_of_another_kind_is_refused(request, task, model, message):
+    with pytest.raises(ValueError, match=message):
+        prepare_model(request.getfixturevalue(model), Recipe(task), 2)
+
+
+def test_what_writes_is_prepared_as_what_reads(writer):
+    task, model = writer
+    plain = prepare_model(model, Recipe(task, dropout=0.3), 0)
+    assert plain.config.dropout == 0.3
+    assert type(plain) is type(model)
+    np.testing.assert_array_equal(plain.params.flat, model.params.flat)
+    assert not np.shares_memory(plain.params.flat, model.params.flat)
+    fresh = prepare_model(model, Recipe(task, from_scratch=True), 0)
+    name = next(name for name in model.params if name.endswith("query.weight"))
+    assert not np.array_equal(fresh.params[name], model.params[name])
+    lowest = "embeddings", "encoder.0", "decoder.0"
+    with pytest.raises(ValueError, match="freeze: expected at most the 1 layers of the model, got 2"):
+        prepare_model(model, Recipe(task, freeze=2), 0)
+    frozen = prepare_model(model, Recipe(task, freeze=1), 0).params
+    assert frozen.frozen == {name for name in model.params if name.startswith(lowest)}
+    adapted = prepare_model(model, Recipe(task, lora=2), 0).params
+    assert all(name.endswith(("lora_a", "lora_b")) for name in adapted.layout)

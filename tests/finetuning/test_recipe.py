@@ -13,7 +13,7 @@ from npformer.finetuning import KINDS, Recipe
 @pytest.mark.parametrize(
     ("task", "changes", "message"),
     [
-        ("translate", {}, "task: expected one of classify, pair, tag, regress, similarity, got 'translate'"),
+        ("translate", {}, "task: expected one of classify, pair, tag, .*, seq2seq, clm, got 'translate'"),
         ("classify", {"epochs": 0}, "epochs: expected a whole number of at least 1, got 0"),
         ("classify", {"epochs": True}, "epochs: expected a whole number"),
         ("classify", {"patience": 0}, "patience: expected a whole number of at least 1"),
@@ -28,7 +28,11 @@ from npformer.finetuning import KINDS, Recipe
         ("classify", {"from_scratch": True, "lora": 2}, "lora: weights that are fresh"),
         ("classify", {"class_weights": "some"}, "class_weights: expected one of none, balanced, got 'some'"),
         ("regress", {"class_weights": "balanced"}, "class_weights: the labels of regress are numbers"),
+        ("seq2seq", {"class_weights": "balanced"}, "class_weights: the labels of seq2seq are texts, not cl"),
         ("tag", {"pooling": "cls"}, "pooling: the task tag has no use for it"),
+        ("clm", {"pooling": "cls"}, "pooling: the task clm has no use for it"),
+        ("tag", {"rouge_examples": 5}, "rouge_examples: the task tag writes no texts"),
+        ("clm", {"rouge_examples": 0}, "rouge_examples: expected a whole number of at least 1, got 0"),
         ("classify", {"max_len": 3}, "max_len: expected a whole number of at least 4"),
     ],
 )

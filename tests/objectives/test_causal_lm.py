@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ import pytest
 from npformer.functional import cross_entropy, cross_entropy_backward
 from npformer.nn import SequenceRandom
 from npformer.objectives import CausalLM, Metrics, bits_per_byte, perplexity
+from npformer.proof.decoder import GPT2, draw_point
+from npformer.proof.models import entry_by_entry
+from npformer.proof.resumed import Resumed
 from npformer.training.step import gradient
 
 B, T = 5, 6
@@ -20,14 +24,14 @@ def rngs(B=B):
     return [np.random.default_rng((3, b)) for b in range(B)]
 
 
-@pytest.fixture(params=[False, True], ids=["causal", "prefix"])
+@pytest.fixture(params=[None, "prefix", "loss_from"])
 def problem(request, make_decoder):
     rng = np.random.default_rng(0)
     ids = rng.integers(1, 13, (B, T + 1))
     ids[1, 4:], ids[2, :3], ids[3, 1:] = 0, 0, 0  # padded on the right, on the left, without a target
-    prefix = np.array([3, 2, 0, 1, 4]) if request.param else None
+    start = {} if request.param is None else {request.param: np.array([3, 2, 0, 1, 4])}
     model, objective = make_decoder(dropout=0.2), CausalLM()
-    return model, objective, objective.make_batch(ids, ids != 0, prefix=prefix)
+    return model, objective, objective.make_batch(ids, ids != 0, **start)
 
 
 def plain(model, batch, rng=None):
@@ -63,6 +67,37 @@ def test_the_tokens_of_a_prefix_are_no_targets():
     assert batch.rows(1, 2).at.tolist() == [0, 1]
     left = np.array([[0, 0, 5, 6, 7, 8]])  # padding is no part of it
     assert CausalLM().make_batch(left, left != 0, prefix=np.array([2])).targets.tolist() == [7, 8]
+
+
+def test_a_question_is_no_target_and_its_tokens_see_what_is_before_them_alone(make_decoder):
+    ids = np.array([[5, 6, 7, 8, 9], [0, 5, 9, 4, 3], [5, 6, 0, 0, 0]])
+    objective, model = CausalLM(), make_decoder()
+    batch = objective.make_batch(ids, ids != 0, loss_from=np.array([3, 2, 2]))
+    assert batch.prefix is None
+    assert batch.targets.tolist() == [8, 9, 4, 3]
+    assert batch.at.tolist() == [2, 3, 6, 7]
+    both = objective.make_batch(ids, ids != 0, prefix=np.array([1, 2, 2]), loss_from=np.array([3, 2, 2]))
+    assert both.targets.tolist() == batch.targets.tolist()
+    # The loss is that of the plain batch at these targets: what stands behind a token changes nothing for it.
+    whole = objective.make_batch(ids, ids != 0)
+    own = np.isin(whole.at, batch.at)
+    expected = objective.loss_and_grad(
+        model, whole._replace(at=whole.at[own], targets=whole.targets[own]), None, normalizer=1
+    )
+    assert objective.loss_and_grad(model, batch, None, normalizer=1) == expected
+
+
+def test_the_gradient_of_an_answer_alone_by_the_complex_step():
+    point = draw_point(GPT2, 3)
+    rng, c = np.random.default_rng(3), point.model.config
+    ids = rng.integers(1, c.vocab_size, (3, c.max_positions))
+    batch = CausalLM().make_batch(ids, ids != 0, loss_from=np.array([4, 7, 2]))
+    point = replace(point, batch=batch)
+    _, grads = point.gradients(point.params)
+    moved = Resumed(point, point.params.astype(np.complex128))
+    scale = abs(grads.flat).max()
+    for name, value in grads.items():
+        np.testing.assert_allclose(value, entry_by_entry(moved, name), rtol=0, atol=1e-12 * scale)
 
 
 @pytest.mark.parametrize("dropout", [False, True])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models import Decoder, Encoder
 from ...objectives import SequenceClassification
 from ...scores import accuracy, class_scores, macro_f1, matthews
 from ...text import Tokenizer
@@ -14,7 +15,7 @@ from ...text.labelled import Example, check_labels, labels_of
 from ..rows import Rows, grid, rows_of_texts
 from .kind import Array, Prediction, figures, most_frequent
 
-HEAD = "classify"
+MODELS, HEAD, LABELS, CHOOSE_BY = (Encoder, Decoder), "classify", "classes", None
 
 
 def labels(examples: Sequence[Example]) -> tuple[str, ...]:
@@ -57,9 +58,11 @@ def batch(
     return objective.make_batch(ids, mask, own, segment_ids)
 
 
-def split(outputs: Array, rows: Rows, places: Sequence[int]) -> list[Array]:
+def outputs(
+    model: Any, objective: SequenceClassification, rows: Rows, places: Sequence[int], tokenizer: Tokenizer
+) -> list[Array]:
     """Return the probabilities (n_labels,) of each example."""
-    return list(outputs)
+    return list(objective.predict(model, batch(objective, rows, None, places, tokenizer.pad_id)))
 
 
 def predictions(

@@ -16,11 +16,15 @@ from ..rows import Rows
 Array = npt.NDArray[Any]
 
 
+# scores of which the lower is the better
+LOWER = ("rmse", "perplexity")
+
+
 class Prediction(NamedTuple):
     """What a model says of an example."""
 
-    label: Any  # a label, a number, or for words a tuple of labels (None where a word was cut off)
-    probability: Any = None  # of the label, or of each word's; None for a number
+    label: Any  # a label, a number, a text, or for words a tuple of labels (None where a word was cut off)
+    probability: Any = None  # of the label, or of each word's; None for a number and for a text
 
 
 class Kind(Protocol):
@@ -28,21 +32,36 @@ class Kind(Protocol):
 
     Attributes
     ----------
+    MODELS : tuple of classes
+        What can be fine-tuned.
     HEAD : str or None
-        `task` in the model's configuration; None = it has no head.
+        `task` in the model's configuration; None = it has no head of this kind.
+    LABELS : {"classes", "numbers", "texts"}
+        What is to be predicted.
+    CHOOSE_BY : str or None
+        The score by which the best epoch is chosen; None = the first.
     """
+
+    @property
+    def MODELS(self) -> tuple[Any, ...]: ...  # noqa: N802, D102
 
     @property
     def HEAD(self) -> str | None: ...  # noqa: N802, D102
 
+    @property
+    def LABELS(self) -> str: ...  # noqa: N802, D102
+
+    @property
+    def CHOOSE_BY(self) -> str | None: ...  # noqa: N802, D102
+
     def labels(self, examples: Sequence[Example], /) -> tuple[str, ...]:
-        """Return the names of the labels, in the order of the head's outputs; none where they are numbers."""
+        """Return the names of the labels, in the order of the head's outputs; of numbers what scales them."""
 
     def objective(self, labels: Sequence[str], class_weights: Array | None, /) -> Any:
         """Return the objective, with a weight for each label or None."""
 
     def counts(self, examples: Sequence[Example], labels: Sequence[str], /) -> Array | None:
-        """Return how often each label is there; None where they are numbers."""
+        """Return how often each label is there; None where they are no classes."""
 
     def rows(
         self, examples: Sequence[Example], tokenizer: Tokenizer, longest: int, segments: bool, /
@@ -63,28 +82,41 @@ class Kind(Protocol):
     ) -> Any:
         """Return the examples at `places` as a batch of the objective; without targets to predict them."""
 
-    def split(self, outputs: Array, rows: Rows, places: Sequence[int], /) -> list[Array]:
-        """Return what the objective predicts of a batch, for each of its examples."""
+    def outputs(
+        self, model: Any, objective: Any, rows: Rows, places: Sequence[int], tokenizer: Tokenizer, /
+    ) -> list[Any]:
+        """Return what the model makes of each of the examples at `places`, which are worked on at once."""
 
     def predictions(
-        self, outputs: Sequence[Array], examples: Sequence[Example], labels: Sequence[str], /
+        self, outputs: Sequence[Any], examples: Sequence[Example], labels: Sequence[str], /
     ) -> list[Prediction]:
         """Return what the outputs of each example say in words."""
 
     def scores(
         self, examples: Sequence[Example], said: Sequence[Prediction], labels: Sequence[str], /
     ) -> dict[str, float]:
-        """Return how good predictions are; the first score is the one to choose by, the higher the better."""
+        """Return how good predictions are: the higher the better, but for those in `LOWER`."""
 
     def by_label(
         self, examples: Sequence[Example], said: Sequence[Prediction], labels: Sequence[str], /
     ) -> dict[str, dict[str, float]]:
-        """Return precision, recall, F1 and number of each label; nothing where they are numbers."""
+        """Return precision, recall, F1 and number of each label; nothing where they are no classes."""
 
     def baseline(
         self, train: Sequence[Example], examples: Sequence[Example], labels: Sequence[str], /
     ) -> tuple[str, dict[str, float]]:
-        """Return what guesses without a look at the text, and its scores."""
+        """Return what guesses without having learnt to read, and its scores."""
+
+
+def better(name: str, value: float, other: float) -> bool:
+    """Whether a score is better than another.
+
+    Examples
+    --------
+    >>> better("accuracy", 0.9, 0.8), better("perplexity", 20.0, 30.0), better("rougeL", 0.5, 0.5)
+    (True, True, False)
+    """
+    return value < other if name in LOWER else value > other
 
 
 def figures(scores: Mapping[Any, PrecisionRecall]) -> dict[str, dict[str, float]]:

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from ...models import Decoder, Encoder
 from ...objectives import Regression
 from ...scores import pearson, spearman
-from ...text import CorpusError
+from ...text import CorpusError, Tokenizer
 from ...text.labelled import Example
 from ..rows import Rows, grid
 from .classify import rows as rows
 from .kind import Array, Prediction
 
-HEAD = "regress"
+MODELS, HEAD, LABELS, CHOOSE_BY = (Encoder, Decoder), "regress", "numbers", None
 LARGEST = 1e100  # whose square is still a number
 
 
@@ -34,7 +35,16 @@ def labels(examples: Sequence[Example]) -> tuple[str, ...]:
 
 
 def numbers(examples: Sequence[Example]) -> Array:
-    """Return the examples' numbers."""
+    """Return the examples' numbers.
+
+    Raises
+    ------
+    CorpusError
+        Naming file and line of an example whose label is none.
+    """
+    for example in examples:
+        if not isinstance(example.label, (int, float)):
+            raise CorpusError(f"{example.where}: expected a number as label, got {example.label!r}")
     return np.array([example.label for example in examples], np.float64)
 
 
@@ -63,9 +73,11 @@ def batch(
     return objective.make_batch(ids, mask, own, segment_ids)
 
 
-def split(outputs: Array, rows: Rows, places: Sequence[int]) -> list[Array]:
+def outputs(
+    model: Any, objective: Regression, rows: Rows, places: Sequence[int], tokenizer: Tokenizer
+) -> list[Array]:
     """Return the number () of each example."""
-    return list(outputs)
+    return list(objective.predict(model, batch(objective, rows, None, places, tokenizer.pad_id)))
 
 
 def predictions(

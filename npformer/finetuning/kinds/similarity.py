@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models import Decoder, Encoder
 from ...objectives import Similarity
 from ...text import CorpusError, Tokenizer
 from ...text.labelled import Example
@@ -21,9 +22,8 @@ from .regress import by_label as by_label
 from .regress import counts as counts
 from .regress import numbers
 from .regress import scores as scores
-from .regress import split as split
 
-HEAD = None
+MODELS, HEAD, LABELS, CHOOSE_BY = (Encoder, Decoder), None, "numbers", None
 
 
 def labels(examples: Sequence[Example]) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ def objective(labels: Sequence[str], class_weights: Array | None) -> Similarity:
 def rows(examples: Sequence[Example], tokenizer: Tokenizer, longest: int, segments: bool) -> Rows:
     """Return the texts as rows of tokens: those of example i are rows 2 i and 2 i + 1."""
     sides = [(text,) for example in examples for text in example.texts]
-    return rows_of_texts(sides, tokenizer, longest, segments)
+    return rows_of_texts(sides, tokenizer, longest, segments)._replace(per_example=2)
 
 
 def targets(examples: Sequence[Example], labels: Sequence[str]) -> list[float]:
@@ -71,6 +71,13 @@ def batch(
     segments = None if segment_ids is None else segment_ids.reshape(shape)
     own = None if targets is None else [targets[i] for i in places]
     return objective.make_batch(ids.reshape(shape), mask.reshape(shape), own, segments)
+
+
+def outputs(
+    model: Any, objective: Similarity, rows: Rows, places: Sequence[int], tokenizer: Tokenizer
+) -> list[Array]:
+    """Return the cosine () of each example's two texts."""
+    return list(objective.predict(model, batch(objective, rows, None, places, tokenizer.pad_id)))
 
 
 def predictions(

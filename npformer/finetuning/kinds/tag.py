@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models import Decoder, Encoder
 from ...objectives import TokenClassification
 from ...scores import accuracy, class_scores, entity_scores
 from ...text import Tokenizer
@@ -14,7 +15,7 @@ from ...text.labelled import Example, check_labels, is_bio, labels_of
 from ..rows import Rows, grid, rows_of_words
 from .kind import Array, Prediction, figures, most_frequent
 
-HEAD = "tag"
+MODELS, HEAD, LABELS, CHOOSE_BY = (Encoder, Decoder), "tag", "classes", None
 
 
 def labels(examples: Sequence[Example]) -> tuple[str, ...]:
@@ -68,11 +69,14 @@ def batch(
     return objective.make_batch(ids, mask, at, own, segment_ids)
 
 
-def split(outputs: Array, rows: Rows, places: Sequence[int]) -> list[Array]:
+def outputs(
+    model: Any, objective: TokenClassification, rows: Rows, places: Sequence[int], tokenizer: Tokenizer
+) -> list[Array]:
     """Return the probabilities (words, n_labels) of each example's words, as far as they were not cut off."""
+    of_words = objective.predict(model, batch(objective, rows, None, places, tokenizer.pad_id))
     assert rows.firsts is not None
     stops = np.cumsum([len(rows.firsts[i]) for i in places])
-    return np.split(outputs, stops[:-1])
+    return np.split(of_words, stops[:-1])
 
 
 def predictions(

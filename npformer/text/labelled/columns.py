@@ -19,6 +19,7 @@ ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
     "similarity": (("text1", "text2", "text3"), ("text1", "text2", "label"), ("text1", "text2")),
     "tag": (("words", "tags"),),
     "seq2seq": (("source", "target"),),
+    "clm": (("source", "target"),),
 }
 # The same where labels are of no matter, if there are any: the task is then "texts of classify".
 TEXTS = {
@@ -46,7 +47,7 @@ def parse_columns(given: str, task: str) -> dict[str, int | str]:
     given : str
         ROLE=COLUMN with commas between, in any order. The roles are: classify text, label; pair text1, text2,
         label; regress as either of them; similarity text1, text2 and perhaps label, or text3 (a hard
-        negative); tag words, tags; seq2seq source, target.
+        negative); tag words, tags; seq2seq and clm source, target.
     task : str
 
     Raises

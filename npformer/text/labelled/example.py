@@ -12,7 +12,7 @@ class Example(NamedTuple):
     Attributes
     ----------
     texts : tuple of str
-        The text or texts; source and target for seq2seq; empty for tag.
+        The text or texts; source and target for seq2seq and clm; empty for tag.
     label : str, float, tuple of str or None
         The class's name, a number, or the words' tags; None where there is nothing but texts.
     words : tuple of str or None

@@ -31,10 +31,10 @@ def read_examples(
     ----------
     path : path
         UTF-8, with or without a byte-order mark. "-" is standard input.
-    task : {"classify", "pair", "regress", "similarity", "tag", "seq2seq"}
+    task : {"classify", "pair", "regress", "similarity", "tag", "seq2seq", "clm"}
         A text and its class; two texts and their class; one or two texts and a number; two texts and how
         alike they are (a number, or a class), or two that are, or these and a hard negative; words and their
-        tags; source and target.
+        tags; source and target (seq2seq, clm).
     columns : str, optional
         Which column has which role; see `parse_columns`. By default told by a header's names, by the names of
         JSON's fields, or by what stands in the columns.
