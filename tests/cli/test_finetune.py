@@ -164,6 +164,36 @@ def test_texts_are_written(place, capsys, task, model, score):
 
 
 @pytest.mark.parametrize(("task", "model", "score"), WRITERS)
+def test_labelled_sources_are_scored_or_read_alone(place, capsys, task, model, score):
+    lines = [f"{text}\t{text.split()[-1]}\n" for text, _ in ROWS]
+    (place / "turns.tsv").write_text("source\ttarget\n" + "".join(lines * 4))
+    files = ["--task", task, "--train", "turns.tsv", "--dev-share", "0.5", "--epochs", "2", "--quiet"]
+    assert main(["finetune", model, *files, "--seeds", "2", "--out", "both", "--test", "turns.tsv"]) == 0
+    out = capsys.readouterr().out
+    whole = json.loads((place / "both" / "result.json").read_text())
+    best = min if score == "perplexity" else max
+    assert whole["best"] == best(whole["runs"], key=lambda one: one["dev"][score])["seed"]
+    assert f"npformer predict both/seed-{whole['best']} -" in out
+    assert "try it:     echo 'a good film' |" in out or "try it:     echo 'the bad film' |" in out
+    for run in whole["runs"]:
+        assert run["examples"] == {"train": 8, "dev": 8}
+    assert main(["predict", "both/seed-1", "turns.tsv", "--score", "--json", "--threads", "1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["scores"] == whole["runs"][1]["test"]
+    assert found["baseline"] == whole["test_baseline"]
+    assert main(["predict", "both/seed-1", "turns.tsv", "--score"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].split() == ["turns.tsv", "rouge1", "rouge2", "rougeL", "perplexity"]
+    assert [line.split("  ")[0] for line in out[1:]] == ["lead; a unigram", "fine-tuned", "difference"]
+    assert main(["predict", "both/seed-1", "turns.tsv"]) == 0
+    out, err = capsys.readouterr()
+    assert err.splitlines()[0] == "turns.tsv: TSV, a header, source in 'source': 16 examples"
+    (place / "texts.txt").write_text("".join(f"{text}\n" for text, _ in 4 * ROWS))
+    assert main(["predict", "both/seed-1", "texts.txt"]) == 0
+    assert capsys.readouterr().out == out
+
+
+@pytest.mark.parametrize(("task", "model", "score"), WRITERS)
 @pytest.mark.parametrize(
     ("content", "more", "message"),
     [

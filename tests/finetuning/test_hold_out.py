@@ -40,6 +40,13 @@ def test_a_text_is_on_one_side_alone():
     assert not {e.texts for e in train} & {e.texts for e in dev}
 
 
+def test_a_source_is_on_one_side_with_all_its_targets():
+    examples = [Example((f"{i // 2}", f"target {i}"), None, None, f"a.tsv:{i}") for i in range(40)]
+    train, dev = hold_out(examples, 0.25, 0)
+    assert len(dev) == 10
+    assert not {e.texts[0] for e in train} & {e.texts[0] for e in dev}
+
+
 def test_what_training_would_lack_stays_in_training():
     tags = [("O", "O")] * 20 + [("O", f"B-{i}") for i in range(20)]
     examples = [Example((), of, ("w", f"x{i}"), f"a.conll:{i}") for i, of in enumerate(tags)]

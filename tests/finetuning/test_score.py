@@ -7,7 +7,16 @@ import shutil
 
 import pytest
 
-from npformer.finetuning import Recipe, Task, finetune, hold_out, load_task_model, prepare_model, score
+from npformer.finetuning import (
+    Recipe,
+    Task,
+    finetune,
+    hold_out,
+    load_task_model,
+    predict,
+    prepare_model,
+    score,
+)
 from npformer.finetuning.score import training_examples
 from npformer.text import CorpusError
 from npformer.text.labelled import read_examples
@@ -30,6 +39,24 @@ def test_they_are_those_of_the_test_file(encoder, tokenizer, tmp_path, request, 
     of_dev = score(model, tokenizer, task_of_model, dev)
     assert (of_dev["scores"], of_dev["by_label"]) == (result["dev"], result["by_label"])
     assert "baseline" not in of_dev
+
+
+def test_texts_are_all_written(writer, tokenizer, turned, tmp_path):
+    task, model = writer
+    train, dev, test = turned[:14], turned[14:20], turned[20:]
+    recipe = Recipe(task, epochs=2, lr=1e-2, batch_size=8, rouge_examples=2)
+    result = finetune(model, tokenizer, train, dev, recipe, tmp_path / "out", test=test, quiet=True)
+    model, _, task_of_model = load_task_model(tmp_path / "out")
+    found = score(model, tokenizer, task_of_model, test, train=train, threads=1)
+    assert list(found["scores"]) == ["rouge1", "rouge2", "rougeL", "perplexity"]
+    assert (found["scores"], found["by_label"]) == (result["test"], {})
+    assert (found["baseline"], found["baseline_is"]) == (result["test_baseline"], "lead; a unigram")
+    of_dev = score(model, tokenizer, task_of_model, dev)["scores"]
+    assert of_dev["perplexity"] == result["dev"]["perplexity"]
+    said = predict(model, tokenizer, task_of_model, [example.texts[0] for example in dev])
+    assert of_dev["rouge1"] == task_of_model.kind.scores(dev, said, ())["rouge1"]
+    with pytest.raises(CorpusError, match=r"train.tsv:1: expected a source and a target, got \('red',\)"):
+        score(model, tokenizer, task_of_model, [turned[0]._replace(texts=("red",))])
 
 
 def test_a_label_of_another_kind_is_named(encoder, tokenizer, classes, numbered):
@@ -58,6 +85,8 @@ def test_the_training_examples_are_found_again(tmp_path):
         assert training_examples(tmp_path / folder, task) == examples
     config.write_text(json.dumps({**about, "dev_share": 0.2, "dev_seed": 7}))
     assert training_examples(tmp_path / "out", task) == hold_out(examples, 0.2, 7)[0]
+    with pytest.raises(CorpusError, match=r"train.tsv:1: expected a label of training .* got 'label 0'"):
+        training_examples(tmp_path / "out", Task("classify", ("label 1", "label 2")))  # it has changed
     for values in ({**about, "train": "-"}, {**about, "train": None}):
         config.write_text(json.dumps(values))
         with pytest.raises(CorpusError, match="expected the file of its training examples"):

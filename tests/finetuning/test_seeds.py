@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from npformer.finetuning import Recipe, finetune, finetune_seeds, load_task_model, loop
+from npformer.finetuning.seeds import summary
 from npformer.scores import mean_and_std
 from npformer.training import Interruption
 
@@ -41,6 +42,14 @@ def test_each_seed_is_a_run_of_its_own_and_the_moments_are_theirs(encoder, token
     flats = [load_task_model(folder)[0].params.flat for folder in folders]
     np.testing.assert_array_equal(flats[0], flats[1])
     assert not np.array_equal(flats[0], flats[2])
+
+
+@pytest.mark.parametrize(("score", "best"), [("perplexity", 1), ("rougeL", 0)])
+def test_the_best_of_scores_where_less_is_better(score, best):
+    base = {"task": "clm", "score": score, "baseline_is": "lead", "baseline": {score: 0.1}}
+    values = [0.9, 0.2, 0.2, 0.4]
+    runs = [{**base, "seed": seed, "dev": {score: value}} for seed, value in enumerate(values)]
+    assert summary(runs)["best"] == best
 
 
 def test_an_interruption_keeps_what_has_finished(encoder, tokenizer, classes, tmp_path, monkeypatch):
