@@ -144,7 +144,7 @@ def changed(op, *changes):
         ),
         (
             "hard_negatives",
-            [("onehot = np.eye(N, N + M)", "onehot = (np.eye(N, N + M) + np.eye(N, N + M, N)) / 2")],
+            [("np.eye(N, N + M, 0, p.dtype)", "(np.eye(N, N + M) + np.eye(N, N + M, N)) / 2")],
             {"negatives-as-positives"},
         ),
         (

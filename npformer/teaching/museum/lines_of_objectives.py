@@ -17,8 +17,8 @@ OF_OBJECTIVES: dict[str, Lines] = {
             "The negatives have their gradient, and the line for pairs alone is right.",
         ),
         "negatives-as-positives": (
-            "onehot = np.eye(N, N + M)",
-            "onehot = np.eye(N, N + M) + np.eye(N, N + M, N)",
+            "onehot = np.eye(N, N + M, 0, p.dtype)",
+            "onehot = np.eye(N, N + M, 0, p.dtype) + np.eye(N, N + M, N, p.dtype)",
             "Row i of the negatives came with row i of the queries.",
         ),
         "temperature-missing-in-negatives": (

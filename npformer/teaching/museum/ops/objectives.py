@@ -21,7 +21,7 @@ def hard_negatives_backward(dout: Any, cache: Any) -> Any:
     """Return dqueries, dkeys, dnegatives."""
     q, k, n, nq, nk, nn, p, temperature = cache
     N, M = len(k), len(n)
-    onehot = np.eye(N, N + M)
+    onehot = np.eye(N, N + M, 0, p.dtype)
     dS = (p - onehot) * dout / N
     positive, negative = dS[:, :N] / temperature, dS[:, N:] / temperature
     dq = positive @ k
@@ -50,7 +50,7 @@ def symmetric_info_nce_forward(queries: Any, keys: Any, temperature: Any = 0.3) 
 def symmetric_info_nce_backward(dout: Any, cache: Any) -> Any:
     """Return dqueries, dkeys."""
     q, k, nq, nk, p1, p2, temperature = cache
-    onehot = np.eye(len(q))
+    onehot = np.eye(len(q), dtype=q.dtype)
     forth = p1 - onehot
     back = p2 - onehot
     dS = (forth + back.T) / 2
@@ -88,7 +88,7 @@ def weighted_cross_entropy_forward(logits: Any, targets: Any, class_weights: Any
 def weighted_cross_entropy_backward(dout: Any, cache: Any) -> Any:
     """Return dlogits."""
     p, targets, class_weights, w = cache
-    onehot = np.eye(p.shape[1])[targets]
+    onehot = np.eye(p.shape[1], dtype=p.dtype)[targets]
     total = w.sum()
     share = w[:, None]
     return (p - onehot) * share * dout / total
@@ -142,7 +142,7 @@ def pooler_backward(dout: Any, cache: Any) -> Any:
     slope = 1 - y**2
     du = dout * slope
     dfirst = du @ w.T
-    dhidden = np.zeros(shape)
+    dhidden = np.zeros(shape, dout.dtype)
     dhidden[:, 0] = dfirst
     return dhidden, first.T @ du, du.sum(axis=0)
 
