@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:
@@ -44,3 +45,25 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def write_json(path: str | os.PathLike[str], values: Mapping[str, Any]) -> None:
+    r"""Write `values` as JSON that people can read too, in the manner of `write_atomically`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(Path(folder, "a.json"), {"label": "caf\u00e9", "file": "b\udcff"})
+    ...     print(Path(folder, "a.json").read_text("utf-8"), end="")
+    {
+      "label": "café",
+      "file": "b\udcff"
+    }
+    """
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode(errors="backslashreplace"))  # half a character: JSON's own escape
+
+    write_atomically(path, write)

@@ -131,8 +131,7 @@ def run(args: argparse.Namespace) -> int:
         tell_skipped(read.skipped, file)
         if part == "train":
             how = {"columns": read.columns, "format": read.format, "skip_bad": args.skip_bad}
-            hint = numbers_as_names(read.examples) if args.task in ("classify", "pair") else None
-            if hint is not None:
+            if (hint := numbers_as_names(read.examples)) is not None:
                 print(f"{file}: {hint}", file=sys.stderr)
     about = {"base": args.run_folder, **{part: getattr(args, part) for part in parts}, "read": how}
     if args.dev is None:

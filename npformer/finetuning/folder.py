@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from .._files import write_atomically
+from .._files import write_json
 from ..text import Tokenizer
 from ..training import load_model
 from .examples import Task
@@ -25,11 +25,7 @@ def save_task_model(model: Any, tokenizer: Tokenizer, task: Task, folder: str | 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     values = {"task": task.name, "labels": list(task.labels), "longest": task.longest}
-
-    def write(file: BinaryIO) -> None:
-        file.write(json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n")
-
-    write_atomically(folder / "task.json", write)
+    write_json(folder / "task.json", values)
     model.save_pretrained(folder, tokenizer)
 
 

@@ -11,16 +11,16 @@ is for, so the bits do not depend on the number of threads.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import closing
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy.typing as npt
 
-from .._files import write_atomically
+from .._files import write_json
 from .._threads import available_cores
 from ..optim import AdamW, clip_by_global_norm, decays, global_norm, linear, make_segments
 from ..optim.layerwise import layerwise_decay
@@ -184,7 +184,7 @@ class _Run:
             raise ValueError(f"choose_by: expected one of {', '.join(baseline)}, got {name!r}")
         best: dict[str, Any] = {}
         kept: Array = params.flat.copy()
-        with StopRequest() as stop, _log(self.out) as log:
+        with StopRequest() as stop, closing(MetricsLog(self.out / "metrics.jsonl")) as log:
             for epoch in range(recipe.epochs):
                 order = draws.generator(recipe.seed, draws.ORDER, epoch).permutation(n)
                 for start in range(0, n, recipe.batch_size):
@@ -253,21 +253,3 @@ class _Run:
             f"the model of epoch {best['epoch']} ({best['score']} {best['dev'][best['score']]:.4f}) "
             f"is in {self.out / 'model'}"
         )
-
-
-class _log:  # noqa: N801 - a context, used once
-    def __init__(self, out: Path) -> None:
-        self.log = MetricsLog(out / "metrics.jsonl")
-
-    def __enter__(self) -> MetricsLog:
-        return self.log
-
-    def __exit__(self, *exc: object) -> None:
-        self.log.close()
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    def write(file: BinaryIO) -> None:
-        file.write(json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n")
-
-    write_atomically(path, write)

@@ -155,8 +155,3 @@ def grid(rows: Rows, places: Sequence[int] | Array, pad_id: int) -> Grid:
     if rows.segment_ids is not None:
         segment_ids, _ = padded([rows.segment_ids[i] for i in places], 0)
     return Grid(ids, mask, segment_ids)
-
-
-def words_of(examples: Sequence[Example]) -> list[tuple[str, ...]]:
-    """Return the words of each example."""
-    return [example.words or () for example in examples]

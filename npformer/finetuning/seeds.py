@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .._files import write_json
 from ..scores import mean_and_std
 from ..text import Tokenizer
 from ..text.labelled import Example
 from ..training import Interruption, TrainingStopped, require_free
 from .kinds.kind import LOWER
-from .loop import finetune, write_json
+from .loop import finetune
 from .recipe import Recipe
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from .._files import write_atomically
+from .._files import write_atomically, write_json
 from ..nn.lora import SCALE
 from .electra import Electra
 from .parameters import Array, Parameters
-from .pretrained import Model, configuration_of, fill, read_arrays, read_configuration, write_json
+from .pretrained import Model, configuration_of, fill, read_arrays, read_configuration
 
 
 def save_adapter(model: Model, folder: str | os.PathLike[str]) -> None:
@@ -45,8 +45,7 @@ def save_adapter(model: Model, folder: str | os.PathLike[str]) -> None:
     base = digest(params, (name for name in params if _of_the_base(params, name)))
     config = {**configuration_of(model), "base": base}
     write_atomically(folder / "adapter.npz", lambda f: np.savez(f, **own))
-    # Last: a folder that has it is whole.
-    write_atomically(folder / "adapter.json", lambda f: write_json(f, config))
+    write_json(folder / "adapter.json", config)  # last: a folder that has it is whole
 
 
 def load_adapter(model: Model, folder: str | os.PathLike[str]) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._files import write_atomically
+from .._files import write_atomically, write_json
 from .config import EncoderConfig
 from .decoder import Decoder
 from .decoder_config import DecoderConfig
@@ -53,11 +53,10 @@ def save_pretrained(model: Model, folder: str | os.PathLike[str], tokenizer: Any
         config_text: dict[str, Any] = {"lowercase": bool(getattr(tokenizer, "lowercase", True))}
         if hasattr(tokenizer, "kind"):
             config_text["kind"] = tokenizer.kind
-        write_atomically(folder / "tokenizer.json", lambda f: write_json(f, config_text))
+        write_json(folder / "tokenizer.json", config_text)
     weights: dict[str, Any] = dict(model.params.items())
     write_atomically(folder / "model.npz", lambda f: np.savez(f, **weights))
-    # Last: a folder that has it is whole.
-    write_atomically(folder / "config.json", lambda f: write_json(f, configuration_of(model)))
+    write_json(folder / "config.json", configuration_of(model))  # last: a folder that has it is whole
 
 
 def from_pretrained(folder: str | os.PathLike[str], dtype: npt.DTypeLike | None = None) -> Any:
@@ -148,8 +147,3 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise
     except Exception as error:  # a damaged file can fail in any way: zipfile, struct, tokenize
         raise ValueError(f"{path}: expected an .npz file of arrays, got {error}") from None
-
-
-def write_json(file: Any, values: dict[str, Any]) -> None:
-    """Write `values` into an open binary file."""
-    file.write(json.dumps(values, indent=2).encode() + b"\n")

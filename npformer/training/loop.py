@@ -12,17 +12,15 @@ all do the same steps and looks, and the first alone writes and speaks.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from .._files import write_atomically
+from .._files import write_json
 from .checkpoints import Checkpoint, list_checkpoints, load_newest, remove_unfinished, save_checkpoint
 from .evaluate import Evaluation, evaluate
 from .metrics import MetricsLog
@@ -212,18 +210,11 @@ def _finish(
         trouble = plot_losses(run.folder, result, task.LABELS)
         if trouble:
             say(trouble)
-        _write_result(run.folder / "result.json", result)  # last: a run that has it has finished
+        write_json(run.folder / "result.json", result)  # last: a run that has it has finished
         ranks.tell(result)
         return result
     except OSError as error:
         raise TrainingStopped(_disk_line(run, error)) from error
-
-
-def _write_result(path: Path, result: dict[str, Any]) -> None:
-    def write(file: BinaryIO) -> None:
-        file.write(json.dumps(result, indent=2).encode() + b"\n")
-
-    write_atomically(path, write)
 
 
 def _silence(line: str) -> None:
