@@ -158,8 +158,8 @@ def parts_of_line(task: str, line: str, where: str) -> str | tuple[str, ...]:
     >>> parts_of_line("pair", "one\\ttwo", "a.tsv:1"), parts_of_line("classify", "a text", "a.txt:1")
     (('one', 'two'), 'a text')
     """
-    allowed = sorted({len(roles) for roles in roles_of(f"texts of {task}")})
-    if allowed == [1]:
+    allowed = {len(roles) for roles in roles_of(f"texts of {task}")}
+    if allowed == {1}:
         if "\t" in line:
             source = KINDS[task].LABELS == "texts"
             what = "a source without its target" if source else "a text without its label"
