@@ -140,11 +140,14 @@ def main() -> None:
         rows = [(name, "", bits) for name, bits in ngrams(run, args.orders)]
         bits = result["models"][-1]["bits_per_character"]
         each = run.config.sequences_per_step * run.config.seq_len
-        rows.append(("npformer", f"{run.config.steps:,} steps of {each:,} tokens in {took:.0f} s", bits))
-        if args.peers:
+        steps = f"{run.config.steps:,} steps of {each:,} tokens"
+        if args.peers:  # the steps were timed in turn: how long they took after that is the machine's matter
             told = peer(folder, steps_of["torch"])
-            steps = f"{steps_of['torch']:,} steps of {each:,} tokens in {told['seconds']:.0f} s"
+            rows.append(("npformer", f"{steps}, {1e3 * pace['npformer']:.0f} ms each", bits))
+            steps = f"{steps_of['torch']:,} steps, {1e3 * pace['torch']:.0f} ms each"
             rows.append((f"PyTorch {told['version']}", steps, told["bits_per_character"]))
+        else:
+            rows.append(("npformer", f"{steps} in {took:.0f} s", bits))
         c = run.config
         shape = f"{c.layers} layers, width {c.d_model}, {c.heads} heads, T = {c.seq_len}, {size}"
         print(f"{shape}; {result['models'][-1]['positions']:,} held-out characters\n")
@@ -152,8 +155,7 @@ def main() -> None:
         for name, trained, value in rows:
             print(f"| {name} | {trained} | {value:.3f} |")
         if args.peers:
-            ours, theirs = (f"{1e3 * pace[name]:.0f}" for name in ("npformer", "torch"))
-            print(f"\nA step in turn: npformer {ours} ms, PyTorch {theirs} ms (medians of {ROUNDS} bursts)")
+            print(f"\n(milliseconds: medians of {ROUNDS} bursts in turn)")
         steps = ", ".join(f"{value:.2f} ({seconds:.0f} s)" for seconds, value in looks)
         print(f"\nnpformer's looks at a part of the held-out text: {steps}")
 
