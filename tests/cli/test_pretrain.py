@@ -147,7 +147,7 @@ BAD = {
     "threads": (["text.txt", "--threads", "0"], "threads: expected at least 1, got 0"),
     "norm": (["text.txt", "--norm", "batch"], "norm: expected one of pre, post, got 'batch'"),
     "preset": (["text.txt", "--preset", "huge"], "preset: expected one of tiny, small, base, got 'huge'"),
-    "option": (["text.txt", "--learning-rate", "1"], "unrecognized arguments: --learning-rate 1"),
+    "option": (["text.txt", "--learning-rate", "1"], "unrecognized arguments: --learning-rate"),
     "taken": (["text.txt", "--out", "folder"], "folder: the folder is not empty"),
     "file for a folder": (["text.txt", "--out", "text.txt"], "text.txt: a file of this name exists"),
     "objective": (
