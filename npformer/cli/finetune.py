@@ -157,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"npformer finetune: {error}", file=sys.stderr)
         return 1
     if args.json:
-        print(json.dumps({"run": str(out), **result}, indent=2))
+        print(json.dumps({"run": str(out), **result}, indent=2, ensure_ascii=False))
     else:
         if args.seeds is None:
             print(table(result, args.by_label))

@@ -163,10 +163,15 @@ def parts_of_line(task: str, line: str, where: str) -> str | tuple[str, ...]:
         if "\t" in line:
             source = KINDS[task].LABELS == "texts"
             what = "a source without its target" if source else "a text without its label"
-            raise ValueError(f"{where}: expected {what}, got a tab in {line[:60]!r}")
+            raise ValueError(
+                f"{where}: expected {what}, got a tab in {line[:60]!r}; of a labelled file: --score, or "
+                f"--columns {'source' if source else 'text'}=N for what is said of its texts"
+            )
         return line
     texts = tuple(line.split("\t"))
     if len(texts) not in allowed or not all(text.strip() for text in texts):
         wanted = "a text, or two with a tab between" if 1 in allowed else "two texts with a tab between"
-        raise ValueError(f"{where}: expected {wanted}, got {line[:60]!r}")
+        raise ValueError(
+            f"{where}: expected {wanted}, got {line[:60]!r}; of a table: --columns text1=N,text2=N"
+        )
     return texts[0] if len(texts) == 1 else texts

@@ -76,7 +76,7 @@ def test_a_decoder_does_the_same(place, capsys):
     assert main(["predict", "out", "texts.txt"]) == 0
     assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == ["pos", "neg"]
     assert main(["generate", "out", "--prompt", "a good"]) == 2
-    assert "expected a head for the next token" in capsys.readouterr().err
+    assert "got one that was fine-tuned for classify (npformer predict out FILE)" in capsys.readouterr().err
 
 
 def test_scores_of_each_label(place, capsys):
@@ -90,6 +90,7 @@ def test_scores_of_each_label(place, capsys):
     assert finetune("--choose-by", "f2", "--out", "other") == 2
     err = capsys.readouterr().err
     assert "choose_by: expected one of accuracy, macro_f1, matthews, got 'f2'" in err
+    assert not (place / "other").exists()  # so the same command, put right, may have it
 
 
 def test_texts_that_are_cut_are_told(place, capsys):
@@ -100,7 +101,9 @@ def test_texts_that_are_cut_are_told(place, capsys):
     assert capsys.readouterr().err == "1 of 2 rows are cut to 8 tokens\n"
     (place / "texts.txt").write_text("pos\tgood film\n")
     assert main(["predict", "tuned", "texts.txt"]) == 2
-    assert "texts.txt:1: expected a text without its label, got a tab in" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "texts.txt:1: expected a text without its label, got a tab in" in err
+    assert "of a labelled file: --score, or --columns text=N" in err
 
 
 def test_tags_are_printed_beside_their_words(place, capsys):

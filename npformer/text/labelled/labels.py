@@ -43,10 +43,12 @@ def check_labels(examples: Iterable[Example], labels: Sequence[str]) -> None:
 
     Examples
     --------
-    >>> check_labels([Example(("Hello",), "hello", None, "dev.tsv:7")], ["order", "thanks"])
-    Traceback (most recent call last):
-    ...
-    npformer.text.errors.CorpusError: dev.tsv:7: expected a label of training ('order', 'thanks'), got 'hello'
+    >>> try:
+    ...     check_labels([Example(("Hello",), "hello", None, "dev.tsv:7")], ["order", "thanks"])
+    ... except CorpusError as error:
+    ...     print(str(error).replace("; ", ";\n"))
+    dev.tsv:7: expected a label of training ('order', 'thanks'), got 'hello';
+    finetune --labels FILE names more
     """
     known = set(labels)
     for item in examples:
@@ -58,7 +60,8 @@ def check_labels(examples: Iterable[Example], labels: Sequence[str]) -> None:
             if tagged and item.words is not None:
                 what, word = "tag", f" (word {place + 1}, {shown(item.words[place])})"
             raise CorpusError(
-                f"{item.where}: expected a {what} of training ({listed(labels)}), got {shown(label)}{word}"
+                f"{item.where}: expected a {what} of training ({listed(labels)}), got {shown(label)}{word}; "
+                "finetune --labels FILE names more"
             )
 
 
