@@ -53,7 +53,8 @@ def embed(
     Raises
     ------
     ValueError
-        If the model is neither, or a decoder with another pooling than "mean", or a text is blank (naming it by its place, from 1).
+        If the model is neither, or a decoder with another pooling than "mean", or a text is blank (naming
+        it by its place, from 1).
 
     Examples
     --------
