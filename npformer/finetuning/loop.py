@@ -31,7 +31,7 @@ from ..training.metrics import MetricsLog
 from ..training.progress import Progress
 from ..training.signals import StopRequest
 from ..training.trainer import workers
-from .examples import Task, class_weights
+from .examples import Task, class_weights, require_examples
 from .folder import save_task_model
 from .kinds import KINDS
 from .kinds.kind import better
@@ -93,8 +93,8 @@ def finetune(
     ------
     CorpusError
         If `dev` or `test` has a label that training has not, naming file and line. Nothing is written then.
-    ValueError
-        If the recipe does not fit the model or the task. Nothing is written then, either.
+    TypeError, ValueError
+        If the recipe does not fit the model or the task, or an example is none. Nothing is written, either.
     OSError
         If `out` cannot be written.
     TrainingStopped
@@ -102,6 +102,11 @@ def finetune(
     Interruption
         After SIGINT or SIGTERM; the best model so far stays.
     """
+    if not isinstance(recipe, Recipe):
+        raise TypeError(f"finetune: recipe: expected a Recipe, got {recipe!r:.60}")
+    files = {"train": train, "dev": dev} | ({} if test is None else {"test": test})
+    for part, examples in files.items():
+        require_examples(f"finetune: {part}", examples)
     kind, out = KINDS[recipe.task], Path(out)
     require_free(out)
     names = kind.labels(train)
@@ -115,7 +120,6 @@ def finetune(
     most = model.config.max_positions
     if recipe.max_len is not None and recipe.max_len > most:
         raise ValueError(f"max_len: the model reads at most {most} tokens, got {recipe.max_len}")
-    files = {"train": train, "dev": dev} | ({} if test is None else {"test": test})
     parts = {name: part_of(task, examples, model, tokenizer) for name, examples in files.items()}
     if kind.LABELS == "texts":
         parts["dev"].most = recipe.rouge_examples

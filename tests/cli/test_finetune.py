@@ -129,7 +129,19 @@ def test_numbers_and_pairs(place, capsys):
     assert 1 <= float(capsys.readouterr().out) <= 5
     (place / "texts.txt").write_text("good film\n")
     assert main(["predict", "sts", "texts.txt"]) == 2
-    assert "texts.txt:1: expected two texts with a tab between, got 'good film'" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "texts.txt:1: expected two texts with a tab between, got 'good film'; of a table: --columns" in err
+    assert finetune("--out", "again", "--epochs", "1", task="similarity", train="sts.csv", dev="sts.csv") == 0
+    out = capsys.readouterr().out
+    assert "(rmse: the lower the better)" in out
+    assert r"try it:     printf '%s\t%s\n' 'good film' 'very good film' | npformer predict again -" in out
+
+
+def test_labels_are_printed_as_they_are(place, capsys):
+    for file in ("train.tsv", "dev.tsv"):
+        (place / file).write_text((place / file).read_text().replace("pos", "gut").replace("neg", "übel"))
+    assert finetune("--epochs", "1", "--json") == 0
+    assert '"übel": {' in capsys.readouterr().out
 
 
 WRITERS = [("seq2seq", "translator", "rougeL"), ("clm", "decoder", "perplexity")]
@@ -187,7 +199,8 @@ def test_labelled_sources_are_scored_or_read_alone(place, capsys, task, model, s
     assert main(["predict", "both/seed-1", "turns.tsv", "--score"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0].split() == ["turns.tsv", "rouge1", "rouge2", "rougeL", "perplexity"]
-    assert [line.split("  ")[0] for line in out[1:]] == ["lead; a unigram", "fine-tuned", "difference"]
+    assert [line.split("  ")[0] for line in out[1:4]] == ["lead; a unigram", "fine-tuned", "difference"]
+    assert out[4:] == ["(perplexity: the lower the better)"]
     assert main(["predict", "both/seed-1", "turns.tsv"]) == 0
     out, err = capsys.readouterr()
     assert err.splitlines()[0] == "turns.tsv: TSV, a header, source in 'source': 16 examples"
