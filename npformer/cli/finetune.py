@@ -102,6 +102,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fine-tune, and print the scores."""
     from ..finetuning import KINDS, Recipe, finetune, finetune_seeds, hold_out
+    from ..finetuning.hold_out import in_both
     from ..text.corpus import lines_of
     from ..text.labelled import numbers_as_names, read_examples
     from ..training import Interruption, TrainingStopped, free_folder, load_model, require_free
@@ -137,6 +138,9 @@ def run(args: argparse.Namespace) -> int:
             how = {"columns": read.columns, "format": read.format, "skip_bad": args.skip_bad}
             if (hint := numbers_as_names(read.examples)) is not None:
                 print(f"{file}: {hint}", file=sys.stderr)
+        elif n := in_both(parts["train"], read.examples):
+            what = f"{part}: {n:,} of {len(read.examples):,} texts are in {args.train}, too"
+            print(f"{what}: such scores flatter", file=sys.stderr)
     about = {"base": args.run_folder, **{part: getattr(args, part) for part in parts}, "read": how}
     if args.dev is None:
         every, tell = parts["train"], lambda line: print(line, file=sys.stderr)

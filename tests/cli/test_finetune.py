@@ -140,8 +140,11 @@ def test_numbers_and_pairs(place, capsys):
 def test_labels_are_printed_as_they_are(place, capsys):
     for file in ("train.tsv", "dev.tsv"):
         (place / file).write_text((place / file).read_text().replace("pos", "gut").replace("neg", "übel"))
+    (place / "dev.tsv").write_text("gut\ta good film\nübel\tvery bad\ngut\tvery good good\n")
     assert finetune("--epochs", "1", "--json") == 0
-    assert '"übel": {' in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert '"übel": {' in told.out
+    assert told.err == "dev: 1 of 3 texts are in train.tsv, too: such scores flatter\n"
 
 
 WRITERS = [("seq2seq", "translator", "rougeL"), ("clm", "decoder", "perplexity")]

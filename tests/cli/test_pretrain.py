@@ -65,6 +65,7 @@ def test_from_text_to_predictions(corpus, capsys):
     rows = table.splitlines()
     assert [row[:7] for row in rows[:5]] == ["held-ou", "most fr", "trigram", "encoder", "margin "]
     assert len({row.split()[-1] for row in rows[1:4]}) == 1  # the same positions
+    assert rows[-1] == "(behind the baseline still: more --steps or --minutes)"
     folder, command = rest.splitlines()
     assert folder == "run folder: runs/pretrain-1"
     assert "little text" in shown.err
