@@ -336,6 +336,17 @@ def test_the_texts_of_a_labelled_file_are_told_apart(place, capsys):
     assert "skipped b.txt:3: expected 2 columns, got 1" in capsys.readouterr().err
 
 
+def test_a_table_that_is_read_as_lines_is_told(place, capsys):
+    assert finetune("--out", "tuned", "--epochs", "1") == 0
+    (place / "later.csv").write_text("very good,pos\nthe bad film,neg\n")
+    capsys.readouterr()
+    assert main(["predict", "tuned", "later.csv"]) == 0
+    line = "later.csv: no header is known, each whole line is read as a text; of a table: --columns text=N"
+    assert capsys.readouterr().err.splitlines() == [line]
+    assert main(["predict", "tuned", "later.csv", "--columns", "text=1"]) == 0
+    assert capsys.readouterr().err == "later.csv: CSV, no header, text in column 1: 2 examples\n"
+
+
 def test_a_line_that_is_blank_or_no_text_is_named(place, capsys):
     assert finetune("--out", "tuned", "--epochs", "1") == 0
     capsys.readouterr()
