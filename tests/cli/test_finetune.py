@@ -403,6 +403,9 @@ def test_several_seeds(place, capsys):
     assert f"the best on dev: seeds/seed-{whole['best']}" in out
     assert f"npformer predict seeds/seed-{whole['best']} -" in out
     assert main(["predict", "seeds/seed-5", "dev.tsv", "--score"]) == 0
+    assert main(["predict", "seeds", "dev.tsv", "--score"]) == 2
+    several = "seeds: expected one run, got a folder of several seeds (seeds/seed-4, say)"
+    assert several in capsys.readouterr().err
     assert finetune("--out", "one", "--seeds", "2", "--by-label") == 2
     assert "by_label: with --seeds" in capsys.readouterr().err
     assert finetune("--out", "one", "--seeds", "1") == 2
