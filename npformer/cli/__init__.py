@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line, and which knows what an unknown option may mean."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Refuse an unknown option before anything else is missed: --trian is no lack of --train."""
+        """Refuse an unknown option first: who typed --trian did not forget --train."""
         known = self._option_string_actions
         for argument in [] if args is None or self._subparsers is not None else args:
             if argument == "--":

@@ -95,7 +95,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         help="of classify and regress text=2,label=1, say (numbers from 1, or a header's names); of pair, "
         "regress and similarity text1, text2, label; of tag words, tags; of seq2seq and clm source, target",
     )
-    parser.add_argument("--format", choices=("tsv", "csv", "jsonl", "conll"), help="(by the content)")
+    parser.add_argument("--format", choices=("tsv", "csv", "jsonl", "conll"), help="(told by the content)")
     parser.add_argument("--skip-bad", action="store_true", help="leave bad rows out and say so")
 
 
