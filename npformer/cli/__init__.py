@@ -7,11 +7,12 @@ that moment, and `main` must set it before.
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import __version__
 from .._threads import BLAS_VARIABLES
@@ -33,10 +34,26 @@ COMMANDS = {
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are one line."""
+    """An ArgumentParser whose errors are one line, and which knows what an unknown option may mean."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse an unknown option first: who typed --trian did not forget --train."""
+        known = self._option_string_actions
+        for argument in [] if args is None or self._subparsers is not None else args:
+            if argument == "--":
+                break
+            name = argument.partition("=")[0]
+            if argument.startswith("--") and " " not in name and name not in known:
+                near = next((option for option in known if option.startswith(name)), None)
+                nearest = [near] if near else difflib.get_close_matches(name, known, 1)
+                hint = f" (did you mean {nearest[0]}?)" if nearest else f" ({self.prog} --help)"
+                self.error(f"unrecognized arguments: {name}{hint}")
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in a line, and exit with status 2."""
+        if message.startswith("the following arguments are required"):
+            message += f" ({self.prog} --help)"
         self.exit(2, f"{self.prog}: {message}\n")
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--train", required=True, metavar="FILE", help="TSV, CSV, JSONL or CoNLL; - for stdin"
     )
-    parser.add_argument("--dev", metavar="FILE", help="what the best epoch is chosen by")
+    parser.add_argument(
+        "--dev", metavar="FILE", help="what the best epoch is chosen by; this or --dev-share is needed"
+    )
     parser.add_argument(
         "--dev-share",
         type=float,
@@ -89,7 +92,8 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--columns",
         metavar="ROLE=COLUMN,...",
-        help="e.g. text=2,label=1 (numbers from 1, or a header's names)",
+        help="of classify and regress text=2,label=1, say (numbers from 1, or a header's names); of pair, "
+        "regress and similarity text1, text2, label; of tag words, tags; of seq2seq and clm source, target",
     )
     parser.add_argument("--format", choices=("tsv", "csv", "jsonl", "conll"), help="(told by the content)")
     parser.add_argument("--skip-bad", action="store_true", help="leave bad rows out and say so")
@@ -98,6 +102,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fine-tune, and print the scores."""
     from ..finetuning import KINDS, Recipe, finetune, finetune_seeds, hold_out
+    from ..finetuning.hold_out import in_both
     from ..text.corpus import lines_of
     from ..text.labelled import numbers_as_names, read_examples
     from ..training import Interruption, TrainingStopped, free_folder, load_model, require_free
@@ -133,6 +138,9 @@ def run(args: argparse.Namespace) -> int:
             how = {"columns": read.columns, "format": read.format, "skip_bad": args.skip_bad}
             if (hint := numbers_as_names(read.examples)) is not None:
                 print(f"{file}: {hint}", file=sys.stderr)
+        elif n := in_both(parts["train"], read.examples):
+            what = f"{part}: {n:,} of {len(read.examples):,} texts are in {args.train}, too"
+            print(f"{what}: such scores flatter", file=sys.stderr)
     about = {"base": args.run_folder, **{part: getattr(args, part) for part in parts}, "read": how}
     if args.dev is None:
         every, tell = parts["train"], lambda line: print(line, file=sys.stderr)
@@ -157,7 +165,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"npformer finetune: {error}", file=sys.stderr)
         return 1
     if args.json:
-        print(json.dumps({"run": str(out), **result}, indent=2))
+        print(json.dumps({"run": str(out), **result}, indent=2, ensure_ascii=False))
     else:
         if args.seeds is None:
             print(table(result, args.by_label))
@@ -168,8 +176,9 @@ def run(args: argparse.Namespace) -> int:
             print(f"\nthe best on dev: {out}")
         first = parts["dev"][0]
         texts = first.texts[:1] if KINDS[recipe.task].LABELS == "texts" else first.texts
-        line = "\t".join(" ".join(text.split()) for text in texts) or " ".join(first.words)
-        print(f"try it:     echo {shlex.quote(line)} | npformer predict {shlex.quote(str(out))} -")
+        said = [shlex.quote(" ".join(text.split())) for text in texts or [" ".join(first.words)]]
+        echo = "echo" if len(said) == 1 else "printf '%s\\t%s\\n'"  # a tab does not survive being copied
+        print(f"try it:     {echo} {' '.join(said)} | npformer predict {shlex.quote(str(out))} -")
     return 0
 
 
@@ -193,6 +202,7 @@ def table(result: dict[str, Any], by_label: bool = False) -> str:
     for part, guess in (("dev", "baseline"), ("test", "test_baseline")):
         if part in result:
             lines += beside_a_guess(part, result[part], result["baseline_is"], result[guess])
+    lines += lower_is_better(result["dev"])
     score = result["score"]
     if not better(score, result["dev"][score], result["baseline"][score]):
         lines.append(f"(no better {score} than the guess above: more --epochs, another --lr)")
@@ -213,6 +223,20 @@ def beside_a_guess(
     return lines + [
         f"{name:<30}" + "".join(f"{value:>12.4f}" for value in row.values()) for name, row in rows.items()
     ]
+
+
+def lower_is_better(names: Iterable[str]) -> list[str]:
+    """Return a line if some of the scores are the better the lower they are.
+
+    Examples
+    --------
+    >>> lower_is_better(["rouge1", "perplexity"]), lower_is_better(["accuracy"])
+    (['(perplexity: the lower the better)'], [])
+    """
+    from ..finetuning.kinds.kind import LOWER
+
+    low = [name for name in names if name in LOWER]
+    return [f"({', '.join(low)}: the lower the better)"] if low else []
 
 
 def of_labels(what: str, by_label: dict[str, dict[str, float]]) -> list[str]:
@@ -251,6 +275,7 @@ def table_of_seeds(result: dict[str, Any]) -> str:
             rows[result["baseline_is"]] = [f"{x:.4f}" for x in result[guess].values()]
             for name, shown in rows.items():
                 lines.append(f"{name:<30}" + "".join(f"{x:>{width}}" for x in shown))
+    lines += lower_is_better(result["dev"])
     return "\n".join(lines)
 
 

@@ -90,10 +90,12 @@ def run(args: argparse.Namespace) -> int:
                 f"{name}: only draws have a use for it (--temperature 1); greedy takes the best token"
             )
     model, tokenizer = load_model(args.run_folder)
-    if task_of(args.run_folder) == "clm":
+    task = task_of(args.run_folder)
+    if task not in (None, "seq2seq"):
+        what = "to answer them" if task == "clm" else f"for {task}"
         raise ValueError(
-            f"{args.run_folder}: expected a decoder that continues texts, got one that was fine-tuned to "
-            f"answer them (npformer predict {args.run_folder} FILE)"
+            f"{args.run_folder}: expected a model that continues texts, got one that was fine-tuned {what} "
+            f"(npformer predict {args.run_folder} FILE)"
         )
     if not isinstance(model, Decoder | EncoderDecoder):
         kind = type(model).__name__

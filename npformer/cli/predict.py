@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .finetune import add_file_options, beside_a_guess, of_labels, tell_skipped
+from .finetune import add_file_options, beside_a_guess, lower_is_better, of_labels, tell_skipped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +102,7 @@ def _score(args: argparse.Namespace, model: Any, tokenizer: Any, task: Any, how:
         return 0
     guess = (result["baseline_is"], result["baseline"]) if train is not None else ()
     what = Path(args.file).name[:28]
-    lines = beside_a_guess(what, result["scores"], *guess)
+    lines = [*beside_a_guess(what, result["scores"], *guess), *lower_is_better(result["scores"])]
     if args.by_label and result["by_label"]:
         lines += ["", *of_labels(f"{what}, by label", result["by_label"])]
     print("\n".join(lines))

@@ -273,7 +273,11 @@ def _report(run: Any, result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"run": str(run.folder), **result, **example}, indent=2))
         return
-    print(f"{table(result)}\n\nrun folder: {run.folder}")
+    print(table(result))
+    margin = result.get("margin")
+    if margin is not None and margin["nats"] < 0:
+        print("(behind the baseline still: more --steps or --minutes)")
+    print(f"\nrun folder: {run.folder}")
     for line in example.values():
         print(f"try it:     {line}")
 

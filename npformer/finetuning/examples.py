@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..text import Tokenizer
+from ..text import CorpusError, Tokenizer
 from ..text.labelled import Example
 from ..training.step import cut_batch, tokens_at_once
 from .kinds import KINDS, Kind
@@ -50,6 +50,24 @@ class Task:
         most = self.longest or model.config.max_positions
         segments = getattr(model.config, "n_segments", 0) > 1  # an encoder's alone
         return self.kind.rows(examples, tokenizer, most, segments)
+
+
+def require_examples(what: str, examples: Sequence[Example]) -> None:
+    """Raise TypeError or CorpusError unless there are examples, and nothing but examples.
+
+    Examples
+    --------
+    >>> require_examples("finetune: train", [("a good film", "yes")])
+    Traceback (most recent call last):
+    ...
+    TypeError: finetune: train: expected Examples (the .examples of read_examples), got a tuple
+    """
+    if not examples:
+        raise CorpusError(f"{what}: expected an example, got none")
+    strange = next((item for item in examples if not isinstance(item, Example)), None)
+    if strange is not None:
+        got = type(strange).__name__
+        raise TypeError(f"{what}: expected Examples (the .examples of read_examples), got a {got}")
 
 
 def predict_examples(

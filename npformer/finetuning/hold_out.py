@@ -54,8 +54,7 @@ def hold_out(
         raise ValueError(f"dev_share: expected a number above 0 and below 1, got {share}")
     of_text: dict[Any, list[int]] = {}
     for place, example in enumerate(examples):
-        read = example.texts if example.label is not None else example.texts[:1]  # not the target
-        of_text.setdefault((read, example.words), []).append(place)
+        of_text.setdefault(_read(example), []).append(place)
     strata: dict[str | None, list[list[int]]] = {}
     for places in of_text.values():
         label = examples[places[0]].label
@@ -83,6 +82,24 @@ def hold_out(
         say(f"dev has none of {shown}: one text alone, which stays in training")
     train = [example for place, example in enumerate(examples) if place not in held_out]
     return train, [example for place, example in enumerate(examples) if place in held_out]
+
+
+def in_both(train: Iterable[Example], others: Iterable[Example]) -> int:
+    """Return how many of the others have a text that stands in training, too: their scores flatter.
+
+    Examples
+    --------
+    >>> train = [Example(("a good film",), "yes", None, "a.tsv:1")]
+    >>> in_both(train, [train[0]._replace(label="no"), Example(("a film",), "no", None, "b.tsv:2")])
+    1
+    """
+    known = {_read(example) for example in train}
+    return sum(_read(example) in known for example in others)
+
+
+def _read(example: Example) -> Any:
+    """What the model reads of an example: its text or texts or words, not the target."""
+    return (example.texts if example.label is not None else example.texts[:1]), example.words
 
 
 def _names(examples: Iterable[Example]) -> set[str]:

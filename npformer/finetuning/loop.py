@@ -31,7 +31,7 @@ from ..training.metrics import MetricsLog
 from ..training.progress import Progress
 from ..training.signals import StopRequest
 from ..training.trainer import workers
-from .examples import Task, class_weights
+from .examples import Task, class_weights, require_examples
 from .folder import save_task_model
 from .kinds import KINDS
 from .kinds.kind import better
@@ -93,6 +93,8 @@ def finetune(
     ------
     CorpusError
         If `dev` or `test` has a label that training has not, naming file and line. Nothing is written then.
+    TypeError, ValueError
+        If the recipe does not fit the model or the task, or an example is none. Nothing is written, either.
     OSError
         If `out` cannot be written.
     TrainingStopped
@@ -100,6 +102,11 @@ def finetune(
     Interruption
         After SIGINT or SIGTERM; the best model so far stays.
     """
+    if not isinstance(recipe, Recipe):
+        raise TypeError(f"finetune: recipe: expected a Recipe, got {recipe!r:.60}")
+    files = {"train": train, "dev": dev} | ({} if test is None else {"test": test})
+    for part, examples in files.items():
+        require_examples(f"finetune: {part}", examples)
     kind, out = KINDS[recipe.task], Path(out)
     require_free(out)
     names = kind.labels(train)
@@ -113,10 +120,13 @@ def finetune(
     most = model.config.max_positions
     if recipe.max_len is not None and recipe.max_len > most:
         raise ValueError(f"max_len: the model reads at most {most} tokens, got {recipe.max_len}")
-    files = {"train": train, "dev": dev} | ({} if test is None else {"test": test})
     parts = {name: part_of(task, examples, model, tokenizer) for name, examples in files.items()}
     if kind.LABELS == "texts":
         parts["dev"].most = recipe.rouge_examples
+    beside = guess(task, parts["train"], parts["dev"], tokenizer)
+    score = recipe.choose_by or kind.CHOOSE_BY or next(iter(beside[1]))
+    if score not in beside[1]:
+        raise ValueError(f"choose_by: expected one of {', '.join(beside[1])}, got {score!r}")
     out.mkdir(parents=True, exist_ok=True)
     values = {"run": "finetune", "recipe": recipe.to_dict(), "labels": list(task.labels), **(about or {})}
     write_json(out / "config.json", values)
@@ -129,7 +139,7 @@ def finetune(
             run.say(f"{name}: ROUGE is of {asked:,} of its {len(one.examples):,} examples, perplexity of all")
     threads = available_cores() if threads is None else threads
     with workers(threads, recipe.lanes) as executor:
-        result = run.train(parts["train"], parts["dev"], executor)
+        result = run.train(parts["train"], parts["dev"], score, beside, executor)
         if test is not None:
             result["test"] = run.judge(parts["test"], executor).scores
             _, result["test_baseline"] = guess(task, parts["train"], parts["test"], tokenizer)
@@ -158,8 +168,18 @@ class _Run:
         """Tell a person something."""
         (self.told or self.progress.say)(line)
 
-    def train(self, train: Part, dev: Part, executor: Executor | None) -> dict[str, Any]:
-        """Go through the epochs; the model is then that of the best, and saved. Return the result."""
+    def train(
+        self,
+        train: Part,
+        dev: Part,
+        score: str,
+        beside: tuple[str, dict[str, float]],
+        executor: Executor | None,
+    ) -> dict[str, Any]:
+        """Go through the epochs; the model is then that of the best by `score`, and saved.
+
+        Return the result, with the guess `beside` its scores.
+        """
         recipe, kind, params = self.recipe, self.task.kind, self.model.params
         weights = class_weights(kind.counts(train.examples, self.task.labels), recipe.class_weights)
         objective = kind.objective(self.task.labels, weights)
@@ -178,10 +198,6 @@ class _Run:
         lanes = [params.zeros_like() for _ in range(recipe.lanes)]
         tokens = round(train.rows.n_tokens / n * min(recipe.batch_size, n))
         self.progress = Progress(steps, tokens, quiet=self.quiet)
-        baseline_is, baseline = guess(self.task, train, dev, self.tokenizer)
-        name = recipe.choose_by or kind.CHOOSE_BY or next(iter(baseline))
-        if name not in baseline:
-            raise ValueError(f"choose_by: expected one of {', '.join(baseline)}, got {name!r}")
         best: dict[str, Any] = {}
         kept: Array = params.flat.copy()
         with StopRequest() as stop, closing(MetricsLog(self.out / "metrics.jsonl")) as log:
@@ -209,14 +225,14 @@ class _Run:
                         raise Interruption(f"stopped in epoch {epoch + 1}; {self._what_is_left(best)}")
                 scores, by_label = self.judge(dev, executor)
                 log.write(epoch=epoch + 1, **scores)
-                value = scores[name]
-                self._tell_epoch(epoch + 1, name, value)
-                if not best or better(name, value, best["dev"][name]):
-                    best = {"score": name, "epoch": epoch + 1, "dev": scores, "by_label": by_label}
+                value = scores[score]
+                self._tell_epoch(epoch + 1, score, value)
+                if not best or better(score, value, best["dev"][score]):
+                    best = {"score": score, "epoch": epoch + 1, "dev": scores, "by_label": by_label}
                     kept = params.flat.copy()
                     save_task_model(self.model, self.tokenizer, self.task, self.out / "model")
                 elif recipe.patience is not None and epoch + 1 - best["epoch"] >= recipe.patience:
-                    self.say(f"no better {name} for {recipe.patience} epochs: ended")
+                    self.say(f"no better {score} for {recipe.patience} epochs: ended")
                     break
         self.progress.close()
         params.flat[...] = kept
@@ -224,8 +240,8 @@ class _Run:
             "task": self.task.name,
             **best,
             "epochs": epoch + 1,
-            "baseline_is": baseline_is,
-            "baseline": baseline,
+            "baseline_is": beside[0],
+            "baseline": beside[1],
             "trained": int(params.flat.size),
             "parameters": int(params.size),
             "examples": {"train": n, "dev": len(dev.examples)},

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from .._threads import available_cores
 from ..text import CorpusError, Tokenizer
 from ..text.labelled import Example
 from ..text.labelled.columns import roles_of
+from ..text.labelled.formats import SUFFIXES
 from ..text.labelled.lines import bad_byte, read_lines
 from ..text.labelled.texts import texts_of
 from ..training.trainer import workers
@@ -119,6 +121,9 @@ def read_texts(
         if not line.strip():
             raise CorpusError(f"{where}: expected a text in each line, got a blank one")
         examples.append(example_of(task, parts_of_line(task, line, where), number))
+    if say is not None and SUFFIXES.get(PurePath(name).suffix.lower()) in ("csv", "jsonl"):
+        roles = ",".join(f"{role}=N" for role in min(roles_of(f"texts of {task}"), key=len))
+        say(f"{name}: no header is known, each whole line is read as a text; of a table: --columns {roles}")
     return examples
 
 
@@ -163,10 +168,15 @@ def parts_of_line(task: str, line: str, where: str) -> str | tuple[str, ...]:
         if "\t" in line:
             source = KINDS[task].LABELS == "texts"
             what = "a source without its target" if source else "a text without its label"
-            raise ValueError(f"{where}: expected {what}, got a tab in {line[:60]!r}")
+            raise ValueError(
+                f"{where}: expected {what}, got a tab in {line[:60]!r}; of a labelled file: --score, or "
+                f"--columns {'source' if source else 'text'}=N for what is said of its texts"
+            )
         return line
     texts = tuple(line.split("\t"))
     if len(texts) not in allowed or not all(text.strip() for text in texts):
         wanted = "a text, or two with a tab between" if 1 in allowed else "two texts with a tab between"
-        raise ValueError(f"{where}: expected {wanted}, got {line[:60]!r}")
+        raise ValueError(
+            f"{where}: expected {wanted}, got {line[:60]!r}; of a table: --columns text1=N,text2=N"
+        )
     return texts[0] if len(texts) == 1 else texts

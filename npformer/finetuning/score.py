@@ -11,7 +11,7 @@ from .._threads import available_cores
 from ..text import CorpusError, Tokenizer
 from ..text.labelled import Example, read_examples
 from ..training.trainer import workers
-from .examples import Task
+from .examples import Task, require_examples
 from .hold_out import hold_out
 from .parts import guess, judge, part_of
 
@@ -52,8 +52,7 @@ def score(
     CorpusError
         If there is no example, or a label, of `train` too, is none of the model's, naming file and line.
     """
-    if not examples:
-        raise CorpusError("score: expected an example, got none")
+    require_examples("score: examples", examples)
     part = part_of(task, examples, model, tokenizer)
     if say is not None and (told := part.rows.told(examples)):
         say(told)

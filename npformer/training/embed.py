@@ -53,7 +53,8 @@ def embed(
     Raises
     ------
     ValueError
-        If the model is neither, or a text is blank (naming it by its place, from 1).
+        If the model is neither, or a decoder with another pooling than "mean", or a text is blank (naming
+        it by its place, from 1).
 
     Examples
     --------
@@ -67,6 +68,8 @@ def embed(
     """
     if not isinstance(model, (Encoder, Decoder)):
         raise ValueError(f"embed: model: expected an Encoder or Decoder, got {type(model).__name__}")
+    if isinstance(model, Decoder) and pooling != "mean":
+        raise ValueError(f"embed: pooling: expected mean for a decoder, got {pooling}")
     for number, text in enumerate(texts, 1):
         if not text.strip():
             raise ValueError(f"embed: text {number}: expected a text, got a blank one")

@@ -42,6 +42,8 @@ def load_model(
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
+    if not (folder / "config.json").is_file() and (seeds := sorted(folder.glob("seed-*"))):
+        raise ValueError(f"{folder}: expected one run, got a folder of several seeds ({seeds[0]}, say)")
     if (folder / "metrics.jsonl").is_file():  # a run
         if not (folder / "model" / "config.json").is_file():
             config = folder / "config.json"

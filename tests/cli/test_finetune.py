@@ -76,7 +76,7 @@ def test_a_decoder_does_the_same(place, capsys):
     assert main(["predict", "out", "texts.txt"]) == 0
     assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == ["pos", "neg"]
     assert main(["generate", "out", "--prompt", "a good"]) == 2
-    assert "expected a head for the next token" in capsys.readouterr().err
+    assert "got one that was fine-tuned for classify (npformer predict out FILE)" in capsys.readouterr().err
 
 
 def test_scores_of_each_label(place, capsys):
@@ -90,6 +90,7 @@ def test_scores_of_each_label(place, capsys):
     assert finetune("--choose-by", "f2", "--out", "other") == 2
     err = capsys.readouterr().err
     assert "choose_by: expected one of accuracy, macro_f1, matthews, got 'f2'" in err
+    assert not (place / "other").exists()  # so the same command, put right, may have it
 
 
 def test_texts_that_are_cut_are_told(place, capsys):
@@ -100,7 +101,9 @@ def test_texts_that_are_cut_are_told(place, capsys):
     assert capsys.readouterr().err == "1 of 2 rows are cut to 8 tokens\n"
     (place / "texts.txt").write_text("pos\tgood film\n")
     assert main(["predict", "tuned", "texts.txt"]) == 2
-    assert "texts.txt:1: expected a text without its label, got a tab in" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "texts.txt:1: expected a text without its label, got a tab in" in err
+    assert "of a labelled file: --score, or --columns text=N" in err
 
 
 def test_tags_are_printed_beside_their_words(place, capsys):
@@ -126,7 +129,22 @@ def test_numbers_and_pairs(place, capsys):
     assert 1 <= float(capsys.readouterr().out) <= 5
     (place / "texts.txt").write_text("good film\n")
     assert main(["predict", "sts", "texts.txt"]) == 2
-    assert "texts.txt:1: expected two texts with a tab between, got 'good film'" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "texts.txt:1: expected two texts with a tab between, got 'good film'; of a table: --columns" in err
+    assert finetune("--out", "again", "--epochs", "1", task="similarity", train="sts.csv", dev="sts.csv") == 0
+    out = capsys.readouterr().out
+    assert "(rmse: the lower the better)" in out
+    assert r"try it:     printf '%s\t%s\n' 'good film' 'very good film' | npformer predict again -" in out
+
+
+def test_labels_are_printed_as_they_are(place, capsys):
+    for file in ("train.tsv", "dev.tsv"):
+        (place / file).write_text((place / file).read_text().replace("pos", "gut").replace("neg", "übel"))
+    (place / "dev.tsv").write_text("gut\ta good film\nübel\tvery bad\ngut\tvery good good\n")
+    assert finetune("--epochs", "1", "--json") == 0
+    told = capsys.readouterr()
+    assert '"übel": {' in told.out
+    assert told.err == "dev: 1 of 3 texts are in train.tsv, too: such scores flatter\n"
 
 
 WRITERS = [("seq2seq", "translator", "rougeL"), ("clm", "decoder", "perplexity")]
@@ -184,7 +202,8 @@ def test_labelled_sources_are_scored_or_read_alone(place, capsys, task, model, s
     assert main(["predict", "both/seed-1", "turns.tsv", "--score"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0].split() == ["turns.tsv", "rouge1", "rouge2", "rougeL", "perplexity"]
-    assert [line.split("  ")[0] for line in out[1:]] == ["lead; a unigram", "fine-tuned", "difference"]
+    assert [line.split("  ")[0] for line in out[1:4]] == ["lead; a unigram", "fine-tuned", "difference"]
+    assert out[4:] == ["(perplexity: the lower the better)"]
     assert main(["predict", "both/seed-1", "turns.tsv"]) == 0
     out, err = capsys.readouterr()
     assert err.splitlines()[0] == "turns.tsv: TSV, a header, source in 'source': 16 examples"
@@ -317,6 +336,17 @@ def test_the_texts_of_a_labelled_file_are_told_apart(place, capsys):
     assert "skipped b.txt:3: expected 2 columns, got 1" in capsys.readouterr().err
 
 
+def test_a_table_that_is_read_as_lines_is_told(place, capsys):
+    assert finetune("--out", "tuned", "--epochs", "1") == 0
+    (place / "later.csv").write_text("very good,pos\nthe bad film,neg\n")
+    capsys.readouterr()
+    assert main(["predict", "tuned", "later.csv"]) == 0
+    line = "later.csv: no header is known, each whole line is read as a text; of a table: --columns text=N"
+    assert capsys.readouterr().err.splitlines() == [line]
+    assert main(["predict", "tuned", "later.csv", "--columns", "text=1"]) == 0
+    assert capsys.readouterr().err == "later.csv: CSV, no header, text in column 1: 2 examples\n"
+
+
 def test_a_line_that_is_blank_or_no_text_is_named(place, capsys):
     assert finetune("--out", "tuned", "--epochs", "1") == 0
     capsys.readouterr()
@@ -373,6 +403,9 @@ def test_several_seeds(place, capsys):
     assert f"the best on dev: seeds/seed-{whole['best']}" in out
     assert f"npformer predict seeds/seed-{whole['best']} -" in out
     assert main(["predict", "seeds/seed-5", "dev.tsv", "--score"]) == 0
+    assert main(["predict", "seeds", "dev.tsv", "--score"]) == 2
+    several = "seeds: expected one run, got a folder of several seeds (seeds/seed-4, say)"
+    assert several in capsys.readouterr().err
     assert finetune("--out", "one", "--seeds", "2", "--by-label") == 2
     assert "by_label: with --seeds" in capsys.readouterr().err
     assert finetune("--out", "one", "--seeds", "1") == 2

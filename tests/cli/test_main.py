@@ -30,9 +30,15 @@ def test_help_of_each_command(command, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: COMMAND"),
+        ([], "npformer: the following arguments are required: COMMAND (npformer --help)"),
         (["pretrian"], "invalid choice: 'pretrian'"),
         (["--verbose"], "the following arguments are required: COMMAND"),
+        (["pretrain", "--stps", "3"], "pretrain: unrecognized arguments: --stps (did you mean --steps?)"),
+        (["pretrain", "--min=3"], "pretrain: unrecognized arguments: --min (did you mean --minutes?)"),
+        (["fill", "--quietly"], "npformer fill: unrecognized arguments: --quietly (npformer fill --help)"),
+        (["finetune", "--trian", "a.tsv"], "unrecognized arguments: --trian (did you mean --train?)"),
+        (["exercises", "check", "3", "--jsn"], "unrecognized arguments: --jsn"),
+        (["similar", "a run"], "are required: TEXT, FILE (npformer similar --help)"),
     ],
 )
 def test_bad_usage_is_one_line(arguments, message, capsys):

@@ -65,6 +65,7 @@ def test_from_text_to_predictions(corpus, capsys):
     rows = table.splitlines()
     assert [row[:7] for row in rows[:5]] == ["held-ou", "most fr", "trigram", "encoder", "margin "]
     assert len({row.split()[-1] for row in rows[1:4]}) == 1  # the same positions
+    assert rows[-1] == "(behind the baseline still: more --steps or --minutes)"
     folder, command = rest.splitlines()
     assert folder == "run folder: runs/pretrain-1"
     assert "little text" in shown.err
@@ -147,7 +148,7 @@ BAD = {
     "threads": (["text.txt", "--threads", "0"], "threads: expected at least 1, got 0"),
     "norm": (["text.txt", "--norm", "batch"], "norm: expected one of pre, post, got 'batch'"),
     "preset": (["text.txt", "--preset", "huge"], "preset: expected one of tiny, small, base, got 'huge'"),
-    "option": (["text.txt", "--learning-rate", "1"], "unrecognized arguments: --learning-rate 1"),
+    "option": (["text.txt", "--learning-rate", "1"], "unrecognized arguments: --learning-rate"),
     "taken": (["text.txt", "--out", "folder"], "folder: the folder is not empty"),
     "file for a folder": (["text.txt", "--out", "text.txt"], "text.txt: a file of this name exists"),
     "objective": (

@@ -12,7 +12,7 @@ import pytest
 from npformer.finetuning import KINDS, Recipe, finetune, load_task_model, loop, predict
 from npformer.finetuning.parts import Judged
 from npformer.text import CorpusError
-from npformer.text.labelled import Example
+from npformer.text.labelled import Example, Labelled
 from npformer.training import Interruption, TrainingStopped
 from npformer.training.metrics import read_metrics
 
@@ -213,6 +213,18 @@ def test_an_unknown_label_is_refused_before_anything_is_written(encoder, tokeniz
     assert not (tmp_path / "out").exists()
     run(encoder, tokenizer, strange, Recipe("classify", epochs=1), tmp_path / "out", labels=["shade"])
     assert load_task_model(tmp_path / "out")[2].labels == ("colour", "none", "shade")
+
+
+def test_what_is_no_example_is_refused(encoder, tokenizer, classes, tmp_path):
+    data, out = (encoder, tokenizer, classes), tmp_path / "out"
+    read = Labelled(classes, "tsv", "", [], "")
+    with pytest.raises(TypeError, match=r"^finetune: dev: expected Examples .* got a list$"):
+        finetune(*data, read, Recipe("classify"), out)
+    with pytest.raises(CorpusError, match="^finetune: test: expected an example, got none$"):
+        finetune(*data, classes, Recipe("classify"), out, test=[])
+    with pytest.raises(TypeError, match="^finetune: recipe: expected a Recipe, got 'classify'$"):
+        finetune(*data, classes, "classify", out)
+    assert not out.exists()
 
 
 def test_one_label_is_nothing_to_learn(encoder, tokenizer, classes, tmp_path):

@@ -55,7 +55,7 @@ def test_what_is_refused(model, make_encoder_decoder):
         embed(model, TOKENIZER, ["a", " "])
     sizes = {"d_model": 8, "n_heads": 2, "d_ff": 16, "n_layers": 1, "max_positions": 9}
     decoder = Decoder(DecoderConfig(TOKENIZER.vocab_size, **sizes))
-    with pytest.raises(ValueError, match="pooling: expected 'mean' or None for a decoder, got 'cls'"):
+    with pytest.raises(ValueError, match="embed: pooling: expected mean for a decoder, got cls"):
         embed(decoder, TOKENIZER, ["a"], pooling="cls")
     with pytest.raises(ValueError, match="expected an Encoder or Decoder, got EncoderDecoder"):
         embed(make_encoder_decoder(), TOKENIZER, ["a"])

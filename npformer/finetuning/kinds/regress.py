@@ -44,7 +44,8 @@ def numbers(examples: Sequence[Example]) -> Array:
     """
     for example in examples:
         if not isinstance(example.label, (int, float)):
-            raise CorpusError(f"{example.where}: expected a number as label, got {example.label!r}")
+            got = "none" if example.label is None else repr(example.label)
+            raise CorpusError(f"{example.where}: expected a number as label, got {got}")
     return np.array([example.label for example in examples], np.float64)
 
 

@@ -112,14 +112,18 @@ def scores(
 def by_label(
     examples: Sequence[Example], said: Sequence[Prediction], labels: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Return the scores of each kind of entity where the tags are BIO, else of each tag."""
+    """Return the scores of each kind of entity where the tags are BIO, else of each tag.
+
+    A word that was cut off counts as missed for its own tag, and for no other.
+    """
     truth = [tags_of(example) for example in examples]
     if is_bio([labels]):
         return figures(
             entity_scores(truth, [tuple(tag or "O" for tag in one.label) for one in said]).per_type
         )
     flat = [tag for tags in truth for tag in tags]
-    return figures(class_scores(flat, [tag or "" for one in said for tag in one.label]))
+    found = figures(class_scores(flat, [tag or "" for one in said for tag in one.label]))
+    return {tag: of for tag, of in found.items() if tag}
 
 
 def baseline(

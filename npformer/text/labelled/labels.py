@@ -43,10 +43,10 @@ def check_labels(examples: Iterable[Example], labels: Sequence[str]) -> None:
 
     Examples
     --------
-    >>> check_labels([Example(("Hello",), "hello", None, "dev.tsv:7")], ["order", "thanks"])
+    >>> check_labels([Example(("Hi",), "hello", None, "a.tsv:7")], ["order"])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    npformer.text.errors.CorpusError: dev.tsv:7: expected a label of training ('order', 'thanks'), got 'hello'
+    npformer.text.errors.CorpusError: a.tsv:7: expected a label of training ('order'), got 'hello'; ...
     """
     known = set(labels)
     for item in examples:
@@ -58,7 +58,8 @@ def check_labels(examples: Iterable[Example], labels: Sequence[str]) -> None:
             if tagged and item.words is not None:
                 what, word = "tag", f" (word {place + 1}, {shown(item.words[place])})"
             raise CorpusError(
-                f"{item.where}: expected a {what} of training ({listed(labels)}), got {shown(label)}{word}"
+                f"{item.where}: expected a {what} of training ({listed(labels)}), got {shown(label)}{word}; "
+                "finetune --labels FILE names more"
             )
 
 

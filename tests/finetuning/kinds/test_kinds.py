@@ -45,6 +45,7 @@ def test_scores_of_each_label():
     assert found["y"]["precision"] == 0.5
     plain = KINDS["tag"].by_label([of(("N", "V"), ("a", "b"))], [Prediction(("N", None))], ("N", "V"))
     assert plain["V"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "number": 1}
+    assert list(plain) == ["N", "V"]  # what was cut off is no tag
     found = KINDS["classify"].by_label([of("a"), of("b")], [Prediction("a"), Prediction("a")], ("a", "b"))
     assert (found["a"]["recall"], found["a"]["precision"]) == (1.0, 0.5)
     assert KINDS["regress"].by_label([of(1.0)], [Prediction(1.0)], ()) == {}

@@ -56,7 +56,8 @@ def test_many_numbers_are_taken_for_amounts():
 
 def test_unknown_labels_are_named(write):
     check_labels([classed("a"), tagged("O", "B-x")], ["a", "O", "B-x"])
-    with pytest.raises(CorpusError, match=r"^dev.tsv:9: expected a label of training \('a', 'b'\), got 'c'$"):
+    whole = r"expected a label of training \('a', 'b'\), got 'c'; finetune --labels FILE names more"
+    with pytest.raises(CorpusError, match=f"^dev.tsv:9: {whole}$"):
         check_labels([classed("a"), classed("c", 9), classed("d", 10)], ("a", "b"))
     with pytest.raises(CorpusError, match=r"\('0', .*, '11' and 2 more\), got 'c'"):
         check_labels([classed("c")], [str(i) for i in range(14)])
@@ -64,7 +65,7 @@ def test_unknown_labels_are_named(write):
     with pytest.raises(CorpusError) as caught:
         check_labels(read_examples(path, "tag").examples, ("O", "B-org"))
     expected = "expected a tag of training ('O', 'B-org'), got 'B-place' (word 2, 'in')"
-    assert str(caught.value) == f"{path}:6: {expected}"
+    assert str(caught.value) == f"{path}:6: {expected}; finetune --labels FILE names more"
 
 
 def conlleval(tags: list[str]) -> list[int]:
