@@ -35,6 +35,7 @@ from .examples import Task, class_weights
 from .folder import save_task_model
 from .kinds import KINDS
 from .kinds.kind import better
+from .kinds.texts import require_rouge_words
 from .model import n_layers, prepare_model
 from .parts import Judged, Part, guess, judge, part_of
 from .recipe import Recipe
@@ -97,6 +98,8 @@ def finetune(
         If `out` cannot be written.
     TrainingStopped
         If a loss or gradient is not finite.
+    ValueError
+        If the recipe does not fit the model or the data. Nothing is written then either.
     Interruption
         After SIGINT or SIGTERM; the best model so far stays.
     """
@@ -117,6 +120,12 @@ def finetune(
     parts = {name: part_of(task, examples, model, tokenizer) for name, examples in files.items()}
     if kind.LABELS == "texts":
         parts["dev"].most = recipe.rouge_examples
+    baseline_is, baseline = guess(task, parts["train"], parts["dev"], tokenizer)
+    choose_by = recipe.choose_by or kind.CHOOSE_BY or next(iter(baseline))
+    if choose_by not in baseline:
+        raise ValueError(f"choose_by: expected one of {', '.join(baseline)}, got {choose_by!r}")
+    if kind.LABELS == "texts" and choose_by.startswith("rouge"):
+        require_rouge_words(parts["dev"].asked[0], choose_by)
     out.mkdir(parents=True, exist_ok=True)
     values = {"run": "finetune", "recipe": recipe.to_dict(), "labels": list(task.labels), **(about or {})}
     write_json(out / "config.json", values)
@@ -129,9 +138,14 @@ def finetune(
             run.say(f"{name}: ROUGE is of {asked:,} of its {len(one.examples):,} examples, perplexity of all")
     threads = available_cores() if threads is None else threads
     with workers(threads, recipe.lanes) as executor:
-        result = run.train(parts["train"], parts["dev"], executor)
+        result = run.train(parts["train"], parts["dev"], choose_by, executor)
+        result |= {"baseline_is": baseline_is, "baseline": baseline}
         if test is not None:
-            result["test"] = run.judge(parts["test"], executor).scores
+            try:
+                result["test"] = run.judge(parts["test"], executor).scores
+            except KeyboardInterrupt:
+                left = run.what_is_left(result)
+                raise Interruption(f"stopped before the test file was scored; {left}") from None
             _, result["test_baseline"] = guess(task, parts["train"], parts["test"], tokenizer)
     write_json(out / "result.json", result)  # last: a folder that has it has finished
     return result
@@ -158,8 +172,11 @@ class _Run:
         """Tell a person something."""
         (self.told or self.progress.say)(line)
 
-    def train(self, train: Part, dev: Part, executor: Executor | None) -> dict[str, Any]:
-        """Go through the epochs; the model is then that of the best, and saved. Return the result."""
+    def train(self, train: Part, dev: Part, name: str, executor: Executor | None) -> dict[str, Any]:
+        """Go through the epochs; the model is then that of the best by the score `name`, and saved.
+
+        Return what is to be said of it.
+        """
         recipe, kind, params = self.recipe, self.task.kind, self.model.params
         weights = class_weights(kind.counts(train.examples, self.task.labels), recipe.class_weights)
         objective = kind.objective(self.task.labels, weights)
@@ -178,10 +195,6 @@ class _Run:
         lanes = [params.zeros_like() for _ in range(recipe.lanes)]
         tokens = round(train.rows.n_tokens / n * min(recipe.batch_size, n))
         self.progress = Progress(steps, tokens, quiet=self.quiet)
-        baseline_is, baseline = guess(self.task, train, dev, self.tokenizer)
-        name = recipe.choose_by or kind.CHOOSE_BY or next(iter(baseline))
-        if name not in baseline:
-            raise ValueError(f"choose_by: expected one of {', '.join(baseline)}, got {name!r}")
         best: dict[str, Any] = {}
         kept: Array = params.flat.copy()
         with StopRequest() as stop, closing(MetricsLog(self.out / "metrics.jsonl")) as log:
@@ -206,7 +219,7 @@ class _Run:
                     log.write(step=step + 1, loss=found.loss, lr=schedule(step), grad_norm=norm)
                     self.progress.update(step + 1, found.loss)
                     if stop.made:
-                        raise Interruption(f"stopped in epoch {epoch + 1}; {self._what_is_left(best)}")
+                        raise Interruption(f"stopped in epoch {epoch + 1}; {self.what_is_left(best)}")
                 scores, by_label = self.judge(dev, executor)
                 log.write(epoch=epoch + 1, **scores)
                 value = scores[name]
@@ -215,7 +228,9 @@ class _Run:
                     best = {"score": name, "epoch": epoch + 1, "dev": scores, "by_label": by_label}
                     kept = params.flat.copy()
                     save_task_model(self.model, self.tokenizer, self.task, self.out / "model")
-                elif recipe.patience is not None and epoch + 1 - best["epoch"] >= recipe.patience:
+                if stop.made:  # while it was judged
+                    raise Interruption(f"stopped after epoch {epoch + 1}; {self.what_is_left(best)}")
+                if recipe.patience is not None and epoch + 1 - best["epoch"] >= recipe.patience:
                     self.say(f"no better {name} for {recipe.patience} epochs: ended")
                     break
         self.progress.close()
@@ -224,8 +239,6 @@ class _Run:
             "task": self.task.name,
             **best,
             "epochs": epoch + 1,
-            "baseline_is": baseline_is,
-            "baseline": baseline,
             "trained": int(params.flat.size),
             "parameters": int(params.size),
             "examples": {"train": n, "dev": len(dev.examples)},
@@ -244,9 +257,10 @@ class _Run:
     ) -> str:
         what = f"the loss is {loss}" if not math.isfinite(loss) else "the gradient is not finite"
         rows = ", ".join(train.examples[i].where for i in places[:4]) + (", ..." if len(places) > 4 else "")
-        return f"step {step + 1}: {what} (examples {rows}); {self._what_is_left(best)}"
+        return f"step {step + 1}: {what} (examples {rows}); {self.what_is_left(best)}"
 
-    def _what_is_left(self, best: dict[str, Any]) -> str:
+    def what_is_left(self, best: dict[str, Any]) -> str:
+        """Say which model is in the folder."""
         if not best:
             return "no epoch was finished, nothing is saved"
         return (
