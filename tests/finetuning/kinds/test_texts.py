@@ -81,6 +81,8 @@ def test_scores_and_the_guess_are_rouge(tokenizer):
     name, guess = kind.baseline(train, examples, ())
     assert name == "lead; a unigram"
     assert guess == {"rouge1": 0.5, "rouge2": 0.5, "rougeL": 0.5}
+    _, rounded = kind.baseline([of("x", "a b c"), of("x", "a b"), of("x", "a b c")], examples[:1], ())
+    assert rounded["rouge1"] == pytest.approx(0.8)  # three of three words, and not two
 
 
 def test_what_is_written_does_not_depend_on_order_or_threads(writer, tokenizer, turned):
