@@ -52,13 +52,16 @@ ARRAYS: dict[str, tuple[str, ...]] = {
     "residual": ("x", "weight"),
     "hard_negatives": ("queries", "keys", "negatives"),
     "symmetric_info_nce": ("queries", "keys"),
-    "mean_pooling": ("hidden",),
+    "mean_pooling": ("hidden", "real?"),
     "weighted_cross_entropy": ("logits", "class_weights?", "targets:i"),
     "lora": ("x", "weight", "a", "b"),
-    "replaced_token_detection": ("logits", "targets:i"),
+    "replaced_token_detection": ("logits", "targets", "real?"),
     "pooler": ("hidden", "weight", "bias?"),
     "cosine_similarity": ("u", "v"),
 }
+
+# among what is no variable, too: settings_of looks for them
+FOUND = ("class_weights?", "real?")
 
 
 @dataclass(frozen=True)
@@ -163,28 +166,29 @@ def _assignments(op: str, context: Context) -> Iterator[tuple[dict[str, Any], di
     floats = [w for w in wanted if ":i" not in w]
     integers = [w for w in wanted if ":i" in w]
     needed = sum("?" not in w for w in floats)
-    given = dict(context.floats)
-    if not integers and len(given) < needed:  # hard targets of a loss that takes probabilities
-        given |= {name: wide(x) for name, x in context.integers.items()}
-    if not needed <= len(given) <= len(floats):
-        return
     if len(context.integers) < sum("?" not in w for w in integers):
         return
-    names = list(given)
-    orders: Iterable[Sequence[str]] = [names]
-    if len(names) <= 4 and op not in IN_ORDER:
-        orders = itertools.permutations(names)
-    if op == "query_key_norm_attention":  # gammas come before the biases, or last
-        orders = [names, [*names[:5], *names[-2:], *names[5:-2]]]
-    for order in orders:
-        chosen = {w.rstrip("?"): name for w, name in zip(floats, order, strict=False)}
-        arrays: dict[str, Any] = {w: given[name] for w, name in chosen.items()}
-        for w, x in zip(integers, context.integers.values(), strict=False):
-            arrays[w.split(":")[0]] = x
-        for w in floats:
-            if w.rstrip("?") not in arrays and w != "class_weights?":  # whole numbers are no variables
-                arrays[w.rstrip("?")] = _absent(w.rstrip("?"), arrays)
-        yield arrays, chosen
+    offered = [dict(context.floats)]
+    if not integers and context.integers:  # hard targets of a loss that takes probabilities
+        offered.append(offered[0] | {name: wide(x) for name, x in context.integers.items()})
+    for given in offered:
+        if not needed <= len(given) <= len(floats):
+            continue
+        names = list(given)
+        orders: Iterable[Sequence[str]] = [names]
+        if len(names) <= 4 and op not in IN_ORDER:
+            orders = itertools.permutations(names)
+        if op == "query_key_norm_attention":  # gammas come before the biases, or last
+            orders = [names, [*names[:5], *names[-2:], *names[5:-2]]]
+        for order in orders:
+            chosen = {w.rstrip("?"): name for w, name in zip(floats, order, strict=False)}
+            arrays: dict[str, Any] = {w: given[name] for w, name in chosen.items()}
+            for w, x in zip(integers, context.integers.values(), strict=False):
+                arrays[w.split(":")[0]] = x
+            for w in floats:
+                if w.rstrip("?") not in arrays and w not in FOUND:
+                    arrays[w.rstrip("?")] = _absent(w.rstrip("?"), arrays)
+            yield arrays, chosen
 
 
 def _absent(name: str, arrays: Mapping[str, Any]) -> Any:

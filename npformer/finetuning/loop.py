@@ -34,7 +34,8 @@ from ..training.trainer import workers
 from .examples import Task, class_weights, require_examples
 from .folder import save_task_model
 from .kinds import KINDS
-from .kinds.kind import better
+from .kinds.kind import ahead
+from .kinds.texts import require_rouge_words
 from .model import n_layers, prepare_model
 from .parts import Judged, Part, guess, judge, part_of
 from .recipe import Recipe
@@ -99,6 +100,8 @@ def finetune(
         If `out` cannot be written.
     TrainingStopped
         If a loss or gradient is not finite.
+    ValueError
+        If the recipe does not fit the model or the data. Nothing is written then either.
     Interruption
         After SIGINT or SIGTERM; the best model so far stays.
     """
@@ -123,10 +126,12 @@ def finetune(
     parts = {name: part_of(task, examples, model, tokenizer) for name, examples in files.items()}
     if kind.LABELS == "texts":
         parts["dev"].most = recipe.rouge_examples
-    beside = guess(task, parts["train"], parts["dev"], tokenizer)
-    score = recipe.choose_by or kind.CHOOSE_BY or next(iter(beside[1]))
-    if score not in beside[1]:
-        raise ValueError(f"choose_by: expected one of {', '.join(beside[1])}, got {score!r}")
+    baseline_is, baseline = guess(task, parts["train"], parts["dev"], tokenizer)
+    choose_by = recipe.choose_by or kind.CHOOSE_BY or next(iter(baseline))
+    if choose_by not in baseline:
+        raise ValueError(f"choose_by: expected one of {', '.join(baseline)}, got {choose_by!r}")
+    if kind.LABELS == "texts" and choose_by.startswith("rouge"):
+        require_rouge_words(parts["dev"].asked[0], choose_by)
     out.mkdir(parents=True, exist_ok=True)
     values = {"run": "finetune", "recipe": recipe.to_dict(), "labels": list(task.labels), **(about or {})}
     write_json(out / "config.json", values)
@@ -139,9 +144,14 @@ def finetune(
             run.say(f"{name}: ROUGE is of {asked:,} of its {len(one.examples):,} examples, perplexity of all")
     threads = available_cores() if threads is None else threads
     with workers(threads, recipe.lanes) as executor:
-        result = run.train(parts["train"], parts["dev"], score, beside, executor)
+        result = run.train(parts["train"], parts["dev"], choose_by, executor)
+        result |= {"baseline_is": baseline_is, "baseline": baseline}
         if test is not None:
-            result["test"] = run.judge(parts["test"], executor).scores
+            try:
+                result["test"] = run.judge(parts["test"], executor).scores
+            except KeyboardInterrupt:
+                left = run.what_is_left(result)
+                raise Interruption(f"stopped before the test file was scored; {left}") from None
             _, result["test_baseline"] = guess(task, parts["train"], parts["test"], tokenizer)
     write_json(out / "result.json", result)  # last: a folder that has it has finished
     return result
@@ -168,17 +178,10 @@ class _Run:
         """Tell a person something."""
         (self.told or self.progress.say)(line)
 
-    def train(
-        self,
-        train: Part,
-        dev: Part,
-        score: str,
-        beside: tuple[str, dict[str, float]],
-        executor: Executor | None,
-    ) -> dict[str, Any]:
+    def train(self, train: Part, dev: Part, score: str, executor: Executor | None) -> dict[str, Any]:
         """Go through the epochs; the model is then that of the best by `score`, and saved.
 
-        Return the result, with the guess `beside` its scores.
+        Return what is to be said of it.
         """
         recipe, kind, params = self.recipe, self.task.kind, self.model.params
         weights = class_weights(kind.counts(train.examples, self.task.labels), recipe.class_weights)
@@ -222,16 +225,17 @@ class _Run:
                     log.write(step=step + 1, loss=found.loss, lr=schedule(step), grad_norm=norm)
                     self.progress.update(step + 1, found.loss)
                     if stop.made:
-                        raise Interruption(f"stopped in epoch {epoch + 1}; {self._what_is_left(best)}")
+                        raise Interruption(f"stopped in epoch {epoch + 1}; {self.what_is_left(best)}")
                 scores, by_label = self.judge(dev, executor)
                 log.write(epoch=epoch + 1, **scores)
-                value = scores[score]
-                self._tell_epoch(epoch + 1, score, value)
-                if not best or better(score, value, best["dev"][score]):
+                self._tell_epoch(epoch + 1, score, scores[score])
+                if not best or ahead(score, scores, best["dev"]):
                     best = {"score": score, "epoch": epoch + 1, "dev": scores, "by_label": by_label}
                     kept = params.flat.copy()
                     save_task_model(self.model, self.tokenizer, self.task, self.out / "model")
-                elif recipe.patience is not None and epoch + 1 - best["epoch"] >= recipe.patience:
+                if stop.made:  # while it was judged
+                    raise Interruption(f"stopped after epoch {epoch + 1}; {self.what_is_left(best)}")
+                if recipe.patience is not None and epoch + 1 - best["epoch"] >= recipe.patience:
                     self.say(f"no better {score} for {recipe.patience} epochs: ended")
                     break
         self.progress.close()
@@ -240,8 +244,6 @@ class _Run:
             "task": self.task.name,
             **best,
             "epochs": epoch + 1,
-            "baseline_is": beside[0],
-            "baseline": beside[1],
             "trained": int(params.flat.size),
             "parameters": int(params.size),
             "examples": {"train": n, "dev": len(dev.examples)},
@@ -260,9 +262,10 @@ class _Run:
     ) -> str:
         what = f"the loss is {loss}" if not math.isfinite(loss) else "the gradient is not finite"
         rows = ", ".join(train.examples[i].where for i in places[:4]) + (", ..." if len(places) > 4 else "")
-        return f"step {step + 1}: {what} (examples {rows}); {self._what_is_left(best)}"
+        return f"step {step + 1}: {what} (examples {rows}); {self.what_is_left(best)}"
 
-    def _what_is_left(self, best: dict[str, Any]) -> str:
+    def what_is_left(self, best: dict[str, Any]) -> str:
+        """Say which model is in the folder."""
         if not best:
             return "no epoch was finished, nothing is saved"
         return (

@@ -115,16 +115,27 @@ def read_texts(
         return found.examples
     examples = []
     for number, line in enumerate(lines, 1):
-        where = f"{name}:{number}"
-        if problem := bad_byte(line):
-            raise CorpusError(f"{where}: {problem}")
-        if not line.strip():
-            raise CorpusError(f"{where}: expected a text in each line, got a blank one")
-        examples.append(example_of(task, parts_of_line(task, line, where), number))
+        try:
+            examples.append(_of_line(task, line, f"{name}:{number}", number))
+        except ValueError as error:
+            if not skip_bad:
+                raise
+            if say is not None:
+                say(f"skipped {error}")
+    if not examples:
+        raise CorpusError(f"{name}: expected a text in each line, got none")
     if say is not None and SUFFIXES.get(PurePath(name).suffix.lower()) in ("csv", "jsonl"):
         roles = ",".join(f"{role}=N" for role in min(roles_of(f"texts of {task}"), key=len))
         say(f"{name}: no header is known, each whole line is read as a text; of a table: --columns {roles}")
     return examples
+
+
+def _of_line(task: str, line: str, where: str, number: int) -> Example:
+    if problem := bad_byte(line):
+        raise CorpusError(f"{where}: {problem}")
+    if not line.strip():
+        raise CorpusError(f"{where}: expected a text in each line, got a blank one")
+    return example_of(task, parts_of_line(task, line, where), number)
 
 
 def example_of(task: str, text: str | Sequence[str], number: int) -> Example:

@@ -71,10 +71,10 @@ def training_examples(folder: str | Path, task: Task) -> list[Example]:
     Raises
     ------
     OSError, CorpusError
-        If they are no longer there, or no longer what they were.
+        If they are no longer there, or another number, or one has a label that is none of the model's.
     """
     folder = Path(folder)
-    for path in (folder / "config.json", folder.parent / "config.json"):
+    for path in (folder / "config.json", folder.absolute().parent / "config.json"):
         values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         if values.get("run") == "finetune":
             break
@@ -85,6 +85,11 @@ def training_examples(folder: str | Path, task: Task) -> list[Example]:
         raise CorpusError(f"{path}: expected the file of its training examples, got {file!r}")
     read = read_examples(file, task.name, **how)
     task.kind.targets(read.examples, task.labels)  # or it says which label is unknown
-    if values.get("dev_share") is None:
-        return read.examples
-    return hold_out(read.examples, values["dev_share"], values["dev_seed"])[0]
+    examples = read.examples
+    if values.get("dev_share") is not None:
+        examples, _ = hold_out(examples, values["dev_share"], values["dev_seed"])
+    result = path.with_name("result.json")
+    n = json.loads(result.read_text(encoding="utf-8"))["examples"]["train"] if result.is_file() else None
+    if n is not None and n != len(examples):
+        raise CorpusError(f"{file}: expected the {n:,} examples of training, got {len(examples):,}")
+    return examples

@@ -56,7 +56,7 @@ def finetune_seeds(
     ValueError
         If `n` is below 2.
     CorpusError, OSError, TrainingStopped, Interruption
-        As `finetune`, and which seeds have finished; these stay.
+        As `finetune`; the last two say which seeds have finished. These stay.
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 2:
         raise ValueError(f"seeds: expected a whole number of at least 2, got {n}")

@@ -360,6 +360,14 @@ def test_a_line_that_is_blank_or_no_text_is_named(place, capsys):
         out, err = capsys.readouterr()
         assert out == ""
         assert message in err
+    (place / "texts.txt").write_bytes(b"good\n\nbad\nun caf\xe9\npos\tgood\n")
+    assert main(["predict", "tuned", "texts.txt", "--skip-bad", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["text"] for line in out.splitlines()] == ["good", "bad"]
+    assert [line.split(": ")[0] for line in err.splitlines()] == [f"skipped texts.txt:{n}" for n in (2, 4, 5)]
+    (place / "texts.txt").write_bytes(b"un caf\xe9\n")
+    assert main(["predict", "tuned", "texts.txt", "--skip-bad"]) == 2
+    assert "texts.txt: expected a text in each line, got none" in capsys.readouterr().err
     assert main(["predict", "tuned", "texts.txt", "--threads", "0"]) == 2
     assert "threads: expected at least 1, got 0" in capsys.readouterr().err
 

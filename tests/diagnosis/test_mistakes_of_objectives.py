@@ -227,6 +227,22 @@ def test_class_weights_of_real_numbers():
     assert not report["class_weights"].passed
 
 
+@pytest.mark.parametrize("names", [["mask"], ["replaced"], ["mask", "replaced"]])
+def test_masks_and_labels_of_real_numbers(names):
+    """As a loss of PyTorch's has them: left out by `wrt`, and told among what is no variable."""
+    point = sample_inputs("replaced_token_detection", 0)
+    point |= {name: point[name].astype(np.float64) for name in names}
+    change = ("difference = s - replaced", "difference = s + replaced - 1")
+    wrong = changed("replaced_token_detection", change)
+    assert npformer.check(*wrong, point, wrt=["logits"]).names == {"labels-exchanged"}
+    npformer.check(*student("replaced_token_detection"), point, wrt=["logits"]).raise_if_failed()
+    if "mask" in names:
+        point = sample_inputs("mean_pooling", 0)
+        point["mask"] = point["mask"].astype(np.float64)
+        wrong = changed("mean_pooling", ("share = dout / n", "share = dout / mask.shape[1]"))
+        assert npformer.check(*wrong, point, wrt=["hidden"]).names == {"padding-counted"}
+
+
 def test_a_mask_of_whole_numbers_and_none():
     point = sample_inputs("mean_pooling", 0)
     point["mask"] = point["mask"].astype(int)

@@ -54,6 +54,10 @@ def test_what_training_would_lack_stays_in_training():
         train, dev = hold_out(examples, 0.5, seed)
         assert dev
         assert {tag for e in dev for tag in e.label} <= {tag for e in train for tag in e.label}
+    both = [Example((), (tag,), (f"x{i}",), "a.conll:1") for i, tag in enumerate(["O"] * 4 + ["B-x"] * 4)]
+    for seed in range(20):  # one with a tag that comes back is enough for the others
+        train, dev = hold_out(both, 0.8, seed)
+        assert len(dev) >= 5
     twice = [Example(("same",), label, None, "a.tsv:1") for label in ("a", "z")]  # z is nowhere else
     for seed in range(5):
         train, dev = hold_out([*twice, *classed({"a": 3})], 0.5, seed)

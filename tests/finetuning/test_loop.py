@@ -135,6 +135,25 @@ def test_of_some_scores_the_lowest_is_the_best(request, tokenizer, tmp_path, mon
     np.testing.assert_array_equal(load_task_model(tmp_path / "out")[0].params.flat, params[1])
 
 
+def test_of_equal_rouge_the_lower_perplexity_is_kept(
+    encoder_decoder, tokenizer, turned, tmp_path, monkeypatch
+):
+    values = [(0.0, 30.0), (0.0, 20.0), (0.0, 25.0), (0.5, 90.0), (0.5, 95.0)]
+    ahead = iter(values[:3] + values)  # three epochs, then five
+
+    def judge(self, part, executor):
+        return Judged(dict(zip(("rougeL", "perplexity"), next(ahead), strict=True)), {})
+
+    monkeypatch.setattr(loop._Run, "judge", judge)
+    epochs = []
+    for n in (3, 5):
+        recipe = Recipe("seq2seq", epochs=n)
+        out = tmp_path / str(n)
+        result = finetune(encoder_decoder, tokenizer, turned, turned, recipe, out, quiet=True, threads=1)
+        epochs.append(result["epoch"])
+    assert epochs == [2, 4]
+
+
 def test_what_is_written_has_the_same_bits_on_every_number_of_threads(writer, tokenizer, turned, tmp_path):
     task, model = writer
     recipe = Recipe(task, epochs=2, batch_size=8, layer_decay=0.7)
@@ -319,25 +338,57 @@ def test_an_interrupted_writer_is_left_as_it_was_best(writer, tokenizer, turned,
 
     monkeypatch.setattr(loop, "save_task_model", save_and_interrupt)
     task, model = writer
-    with pytest.raises(Interruption, match=r"stopped in epoch 2; the model of epoch 1 \(.* is in"):
+    with pytest.raises(Interruption, match=r"stopped after epoch 1; the model of epoch 1 \(.* is in"):
         run(model, tokenizer, [*turned, *turned], Recipe(task, epochs=3), tmp_path / "out")
     tuned, _, of_model = load_task_model(tmp_path / "out")
     assert isinstance(predict(tuned, tokenizer, of_model, ["red cat"])[0].label, str)
 
 
-def test_an_interruption_leaves_the_best_model_so_far(encoder, tokenizer, classes, tmp_path, monkeypatch):
-    save = loop.save_task_model
+@pytest.mark.parametrize(
+    ("name", "call", "stopped"),
+    [
+        ("gradient", 4, "in epoch 2"),
+        ("judge", 1, "after epoch 1"),
+        ("judge", 3, "after epoch 3"),  # there is no step after it
+        ("judge", 4, "before the test file was scored"),
+    ],
+)
+def test_an_interruption_leaves_the_best_model_so_far(
+    encoder, tokenizer, classes, tmp_path, monkeypatch, name, call, stopped
+):
+    work, calls = getattr(loop, name), []
 
-    def save_and_interrupt(*arguments):
-        save(*arguments)
-        os.kill(os.getpid(), signal.SIGINT)
+    def work_and_interrupt(*arguments, **options):
+        found = work(*arguments, **options)
+        calls.append(name)
+        if len(calls) == call:
+            os.kill(os.getpid(), signal.SIGINT)
+        return found
 
-    monkeypatch.setattr(loop, "save_task_model", save_and_interrupt)
-    with pytest.raises(Interruption, match=r"stopped in epoch 2; the model of epoch 1 \(accuracy .* is in"):
-        run(encoder, tokenizer, classes, Recipe("classify", epochs=3), tmp_path / "out")
+    monkeypatch.setattr(loop, name, work_and_interrupt)
+    with pytest.raises(Interruption, match=rf"stopped {stopped}; the model of epoch . \(accuracy .* is in"):
+        run(encoder, tokenizer, classes, Recipe("classify", epochs=3), tmp_path / "out", test=classes[40:])
+    assert len(calls) == call
     model, _, task = load_task_model(tmp_path / "out")
     assert predict(model, tokenizer, task, ["red cat"])[0].label in task.labels
     assert not (tmp_path / "out" / "result.json").exists()
+
+
+@pytest.mark.parametrize("choose_by", [None, "rouge1"])
+def test_rouge_does_not_choose_where_it_counts_no_word(encoder_decoder, tokenizer, tmp_path, choose_by):
+    pairs = [Example(("кот спит", "спит кот"), None, None, f"ru.tsv:{i}") for i in range(4)]
+    recipe = Recipe("seq2seq", epochs=1, choose_by=choose_by)
+    with pytest.raises(CorpusError, match=r"ru.tsv:0: expected targets with words .*: choose by perplexity"):
+        finetune(encoder_decoder, tokenizer, pairs, pairs, recipe, tmp_path / "out", quiet=True)
+    assert not (tmp_path / "out").exists()
+    recipe = Recipe("seq2seq", epochs=1, choose_by="perplexity")
+    finetune(encoder_decoder, tokenizer, pairs, pairs, recipe, tmp_path / "out", quiet=True)
+
+
+def test_a_score_that_is_none_leaves_no_folder(encoder, tokenizer, classes, tmp_path):
+    with pytest.raises(ValueError, match="choose_by: expected one of accuracy, macro_f1, matthews, got 'f2'"):
+        run(encoder, tokenizer, classes, Recipe("classify", choose_by="f2"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_loss_that_is_not_finite_names_step_and_examples(encoder, tokenizer, classes, tmp_path):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from npformer.finetuning import Recipe, prepare_model
-from npformer.models import Encoder, EncoderConfig
+from npformer.finetuning.model import n_layers
+from npformer.models import Encoder, EncoderConfig, EncoderDecoder
 
 
 def test_the_weights_are_the_pretrained_ones_and_the_head_is_fresh(encoder):
@@ -150,3 +153,12 @@ def test_what_writes_is_prepared_as_what_reads(writer):
     assert frozen.frozen == {name for name in model.params if name.startswith(lowest)}
     adapted = prepare_model(model, Recipe(task, lora=2), 0).params
     assert all(name.endswith(("lora_a", "lora_b")) for name in adapted.layout)
+
+
+def test_of_two_halves_the_higher_one_says_how_many_layers_there_are(encoder_decoder):
+    for halves in ((1, 2), (2, 1)):
+        depths = dict(zip(("n_encoder_layers", "n_decoder_layers"), halves, strict=True))
+        model = EncoderDecoder(replace(encoder_decoder.config, **depths))
+        assert n_layers(model) == 2
+        frozen = prepare_model(model, Recipe("seq2seq", freeze=2), 0).params.frozen
+        assert {name.split(".")[0] for name in frozen} == {"embeddings", "encoder", "decoder"}

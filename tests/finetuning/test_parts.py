@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from npformer.finetuning import Task
+from npformer.finetuning import Task, parts
 from npformer.finetuning.parts import guess, judge, part_of, unigram_perplexity
 from npformer.functional import log_softmax
+from npformer.text.labelled import Example
 
 
 def test_some_are_spread_over_all_of_them(decoder, tokenizer, turned):
@@ -53,3 +56,22 @@ def test_a_unigram_of_the_targets_has_one_more_of_each_token(encoder_decoder, to
     p = [(learnt.count(i) + 1) / (len(learnt) + tokenizer.vocab_size) for i in tokens]
     assert found["perplexity"] == pytest.approx(np.exp(-np.mean(np.log(p))), rel=1e-12)
     assert unigram_perplexity(np.array([0]), np.array([1]), 2) == pytest.approx(3.0)
+
+
+def test_a_perplexity_is_a_number_whatever_the_loss(decoder, tokenizer, turned, monkeypatch):
+    task = Task("clm", ())
+    monkeypatch.setattr(parts, "evaluate", lambda *arguments: SimpleNamespace(loss=1000.0))
+    found = judge(decoder, tokenizer, task, part_of(task, turned[:1], decoder, tokenizer))
+    assert np.isfinite(found.scores["perplexity"])
+
+
+def test_the_guess_is_judged_by_what_the_model_writes_of(decoder, tokenizer):
+    pairs = [("red cat", "red cat"), ("dog", "fish"), ("dog", "fish")]
+    examples = [Example(pair, None, None, f"a.tsv:{i}") for i, pair in enumerate(pairs)]
+    task = Task("clm", ())
+    train, part = (part_of(task, examples, decoder, tokenizer) for _ in range(2))
+    every = guess(task, train, part, tokenizer)[1]
+    part.most = 1
+    first = guess(task, train, part, tokenizer)[1]
+    assert (every["rouge1"], first["rouge1"]) == (pytest.approx(2 / 9), pytest.approx(2 / 3))
+    assert first["perplexity"] == every["perplexity"]  # of all

@@ -72,7 +72,7 @@ def test_a_label_of_another_kind_is_named(encoder, tokenizer, classes, numbered)
         score(classifier, tokenizer, Task("classify", ("colour", "none")), [])
 
 
-def test_the_training_examples_are_found_again(tmp_path):
+def test_the_training_examples_are_found_again(tmp_path, monkeypatch):
     file = tmp_path / "train.tsv"
     file.write_text("".join(f"label {i % 2}\ttext {i}\n" for i in range(20)) + "bad\n")
     how = {"columns": "text=2,label=1", "format": "tsv", "skip_bad": True}
@@ -83,6 +83,14 @@ def test_the_training_examples_are_found_again(tmp_path):
     examples = read_examples(file, "classify", **how).examples
     for folder in ("out", "out/model"):
         assert training_examples(tmp_path / folder, task) == examples
+    monkeypatch.chdir(tmp_path / "out" / "model")
+    assert training_examples(".", task) == examples
+    monkeypatch.chdir(tmp_path)
+    result = tmp_path / "out" / "result.json"
+    result.write_text(json.dumps({"examples": {"train": 19}}))
+    with pytest.raises(CorpusError, match=r"train.tsv: expected the 19 examples of training, got 20"):
+        training_examples("out", task)
+    result.unlink()
     config.write_text(json.dumps({**about, "dev_share": 0.2, "dev_seed": 7}))
     assert training_examples(tmp_path / "out", task) == hold_out(examples, 0.2, 7)[0]
     with pytest.raises(CorpusError, match=r"train.tsv:1: expected a label of training .* got 'label 0'"):

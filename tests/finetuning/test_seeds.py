@@ -62,7 +62,7 @@ def test_an_interruption_keeps_what_has_finished(encoder, tokenizer, classes, tm
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(loop, "save_task_model", save_and_interrupt)
-    with pytest.raises(Interruption, match="^seed 4: stopped in epoch 2; .*; 1 of 2 seeds have finished"):
+    with pytest.raises(Interruption, match="^seed 4: stopped after epoch 1; .*; 1 of 2 seeds have finished"):
         run(encoder, tokenizer, classes, tmp_path / "out")
     assert (tmp_path / "out" / "seed-3" / "result.json").exists()
     assert load_task_model(tmp_path / "out" / "seed-4")[2].name == "classify"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from npformer.models import with_task
+from npformer.models.with_task import without_heads
 
 
 def test_the_encoder_stays_and_the_head_is_fresh(make_encoder, inputs):
@@ -53,6 +54,16 @@ def test_a_decoder_leaves_its_logits_behind(make_decoder, tied):
     assert left == (set() if tied else {"lm_head.weight"})
     model.params.flat[...] = 0
     assert pretrained.params.flat.any()
+
+
+def test_no_head_is_left_whichever_there_was(make_encoder, make_decoder):
+    for model in (make_encoder(mlm=False, task="classify", n_labels=3), make_decoder(tied=False)):
+        for one in (model, with_task(model, "tag", 4)):
+            bare = without_heads(one)
+            assert (bare.config.task, bare.config.n_labels) == (None, 0)
+            heads = ("task.", "lm_head.", "mlm.", "pooler.")
+            assert not [name for name in bare.params if name.startswith(heads)]
+            np.testing.assert_array_equal(bare.forward([[2, 7, 5]])[0], one.forward([[2, 7, 5]])[0])
 
 
 def test_bad_choices_are_named(make_encoder, make_decoder, make_encoder_decoder):

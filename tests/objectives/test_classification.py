@@ -151,3 +151,13 @@ def test_another_models_head_and_bad_labels_are_named(make, make_encoder, object
         objective.make_batch(ids, mask, [0, 1])
     with pytest.raises(TypeError, match="labels: expected integers"):
         objective.make_batch(ids, mask, [0.0] * 6)
+
+
+def test_a_head_for_another_task_is_refused(make_encoder, texts):
+    ids, mask, segment_ids = texts
+    objective = SequenceClassification(3)
+    batch = objective.make_batch(ids, mask, [0, 2, 1, 1, 2, 0], segment_ids)
+    for task, n_labels in (("tag", 3), ("classify", 4)):
+        model = make_encoder(task=task, n_labels=n_labels)
+        with pytest.raises(ValueError, match=f"with a head for task 'classify' .* got task '{task}'"):
+            objective.loss_and_grad(model, batch, None, normalizer=6)

@@ -119,6 +119,21 @@ def better(name: str, value: float, other: float) -> bool:
     return value < other if name in LOWER else value > other
 
 
+def ahead(name: str, scores: Mapping[str, float], others: Mapping[str, float]) -> bool:
+    """Whether scores are better than others by the one of that name; of equal ones by perplexity, if any.
+
+    Examples
+    --------
+    >>> ahead("rougeL", {"rougeL": 0.0, "perplexity": 20.0}, {"rougeL": 0.0, "perplexity": 30.0})
+    True
+    >>> ahead("accuracy", {"accuracy": 0.5}, {"accuracy": 0.5})
+    False
+    """
+    if scores[name] == others[name] and "perplexity" in scores:
+        name = "perplexity"  # a model that writes no right word yet does learn
+    return better(name, scores[name], others[name])
+
+
 def figures(scores: Mapping[Any, PrecisionRecall]) -> dict[str, dict[str, float]]:
     """Return the scores of labels as plain values."""
     return {

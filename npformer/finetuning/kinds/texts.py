@@ -7,7 +7,7 @@ from typing import Any
 
 from ...generation import generate
 from ...models import merge_lora
-from ...scores import rouge
+from ...scores import rouge, rouge_words
 from ...text import CorpusError, Tokenizer
 from ...text.labelled import Example
 from .kind import Prediction
@@ -79,6 +79,22 @@ def scores(
     """Return the F1 of ROUGE-1, ROUGE-2 and ROUGE-L."""
     found = rouge([example.texts[1] for example in examples], [one.label for one in said])
     return {name: found[name].f1 for name in ("rouge1", "rouge2", "rougeL")}
+
+
+def require_rouge_words(examples: Sequence[Example], score: str) -> None:
+    """Raise CorpusError if `score`, of ROUGE, is 0 for every text that could be written.
+
+    Examples
+    --------
+    >>> require_rouge_words([Example(("кот", "кошка"), None, None, "dev.tsv:1")], "rougeL")
+    Traceback (most recent call last):
+    ...
+    npformer.text.errors.CorpusError: dev.tsv:1: expected targets with words of a to z or 0 to 9, as rougeL \
+counts them, got none in any: choose by perplexity
+    """
+    if not any(rouge_words(example.texts[1]) for example in examples):
+        expected = f"expected targets with words of a to z or 0 to 9, as {score} counts them"
+        raise CorpusError(f"{examples[0].where}: {expected}, got none in any: choose by perplexity")
 
 
 def by_label(

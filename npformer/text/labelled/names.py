@@ -45,6 +45,8 @@ def by_name(task: str, names: Sequence[str]) -> dict[str, int] | None:
     --------
     >>> by_name("regress", ["id", "Sentence1", "sentence2", "score"])
     {'text1': 1, 'text2': 2, 'label': 3}
+    >>> by_name("texts of seq2seq", ["id", "document"]), by_name("seq2seq", ["id", "document"])
+    ({'source': 1}, None)
     """
     plain = [_plain(name) for name in names]
     label = {"regress": ["number"], "similarity": ["number", "class"]}.get(task, ["class"])
@@ -65,6 +67,9 @@ def by_name(task: str, names: Sequence[str]) -> dict[str, int] | None:
             if set(pair) <= set(plain):
                 for role, name in zip(two.split(), pair, strict=True):
                     places.setdefault(role, plain.index(name))
+    for name in (pair.split()[0] for pair in _PAIRS["source target"].split(", ")):
+        if name in plain:  # without a target: for those who look at none
+            places.setdefault("source", plain.index(name))
     for roles in roles_of(task):
         found = {role: places[role] for role in roles if role in places}
         if len(found) == len(roles):

@@ -43,9 +43,9 @@ def csv_rows(lines: Sequence[str], name: str, delimiter: str) -> Iterator[Row]:
             return
         except csv.Error as error:
             if "expected after" not in str(error):  # the end of the file, or of what a field may hold
-                raise CorpusError(
-                    f"{name}:{start + 1}: expected a closing quote, got none up to line {reader.line_num}"
-                ) from None
+                within = f" within {csv.field_size_limit():,} characters" if "limit" in str(error) else ""
+                up_to = f"got none up to line {reader.line_num}"
+                raise CorpusError(f"{name}:{start + 1}: expected a closing quote{within}, {up_to}") from None
             after = f"expected {shown(delimiter)} after a closing quote, got text (line {reader.line_num})"
             yield Row(start + 1, [], after)
             continue

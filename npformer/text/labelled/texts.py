@@ -2,7 +2,8 @@
 
     lines of text           a text in each
     JSONL                   an object in each line
-    a table with a header   TSV, or a file whose name ends in .csv; a header has names that are known
+    a table with a header   TSV, or a file whose name ends in .csv; a header has names that are known, two of
+                            them or, where the file's name says that it is a table, one
     CoNLL                   of words to tag: blank lines between the sentences, or a name that says so
 """
 
@@ -31,10 +32,11 @@ def tell_texts(lines: Sequence[str], name: str, task: str) -> str | None:
     sample = lines[:SAMPLE]
     if is_jsonl(sample):
         return "jsonl"
-    if _named(list(tsv_rows(sample))):
-        return "tsv"
     hint = SUFFIXES.get(PurePath(name).suffix.lower())
-    if hint == "csv" and _named(list(csv_rows(lines, name, tell_delimiter(lines)))[:SAMPLE]):
+    alone = 1 if task != "tag" else 2  # (the words of CoNLL stand in one column)
+    if _named(list(tsv_rows(sample)), alone if hint == "tsv" else 2):
+        return "tsv"
+    if hint == "csv" and _named(list(csv_rows(lines, name, tell_delimiter(lines)))[:SAMPLE], alone):
         return "csv"
     parted = any(not line.strip() for line in sample)
     if task == "tag" and (hint == "conll" or parted) and tell_format(lines, name, task) == "conll":
@@ -81,8 +83,8 @@ def texts_of(
     return examples_of(lines, name, f"texts of {task}", told, wanted, skip_bad)
 
 
-def _named(rows: list[Row]) -> bool:
-    """Whether the rows are a table with a header."""
+def _named(rows: list[Row], least: int) -> bool:
+    """Whether the rows are a table with a header, and have so many columns at least."""
     width = columns_of(rows)
     whole = [row.values for row in rows if not row.problem and len(row.values) == width]
-    return width > 1 and rows[0].values == whole[0] and has_header(whole)
+    return width >= least and rows[0].values == whole[0] and has_header(whole)

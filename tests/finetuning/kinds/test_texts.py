@@ -8,7 +8,7 @@ import pytest
 from npformer.finetuning import KINDS, Prediction, Task, predict, prepare_model
 from npformer.finetuning.recipe import Recipe
 from npformer.generation import generate
-from npformer.models import add_lora, merge_lora
+from npformer.models import Decoder, add_lora, merge_lora
 from npformer.text.labelled import Example
 
 
@@ -81,6 +81,19 @@ def test_scores_and_the_guess_are_rouge(tokenizer):
     name, guess = kind.baseline(train, examples, ())
     assert name == "lead; a unigram"
     assert guess == {"rouge1": 0.5, "rouge2": 0.5, "rougeL": 0.5}
+    _, rounded = kind.baseline([of("x", "a b c"), of("x", "a b"), of("x", "a b c")], examples[:1], ())
+    assert rounded["rouge1"] == pytest.approx(0.8)  # three of three words, and not two
+
+
+def test_a_text_ends_where_the_model_writes_its_end(gpt, tokenizer):
+    """A decoder whose token follows from its position alone: cat, the end, dog, dog ..."""
+    model, words = Decoder(gpt.config), [5, 8, tokenizer.sep_id, *[9] * 9]
+    for name, value in model.params.items():
+        value[...] = name.endswith("gamma")
+    model.params["embeddings.token"][...] = 1e-3 * np.eye(*model.params["embeddings.token"].shape)
+    position = next(name for name in model.params if name.startswith("embeddings.pos"))
+    model.params[position][np.arange(12), words] = 1.0
+    assert [said.label for said in predict(model, tokenizer, Task("clm", ()), ["red"])] == ["cat"]
 
 
 def test_what_is_written_does_not_depend_on_order_or_threads(writer, tokenizer, turned):

@@ -62,7 +62,7 @@ BAD = {
         "a.txt:6: expected a closing quote, got none up to line 7"),
     "CSV: a field without end": (
         CSV + '"hi,ham\n' + "x" * 200_000 + "\n", "classify",
-        "a.txt:6: expected a closing quote, got none up to line 7"),
+        "a.txt:6: expected a closing quote within 131,072 characters, got none up to line 7"),
     "CSV: an empty line": (
         CSV + "\nhi,ham\n", "classify", "a.txt:6: expected an example, got an empty line"),
     "JSONL: a missing field": (

@@ -15,6 +15,9 @@ from npformer.text.labelled.texts import tell_texts, texts_of
         (["sentence1\tsentence2\tscore", "a\tb\t3"], "a.txt", "similarity", "tsv"),
         (["id\ttext", "1\ta"], "a.tsv", "classify", "tsv"),
         (["text;label", "a;b"], "a.csv", "classify", "csv"),
+        (["text", '"a, ""b""', 'c"'], "a.csv", "classify", "csv"),
+        (["prompt", "a"], "a.csv", "clm", "csv"),
+        (["text", "a"], "a.tsv", "classify", "tsv"),
         (["EU B-x", "a O", "", "b O"], "a.txt", "tag", "conll"),
         (["EU B-x", "a O"], "a.conll", "tag", "conll"),
         # lines of text
@@ -23,12 +26,22 @@ from npformer.text.labelled.texts import tell_texts, texts_of
         (["one\ttwo", "three\tfour"], "a.tsv", "pair", None),
         (["{a}", "{b}"], "a.jsonl", "classify", None),
         (["EU votes", "a word"], "a.txt", "tag", None),
-        (["text", "a"], "a.tsv", "classify", None),
+        (["text", "a"], "a.txt", "classify", None),
+        (["great", "text"], "a.csv", "classify", None),
+        (["word", "a", "", "b"], "a.tsv", "tag", None),
     ],
 )
 def test_what_a_file_of_texts_is(lines, name, task, told):
     assert tell_texts(lines, name, task) == told
     assert (texts_of(lines, name, task) is None) == (told is None)
+
+
+@pytest.mark.parametrize("name", ["source", "document", "dialogue", "prompt", "text"])
+def test_a_source_is_known_without_its_target(name):
+    for task in ("seq2seq", "clm"):
+        assert texts_of([f'{{"{name}": "a"}}'], "a.jsonl", task).examples[0].texts == ("a",)
+        lines = [f"id,{name}", '1,"a']
+        assert texts_of([*lines, 'b"'], "a.csv", task).examples[0].texts == ("a\nb",)
 
 
 def test_labels_are_not_looked_at():
