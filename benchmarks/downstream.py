@@ -101,20 +101,20 @@ NAMES = {"snips intents": "10 of each class", "EWT parts of speech": "500", "sen
 EPOCHS = {"snips intents": (10, 30), "EWT parts of speech": (5, 15), "sentence polarity": (5, 15)}
 
 
-def unlabelled(folder: Path) -> Iterator[str]:
-    """Yield the texts to pre-train on: those of training examples, and books."""
+def unlabelled(folder: Path, between: str = "\n") -> Iterator[str]:
+    """Yield the texts to pre-train on: those of training examples, with `between` between them, and books."""
     for load in (TASKS["snips intents"], TASKS["EWT parts of speech"], TASKS["sentence polarity"]):
         examples = load(folder).train
-        yield "\n".join(" ".join(example.words or example.texts) for example in examples)
+        yield between.join(" ".join(example.words or example.texts) for example in examples)
     for name in ("state_union/state_union.txt", "devil/devil.txt"):
         yield (folder / name).read_text(encoding="utf-8")
     yield gzip.decompress((folder / "jargon" / "jargon.txt.gz").read_bytes()).decode("utf-8", "replace")
 
 
-def pretrain(folder: Path, out: Path, minutes: float, options: str) -> Path:
+def pretrain(folder: Path, out: Path, minutes: float, options: str, between: str = "\n") -> Path:
     """Pre-train, `minutes` long where the options have no steps; return the folder of the run."""
     with tempfile.TemporaryDirectory() as texts:
-        for number, text in enumerate(unlabelled(folder)):
+        for number, text in enumerate(unlabelled(folder, between)):
             (Path(texts) / f"{number}.txt").write_text(text, encoding="utf-8")
         command = [sys.executable, "-m", "npformer", "pretrain", texts, "--out", str(out / "pretrain")]
         if "--steps" not in options:

@@ -33,6 +33,7 @@ from npformer.training.pace import SHARE
 from npformer.training.trainer import Trainer, workers
 
 ROUNDS, LEAD, BURST = 11, 2, 8  # of the timing; the steps before a burst wake threads and fill caches
+APART = "\n\n"  # between the examples: for objectives of sentences a sentence ends there
 NO_END = 1_000_000  # steps, of which the timing does a few
 
 SCRATCH = "from scratch"
@@ -57,7 +58,7 @@ def timed(data: Path, form: str, more: str) -> dict[str, dict[str, Any]]:
         trainers = {}
         for number, name in enumerate(OBJECTIVES):
             options = f"{options_of(name, form, more)} --steps 1"
-            run = open_run(pretrain(data, Path(folder, str(number)), 0, options))
+            run = open_run(pretrain(data, Path(folder, str(number)), 0, options, APART))
             trainers[name] = Trainer(run.config.with_steps(NO_END), run.tokenizer, run.train)
         found: dict[str, list[float]] = {name: [] for name in trainers}
         for round_ in range(1 + ROUNDS):
@@ -78,7 +79,7 @@ def pretrained(data: Path, out: Path, name: str, steps: int, options: str) -> Pa
     """Return the run `name` in `out`: the one that is there, once it has finished, or a new one."""
     folder = out / f"{name}-{steps}"
     if not (folder / "pretrain").is_dir():
-        return pretrain(data, folder, 0, f"{options} --steps {steps}")
+        return pretrain(data, folder, 0, f"{options} --steps {steps}", APART)
     fit(open_run(folder / "pretrain"))
     return folder / "pretrain"
 
