@@ -4,7 +4,7 @@ Two Python threads that each call a BLAS of two threads make four on two cores, 
 So Python's threads get the cores, and BLAS one thread; but where one token is written after another there is
 nothing to share but the products, and BLAS gets the cores. The commands say so in the environment before
 NumPy loads, which is why nothing here imports it; a program that has NumPy already needs threadpoolctl for
-that.
+that, and without it the threads are BLAS's alone.
 SciPy may carry a BLAS of its own, which nothing here calls.
 """
 
@@ -36,25 +36,29 @@ def available_cores() -> int:
 
 
 @contextlib.contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Hold every BLAS at one thread, as far as that is possible; otherwise warn (Python shows it once)."""
+def one_blas_thread() -> Iterator[bool]:
+    """Hold every BLAS at one thread; yield whether that could be done, with a warning where not.
+
+    Where not, Python had better use one thread as well: the threads of BLAS then are all that there are.
+    (Python shows the warning once.)
+    """
     if available_cores() == 1 or all(os.environ.get(name) == "1" for name in BLAS_VARIABLES):
-        yield
+        yield True
         return
     try:
         import threadpoolctl
     except ImportError:
         warnings.warn(
-            "BLAS may use several threads, which slows down Python's and can change the last bits: set "
+            "BLAS may use several threads, so npformer uses one, and the last bits may differ: set "
             f"{', '.join(BLAS_VARIABLES[:-1])} and {BLAS_VARIABLES[-1]} to 1 before Python starts, or "
             "install threadpoolctl (npformer[speed])",
             RuntimeWarning,
             stacklevel=3,
         )
-        yield
+        yield False
         return
     with _limit.held(lambda: threadpoolctl.threadpool_limits(1, user_api="blas")):
-        yield
+        yield True
 
 
 @contextlib.contextmanager

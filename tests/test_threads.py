@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from npformer import _threads as threads
+from npformer.training.trainer import workers
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,11 +32,11 @@ def test_no_warning_where_the_environment_says_one(several):
         several.setenv(name, "1")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with threads.one_blas_thread():
-            pass
+        with threads.one_blas_thread() as held:
+            assert held
 
 
-def test_a_warning_without_threadpoolctl(several):
+def test_a_warning_and_one_thread_without_threadpoolctl(several):
     real = builtins.__import__
 
     def without(name, *args, **kwargs):
@@ -46,8 +47,11 @@ def test_a_warning_without_threadpoolctl(several):
     several.setattr(builtins, "__import__", without)
     told = "set OPENBLAS_NUM_THREADS, OMP_NUM_THREADS and MKL_NUM_THREADS to 1 .* or install threadpoolctl"
     with pytest.warns(RuntimeWarning, match=told):  # noqa: SIM117
-        with threads.one_blas_thread():
-            pass
+        with threads.one_blas_thread() as held:
+            assert not held
+    with pytest.warns(RuntimeWarning, match=told):  # noqa: SIM117
+        with workers(4, 4) as executor:
+            assert executor is None
 
 
 @pytest.mark.extra

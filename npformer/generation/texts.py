@@ -122,7 +122,7 @@ def generate_texts(
     if len(batches) == 1:
         work(batches[0], threads)
         return results
-    with one_blas_thread(), ThreadPoolExecutor(workers, thread_name_prefix="generate") as executor:
+    with one_blas_thread() as held, ThreadPoolExecutor(workers if held else 1, "generate") as executor:
         list(executor.map(work, batches))  # raises here what a thread has raised
     return results
 

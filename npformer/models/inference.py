@@ -150,8 +150,8 @@ def encode(
 
     pieces = cut_by_length(np.array([i.size for i in ids], np.intp), micro_tokens)
     keep_freed_memory()
-    with one_blas_thread():
-        if min(threads, len(pieces)) <= 1:
+    with one_blas_thread() as held:
+        if min(threads, len(pieces)) <= 1 or not held:
             for piece in pieces:
                 work(piece)
         else:

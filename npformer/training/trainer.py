@@ -46,8 +46,8 @@ def workers(threads: int, lanes: int) -> Iterator[Executor | None]:
     """Yield an executor for the lanes, None where one thread is enough; hold BLAS at one thread meanwhile."""
     threads = min(threads, lanes)
     keep_freed_memory()
-    with one_blas_thread():
-        if threads <= 1:
+    with one_blas_thread() as held:
+        if threads <= 1 or not held:
             yield None
             return
         with ThreadPoolExecutor(threads, thread_name_prefix="lane") as executor:
