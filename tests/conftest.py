@@ -1,11 +1,13 @@
 """What several rooms' tests share: --thorough, --exhaustive, the shared data, a generic point for models."""
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import contextlib
 import importlib
 import io
 import json
+import os
 import sys
 import threading
 import warnings
@@ -13,8 +15,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+from npformer._threads import BLAS_VARIABLES
+
+for name in BLAS_VARIABLES:  # as the commands have it; before NumPy loads, and for the tests' own processes
+    os.environ.setdefault(name, "1")
+
+import numpy as np
 
 from npformer.models import (
     Decoder,
