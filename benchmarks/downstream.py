@@ -11,12 +11,14 @@ the seeds, and their difference in pooled standard deviations. --full takes all 
 Markdown, and JSON in DIR.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import argparse
 import gzip
 import itertools
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -25,6 +27,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from npformer._threads import BLAS_VARIABLES
+
+os.environ.update(dict.fromkeys(BLAS_VARIABLES, "1"))  # as the commands do, before NumPy loads
 
 import numpy as np
 

@@ -19,10 +19,12 @@ The guesses: the first words of the source (ROUGE) and a unigram of the targets 
 JSON in DIR.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -32,6 +34,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from npformer._threads import BLAS_VARIABLES
+
+os.environ.update(dict.fromkeys(BLAS_VARIABLES, "1"))  # as the commands do, before NumPy loads
 
 import numpy as np
 
