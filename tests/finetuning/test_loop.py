@@ -367,9 +367,10 @@ def test_an_interruption_leaves_the_best_model_so_far(
 
     monkeypatch.setattr(loop, name, work_and_interrupt)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a test in the background has none
+    told = rf"stopped {stopped}; the model of epoch . \(accuracy .* is in "
+    recipe = Recipe("classify", epochs=3)
     try:
-        with pytest.raises(Interruption, match=rf"stopped {stopped}; the model of epoch . \(accuracy .* in "):
-            recipe = Recipe("classify", epochs=3)
+        with pytest.raises(Interruption, match=told):
             run(encoder, tokenizer, classes, recipe, tmp_path / "out", test=classes[40:])
     finally:
         signal.signal(signal.SIGINT, before)
