@@ -252,3 +252,19 @@ def test_a_mask_of_whole_numbers_and_none():
         lambda hidden: hidden.mean(axis=1), lambda d, hidden: d[:, None] + 0 * hidden, [point["hidden"]]
     )
     assert report.names == {"count-missing"}
+
+
+def test_a_mask_that_is_true_at_padding():
+    """As `key_padding_mask` of PyTorch's is."""
+
+    def forward(hidden, padding):
+        n = (~padding).sum(axis=1, keepdims=True)
+        return np.where(padding[:, :, None], 0, hidden).sum(axis=1) / n, (padding, n)
+
+    def twice(dout, cache):
+        padding, n = cache
+        return np.where(padding[:, :, None], 0, (dout / n / n)[:, None, :])
+
+    point = sample_inputs("mean_pooling", 0)
+    report = npformer.check(forward, twice, [point["hidden"], ~point["mask"]])
+    assert report.names == {"count-twice"}, str(report)
