@@ -7,6 +7,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from npformer import _threads as threads
+from npformer.models import Encoder, EncoderConfig, inference
 from npformer.training.trainer import workers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -141,3 +143,22 @@ def test_blas_gets_as_many_as_asked_for_and_then_what_it_had():
     with threads.blas_threads(None):
         assert counts() == before
     assert counts() == before
+
+
+def test_where_blas_is_not_held_inference_has_one_thread(monkeypatch):
+    @contextlib.contextmanager
+    def not_held():
+        yield False
+
+    found = set()
+    real = inference._vectors
+
+    def vectors(*arguments):
+        found.add(threading.current_thread().name)
+        return real(*arguments)
+
+    monkeypatch.setattr(inference, "one_blas_thread", not_held)
+    monkeypatch.setattr(inference, "_vectors", vectors)
+    model = Encoder(EncoderConfig(10, d_model=8, n_heads=2, d_ff=16, n_layers=1, max_positions=8))
+    inference.encode(model, [[2, 3]] * 9, threads=4, micro_tokens=4)
+    assert found == {threading.current_thread().name}
