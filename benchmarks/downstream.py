@@ -7,8 +7,8 @@ jargon. Without --run, npformer pretrains first, on the texts of these without t
 is tested on. Then for each task and seed a few examples are drawn, and both encoders are fine-tuned on the
 same; rate and epochs are chosen for each of the two by itself, on the same grid, by the mean score of the
 seeds on development examples. What is printed is the score on test examples: mean and standard deviation over
-the seeds, and their difference in pooled standard deviations. --full takes all training examples, one seed.
-Markdown, and JSON in DIR.
+the seeds, their difference in pooled standard deviations, and the seconds of one fine-tuning, all its scoring
+in it. --full takes all training examples and three seeds. Markdown, and JSON in DIR.
 """
 
 # ruff: noqa: E402
@@ -129,10 +129,10 @@ def pretrain(folder: Path, out: Path, minutes: float, options: str, between: str
     return out / "pretrain"
 
 
-def scores_of(
+def fine_tuned(
     start: tuple[Any, Any], data: Data, lr: float, epochs: int, seed: int, scratch: bool, few: bool
-) -> tuple[float, float, str]:
-    """Fine-tune once; return the score on development and on test examples, and its name."""
+) -> tuple[dict[str, Any], float]:
+    """Fine-tune once; return the result, with scores on development and on test examples, and the seconds."""
     model, tokenizer = start
     train = data.draw(data.train, np.random.default_rng(seed)) if few else data.train
     recipe = Recipe(
@@ -140,6 +140,7 @@ def scores_of(
     )
     every = (*data.train, *data.dev, *data.test)  # few examples do not have every label
     labels = sorted({label for example in every for label in np.atleast_1d(example.label).tolist()})
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as out:
         result = finetune(
             model,
@@ -153,7 +154,7 @@ def scores_of(
             quiet=True,
             say=lambda line: None,
         )
-    return result["dev"][result["score"]], result["test"][result["score"]], result["score"]
+    return result, time.monotonic() - began
 
 
 def best_of(
@@ -166,15 +167,16 @@ def best_of(
     scratch: bool,
 ) -> dict[str, Any]:
     """Return the scores of a model on a task, with the rate and epochs that suit it best."""
-    began, best = time.monotonic(), None
+    best: dict[str, Any] = {}
     for lr, epochs in grid:
-        runs = [scores_of(start, data, lr, epochs, seed, scratch, few) for seed in range(seeds)]
-        dev = float(np.mean([run[0] for run in runs]))
-        print(f"{what}: lr {lr:g}, {epochs} epochs: {dev:.4f}", file=sys.stderr, flush=True)
-        if best is None or dev > best["dev"]:
-            best = {"dev": dev, "test": [run[1] for run in runs], "lr": lr, "epochs": epochs}
-    assert best is not None
-    return {**best, "score": runs[0][2], "seconds": round(time.monotonic() - began)}
+        runs = [fine_tuned(start, data, lr, epochs, seed, scratch, few) for seed in range(seeds)]
+        score = runs[0][0]["score"]
+        dev, test = ([result[part][score] for result, _ in runs] for part in ("dev", "test"))
+        print(f"{what}: lr {lr:g}, {epochs} epochs: {np.mean(dev):.4f}", file=sys.stderr, flush=True)
+        if not best or np.mean(dev) > best["dev"]:
+            seconds = float(np.mean([took for _, took in runs]))
+            best = {"dev": float(np.mean(dev)), "test": test, "lr": lr, "epochs": epochs, "seconds": seconds}
+    return {**best, "score": score}
 
 
 def compare(
@@ -199,15 +201,16 @@ def cell(values: list[float]) -> str:
 def table(rows: list[dict[str, Any]], few: bool) -> str:
     """Return Markdown."""
     lines = [
-        "| task | examples | score | from scratch | pre-trained | difference |",
-        "|---|---|---|---|---|---|",
+        "| task | examples | score | from scratch | pre-trained | difference | seconds |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         scratch, pretrained = row["scratch"]["test"], row["pretrained"]["test"]
         difference = f"{100 * (np.mean(pretrained) - np.mean(scratch)):+.1f}"
         if len(scratch) > 1:
             difference += f" ({pooled_deviations(pretrained, scratch):.1f} pooled deviations)"
-        shown = f"{cell(scratch)} | {cell(pretrained)} | {difference}"
+        seconds = " and ".join(f"{row[which]['seconds']:.0f}" for which in ("scratch", "pretrained"))
+        shown = f"{cell(scratch)} | {cell(pretrained)} | {difference} | {seconds}"
         lines.append(f"| {row['task']} | {row['examples']} | {row['score']} | {shown} |")
     return "\n".join(lines)
 
@@ -222,7 +225,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=14.0, help="of pre-training")
     parser.add_argument("--options", default="", help="more for npformer pretrain")
     parser.add_argument("--tasks", nargs="+", choices=tuple(TASKS))
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, help="5, with --full 3")
     parser.add_argument("--full", action="store_true", help="all training examples")
     parser.add_argument("--lr", type=float, nargs="+", help="rates of the grid")
     parser.add_argument("--epochs", type=int, nargs="+", help="numbers of epochs of the grid")
@@ -232,15 +235,19 @@ def main() -> None:
     if not args.full and (unknown := [name for name in names if name not in FEW]):
         parser.error(f"--tasks: with few examples there are {', '.join(FEW)}, not {unknown[0]}")
     args.out.mkdir(parents=True, exist_ok=True)
-    run = args.run or pretrain(args.data, args.out, args.minutes, args.options)
+    if (run := args.run) is None:
+        run = pretrain(args.data, args.out, args.minutes, args.options)
+        last = json.loads((run / "timing.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+        print(f"pre-trained for {last['step']:,} steps, {last['seconds']:.0f} seconds\n", flush=True)
     start = load_model(run)
+    seeds = args.seeds or (3 if args.full else 5)
     rates = args.lr or (RATES_FULL if args.full else RATES)
     rows = []
     for name in names:
         data = TASKS[name](args.data)
         numbers = args.epochs or (EPOCHS_FULL if args.full else EPOCHS[name])
         grid = list(itertools.product(rates, numbers))
-        rows.append(compare(start, name, data, 1 if args.full else args.seeds, not args.full, grid))
+        rows.append(compare(start, name, data, seeds, not args.full, grid))
         path = args.out / ("full.json" if args.full else "few.json")
         path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
         print(table(rows[-1:], not args.full), flush=True)
