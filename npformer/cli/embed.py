@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pooling",
         default="mean",
-        choices=("mean", "cls", "pooler"),
-        help="what stands for a text; of a decoder only mean (mean)",
+        choices=("mean", "cls", "pooler", "last"),
+        help="what stands for a text; of a decoder mean or last (mean)",
     )
     parser.add_argument("--normalize", action="store_true", help="scale every vector to length 1")
     parser.add_argument("--threads", type=int, metavar="N", help="threads to work on the texts (one a core)")

@@ -35,7 +35,10 @@ class Context:
         self.integers = {
             k: x for k, x in inputs.items() if isinstance(x, np.ndarray) and x.dtype.kind in "iu"
         }
-        self.masks = [x for x in inputs.values() if isinstance(x, np.ndarray) and x.dtype.kind == "b"]
+        self.booleans = {
+            k: x for k, x in inputs.items() if isinstance(x, np.ndarray) and x.dtype.kind == "b"
+        }
+        self.masks = list(self.booleans.values())
         self.out, self.dout = wide(out), wide(dout)
         self.cached = list(_arrays_in(cache))
         self.named = {name.lower().replace("_", ""): s for name, s in _settings_of(forward, inputs).items()}

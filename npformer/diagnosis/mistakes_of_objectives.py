@@ -66,12 +66,14 @@ MEAN_POOLING: Mistakes = {
 }
 
 WEIGHTED: Mistakes = {
-    "divided-by-the-count": [{"dmean": "dout / sum_everything(onehot)"}],
+    "divided-by-the-count": [{"dmean": "dout[..., None] / sum_everything(onehot)"}],
     "class-weight-missing": [{"dloss": "dmean * (w > 0)"}],
     "class-weight-twice": [{"dloss": "dmean * w * w"}],
     "weight-of-every-class": [{"dloss": "dmean * class_weights"}],
-    "mean-divisor-missing": [{"dmean": "dout"}],
-    "weights-ignored": [{"dmean": "dout / sum_everything(onehot)", "dloss": "dmean * (w > 0)"}],
+    "mean-divisor-missing": [{"dmean": "dout[..., None]"}],
+    "weights-ignored": [
+        {"dmean": "dout[..., None] / sum_everything(onehot)", "dloss": "dmean * (w > 0)"},
+    ],
     "one-hot-missing": [{"difference": "p"}],
     "sign-flipped": [{"difference": "onehot - p"}],
 }

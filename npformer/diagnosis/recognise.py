@@ -171,6 +171,9 @@ def _assignments(op: str, context: Context) -> Iterator[tuple[dict[str, Any], di
     offered = [dict(context.floats)]
     if not integers and context.integers:  # hard targets of a loss that takes probabilities
         offered.append(offered[0] | {name: wide(x) for name, x in context.integers.items()})
+    if "targets" in floats and context.masks:  # they may be true and false
+        whole = {**context.integers, **context.booleans}
+        offered.append(offered[0] | {name: wide(x) for name, x in whole.items()})
     for given in offered:
         if not needed <= len(given) <= len(floats):
             continue

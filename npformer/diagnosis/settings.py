@@ -46,8 +46,8 @@ def settings_of(op: str, arrays: Mapping[str, Any], context: Context) -> dict[st
             if op == "mse_loss":
                 counted = [float(arrays["input"].size)]
             found[name] = [*counted, float(size), 1.0, float(arrays[_first(arrays)].shape[0])]
-            if op == "cross_entropy":
-                found[name] = [None]  # follows from valid, below
+            if op in ("cross_entropy", "weighted_cross_entropy", "replaced_token_detection"):
+                found[name] = [None]  # follows from what is counted, below
         elif name == "valid":
             t = arrays["targets"]
             inside = (t >= 0) & (t < arrays["logits"].shape[-1])
@@ -122,6 +122,14 @@ def _finished(
             ]
         found["valid"], found["divisor"] = [v for v, _ in both], [d for _, d in both]
         found["divisor"] = list(dict.fromkeys(found["divisor"]))
+    if op in ("weighted_cross_entropy", "replaced_token_detection"):
+        name = "class_weights" if op == "weighted_cross_entropy" else "real"
+        both = []
+        for given in found.pop(name, [arrays.get(name)]):  # mean of what is counted, sum, mean of everything
+            counted = given if name == "real" else given[arrays["targets"]]
+            both += [(given, float(d)) for d in (np.sum(counted), 1, counted.size) if d > 0]
+        found[f"{name}, divisor"] = both
+        del found["divisor"]
     if op == "softcapped_attention":
         found["allowed, window, offset"] = _windows(
             arrays, context, found.pop("allowed"), found.pop("window"), found.pop("offset")

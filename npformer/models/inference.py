@@ -23,8 +23,8 @@ from .decoder import Decoder
 from .parameters import Array
 from .pooling import mean_pooled
 
-Pooling = Literal["mean", "cls", "pooler"]
-POOLINGS = ("mean", "cls", "pooler", None)
+Pooling = Literal["mean", "cls", "pooler", "last"]
+POOLINGS = ("mean", "cls", "pooler", "last", None)
 MICRO_TOKENS = 1024
 OVERHEAD = 16  # what a micro-batch costs besides, in tokens
 QUARTER = 4
@@ -74,10 +74,10 @@ def encode(
     model : Encoder or Decoder
     sequences : sequence of array_like of int, n of them, each of shape (T_i,)
         Token ids without padding, e.g. ``[tokenizer.encode(text).ids for text in texts]``.
-    pooling : {"mean", "cls", "pooler", None}
-        The mean of the outputs of all tokens; the first token's output; the model's pooler on that; or None:
-        the outputs of all tokens as they are. The first token of a decoder sees itself alone, so there it is
-        "mean" or None.
+    pooling : {"mean", "cls", "pooler", "last", None}
+        The mean of the outputs of all tokens; the first token's output; the model's pooler on that; the last
+        token's output; or None: the outputs of all tokens as they are. The first token of a decoder sees
+        itself alone, so there it is "mean", "last" or None.
     segment_ids : sequence of array_like of int, each as long as its sequence, optional
         Default: all 0.
     normalize : bool
@@ -118,7 +118,7 @@ def encode(
         expected = ", ".join(map(repr, POOLINGS))
         raise ValueError(f"encode: pooling: expected one of {expected}, got {pooling!r}")
     if isinstance(model, Decoder) and pooling in ("cls", "pooler"):
-        raise ValueError(f"encode: pooling: expected 'mean' or None for a decoder, got {pooling!r}")
+        raise ValueError(f"encode: pooling: expected 'mean', 'last' or None for a decoder, got {pooling!r}")
     if pooling == "pooler" and not model.config.pooler:
         raise ValueError("encode: pooling: expected a model with a pooler for 'pooler', got one without")
     threads = available_cores() if threads is None else threads
@@ -243,9 +243,10 @@ def _vectors(
     options: dict[str, Any] = {"mask": mask, "keep": False}
     if segment_ids is not None:  # a decoder has none
         options["segment_ids"] = segment_ids
-    if pooling in ("cls", "pooler"):
-        first = np.arange(len(ids)) * ids.shape[1]  # the last layer then works for these positions alone
-        pooled, _ = model.forward(ids, at=first, **options)
+    if pooling in ("cls", "pooler", "last"):
+        at = np.arange(len(ids)) * ids.shape[1]  # the last layer then works for these positions alone
+        at += mask.sum(axis=1) - 1 if pooling == "last" else 0
+        pooled, _ = model.forward(ids, at=at, **options)
         if pooling == "pooler":
             pooled, _ = model.pooler.forward(model.params, pooled, False)
         return list(pooled)

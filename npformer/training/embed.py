@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..models import Decoder, Encoder, encode
 from ..models.inference import Pooling
+from ..models.task_heads import CAUSAL_POOLINGS
 from ..text import Tokenizer
 
 Array = npt.NDArray[Any]
@@ -39,8 +40,8 @@ def embed(
     tokenizer : WordPieceTokenizer or CharacterTokenizer
     texts : sequence of str, n of them
         Of a text with more tokens than the model reads, the first are read.
-    pooling : {"mean", "cls", "pooler"}
-        See `models.encode`; of a decoder "mean".
+    pooling : {"mean", "cls", "pooler", "last"}
+        See `models.encode`; of a decoder "mean" or "last".
     normalize : bool
         Scale every vector to length 1.
     threads : int, optional
@@ -53,8 +54,8 @@ def embed(
     Raises
     ------
     ValueError
-        If the model is neither, or a decoder with another pooling than "mean", or a text is blank (naming
-        it by its place, from 1).
+        If the model is neither, or a decoder with "cls" or "pooler", or a text is blank (naming it by its
+        place, from 1).
 
     Examples
     --------
@@ -68,8 +69,9 @@ def embed(
     """
     if not isinstance(model, (Encoder, Decoder)):
         raise ValueError(f"embed: model: expected an Encoder or Decoder, got {type(model).__name__}")
-    if isinstance(model, Decoder) and pooling != "mean":
-        raise ValueError(f"embed: pooling: expected mean for a decoder, got {pooling}")
+    if isinstance(model, Decoder) and pooling not in CAUSAL_POOLINGS:
+        expected = " or ".join(CAUSAL_POOLINGS)
+        raise ValueError(f"embed: pooling: expected {expected} for a decoder, got {pooling}")
     for number, text in enumerate(texts, 1):
         if not text.strip():
             raise ValueError(f"embed: text {number}: expected a text, got a blank one")

@@ -227,6 +227,68 @@ def test_class_weights_of_real_numbers():
     assert not report["class_weights"].passed
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ("w[:, None]", "class-weight-twice"),
+        ("(w[:, None] > 0)", "class-weight-missing"),
+        ("class_weights", "weight-of-every-class"),
+    ],
+)
+def test_class_weights_with_other_reductions(reduction, change, name):
+    """As PyTorch's cross_entropy has them."""
+
+    def forward(logits, targets, class_weights):
+        e = np.exp(logits - logits.max(-1, keepdims=True))
+        p, w = e / e.sum(-1, keepdims=True), class_weights[targets]
+        each = -w * np.log(p[np.arange(len(targets)), targets])
+        divisor = w.sum() if reduction == "mean" else 1
+        return (each if reduction == "none" else each.sum()) / divisor, (p, targets, class_weights, divisor)
+
+    def backward(dout, cache, by=None):
+        p, targets, class_weights, divisor = cache
+        w = class_weights[targets][:, None]
+        share = w if by is None else eval(by, {"w": w[:, 0], "class_weights": class_weights})
+        share = share * w if name == "class-weight-twice" and by else share
+        return np.reshape(dout, (-1, 1)) / divisor * share * (p - np.eye(p.shape[1])[targets])
+
+    point = sample_inputs("weighted_cross_entropy", 0)
+    npformer.check(forward, backward, point).raise_if_failed()
+    assert npformer.check(forward, lambda dout, cache: backward(dout, cache, change), point).names == {name}
+
+
+@pytest.mark.parametrize("weight", [1, 50.0])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none", "mean of all"])
+def test_replaced_tokens_with_other_reductions(reduction, weight):
+    """A loss weight of 1 that nobody passes, too."""
+
+    def forward(logits, replaced, mask):
+        s = 1 / (1 + np.exp(-logits))
+        each = -weight * mask * np.where(replaced, np.log(s), np.log(1 - s))
+        divisor = {"mean": mask.sum(), "mean of all": mask.size}.get(reduction, 1)
+        return (each if reduction == "none" else each.sum()) / divisor, (s, replaced, mask, divisor)
+
+    def backward(dout, cache):
+        s, replaced, mask, divisor = cache
+        return dout * weight / divisor * mask * (s - replaced)
+
+    def exchanged(dout, cache):
+        s, replaced, mask, divisor = cache
+        return dout * weight / divisor * mask * (s - ~replaced)
+
+    def squashed(dout, cache):
+        s = cache[0]
+        return backward(dout, cache) * s * (1 - s)
+
+    point = sample_inputs("replaced_token_detection", 0)
+    point["replaced"] = point["replaced"].astype(bool)
+    npformer.check(forward, backward, point).raise_if_failed()
+    assert npformer.check(forward, squashed, point).names == {"sigmoid-slope-extra"}
+    if weight != 1 or reduction == "mean":  # otherwise it is plain binary cross entropy, with weights
+        assert npformer.check(forward, exchanged, point).names == {"labels-exchanged"}
+
+
 @pytest.mark.parametrize("names", [["mask"], ["replaced"], ["mask", "replaced"]])
 def test_masks_and_labels_of_real_numbers(names):
     """As a loss of PyTorch's has them: left out by `wrt`, and told among what is no variable."""

@@ -48,6 +48,8 @@ def test_a_decoders_texts_have_vectors_too(make_decoder):
     for text, vector in zip(texts, vectors, strict=True):
         hidden, _ = decoder.forward([TOKENIZER.encode(text).ids])
         np.testing.assert_allclose(vector, hidden[0].mean(axis=0), atol=1e-12)
+        (last,) = embed(decoder, TOKENIZER, [text], pooling="last")
+        np.testing.assert_allclose(last, hidden[0, -1], atol=1e-12)
 
 
 def test_what_is_refused(model, make_encoder_decoder):
@@ -55,7 +57,7 @@ def test_what_is_refused(model, make_encoder_decoder):
         embed(model, TOKENIZER, ["a", " "])
     sizes = {"d_model": 8, "n_heads": 2, "d_ff": 16, "n_layers": 1, "max_positions": 9}
     decoder = Decoder(DecoderConfig(TOKENIZER.vocab_size, **sizes))
-    with pytest.raises(ValueError, match="embed: pooling: expected mean for a decoder, got cls"):
+    with pytest.raises(ValueError, match="embed: pooling: expected mean or last for a decoder, got cls"):
         embed(decoder, TOKENIZER, ["a"], pooling="cls")
     with pytest.raises(ValueError, match="expected an Encoder or Decoder, got EncoderDecoder"):
         embed(make_encoder_decoder(), TOKENIZER, ["a"])

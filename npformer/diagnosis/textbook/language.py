@@ -21,7 +21,6 @@ __all__ = [
     "capped",
     "concatenate",
     "cos",
-    "count",
     "erf",
     "exp",
     "gather",
@@ -203,11 +202,6 @@ def partner(x: Array, interleaved: bool = False) -> Array:
     if interleaved:
         return x.reshape(*x.shape[:-1], -1, 2)[..., ::-1].reshape(x.shape)
     return np.roll(x, x.shape[-1] // 2, axis=-1)
-
-
-def count(x: Array) -> float:
-    """Return the number of entries that are True, at least 1."""
-    return float(max(int(np.sum(x)), 1))
 
 
 def pairs(a: Array, b: Array, interleaved: bool = False) -> Array:

@@ -14,7 +14,6 @@ from .language import (
     Array,
     T,
     concatenate,
-    count,
     exp,
     is_first,
     largest,
@@ -108,17 +107,19 @@ def mean_pooling(hidden: Array, dout: Array, real: Array) -> Any:
     return out, dhidden
 
 
-def weighted_cross_entropy(logits: Array, class_weights: Array, targets: Array, dout: Array) -> Any:
-    """Mean of -log softmax(logits) at the target, weighted by the target's class."""
+def weighted_cross_entropy(
+    logits: Array, class_weights: Array, targets: Array, dout: Array, divisor: float
+) -> Any:
+    """-log softmax(logits) at the target, times the weight of the target's class."""
     V = logits.shape[-1]
     e = exp(logits - largest(logits, -1))
     p = e / sum_over(e, -1)
     onehot = one_hot(targets, V)
     w = sum_over(onehot * class_weights, -1)
     loss = -sum_over(onehot * log(p), -1)
-    total = sum_everything(w)
-    out = sum_everything(w * loss) / total
-    dmean = dout / total  # 1
+    counted = (w * loss)[..., 0]
+    out = (sum_everything(counted) if dout.ndim == 0 else counted) / divisor
+    dmean = dout[..., None] / divisor  # 1
     dloss = dmean * w  # 1
     difference = p - onehot  # 2
     dlogits = dloss * difference  # 2
@@ -141,15 +142,15 @@ def lora(x: Array, weight: Array, a: Array, b: Array, dout: Array, s: float) -> 
 
 
 def replaced_token_detection(
-    logits: Array, targets: Array, dout: Array, real: Array, loss_weight: float
+    logits: Array, targets: Array, dout: Array, real: Array, loss_weight: float, divisor: float
 ) -> Any:
-    """Weight times the mean over the real tokens of the binary cross entropy: 1 is replaced, 0 is not."""
+    """Weight times the binary cross entropy of the real tokens: 1 is replaced, 0 is not."""
     sigma = 1 / (1 + exp(-logits))
     loss = -(targets * log(sigma) + (1 - targets) * log(1 - sigma))
-    n = count(real)
-    out = loss_weight * sum_everything(real * loss) / n
+    counted = real * loss
+    out = loss_weight * (sum_everything(counted) if dout.ndim == 0 else counted) / divisor
     weighted = dout * loss_weight  # 1
-    dmean = weighted / n  # 1
+    dmean = weighted / divisor  # 1
     dloss = dmean * real  # 1
     difference = sigma - targets  # 2
     dlogits = dloss * difference  # 2
