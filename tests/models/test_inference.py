@@ -81,7 +81,7 @@ def test_no_sequences(model):
         ([[[1, 2]]], {}, r"sequences\[0\]: expected one axis of tokens, got shape \(1, 2\)"),
         ([[1, 2]], {"segment_ids": [[0]]}, "segment_ids: expected the lengths of the sequences"),
         ([[1, 2]], {"segment_ids": [[0, 2]]}, r"segment_ids\[0\]: expected integers in \[0, 2\), got 2"),
-        ([[1]], {"pooling": "max"}, "pooling: expected one of 'mean', 'cls', 'pooler', 'last', None, got 'max'"),
+        ([[1]], {"pooling": "max"}, "expected one of 'mean', 'cls', 'pooler', 'last', None, got 'max'"),
         ([[1]], {"pooling": "pooler"}, "expected a model with a pooler"),
         ([[1]], {"threads": 0}, "threads: expected at least 1, got 0"),
         ([[1]], {"micro_tokens": 0}, "micro_tokens: expected at least 1, got 0"),
@@ -163,7 +163,7 @@ def test_a_decoder_has_vectors_by_the_mean_and_no_segments(make_decoder):
     for vector, each in zip(encode(decoder, ids), of_tokens, strict=True):
         np.testing.assert_allclose(vector, each.mean(axis=0), rtol=0, atol=1e-13)
     for pooling in ("cls", "pooler"):
-        with pytest.raises(ValueError, match=f"expected 'mean', 'last' or None for a decoder, got '{pooling}'"):
+        with pytest.raises(ValueError, match=f"'mean', 'last' or None for a decoder, got '{pooling}'"):
             encode(decoder, ids, pooling=pooling)
     with pytest.raises(ValueError, match="segment_ids: expected None for a decoder"):
         encode(decoder, ids, segment_ids=[[0, 0, 0], [0, 0, 0, 0, 0]])
