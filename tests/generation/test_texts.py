@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from typing import Any
 
 import numpy as np
@@ -87,6 +89,26 @@ def test_batches_are_small(gpt2: Decoder, tokenizer: Any, monkeypatch: pytest.Mo
     )
     generate_texts(gpt2, tokenizer, TEXTS, threads=1, max_new_tokens=2)
     assert sorted(sizes) == [1, 2, 2]
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_one_thread_where_blas_is_not_held(
+    gpt2: Decoder, tokenizer: Any, monkeypatch: pytest.MonkeyPatch, held: bool
+) -> None:
+    """Where it is, the two batches wait for each other, which takes two threads."""
+    meeting = threading.Barrier(2, timeout=20)
+    found = set()
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        found.add(threading.current_thread().name)
+        if held:
+            meeting.wait()
+        return generate(*arguments, **options)
+
+    monkeypatch.setattr(module, "one_blas_thread", lambda: contextlib.nullcontext(held))
+    monkeypatch.setattr(module, "generate", watched)
+    generate_texts(gpt2, tokenizer, TEXTS, threads=2, max_new_tokens=2)
+    assert len(found) == (2 if held else 1)
 
 
 def test_special_tokens_in_a_prompt_are_text(tokenizer: Any) -> None:
