@@ -100,8 +100,6 @@ def finetune(
         If `out` cannot be written.
     TrainingStopped
         If a loss or gradient is not finite.
-    ValueError
-        If the recipe does not fit the model or the data. Nothing is written then either.
     Interruption
         After SIGINT or SIGTERM; the best model so far stays.
     """
