@@ -8,7 +8,12 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("op", metavar="OP", help="an op of npformer.functional")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="draws the point (default 0)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="draws the point (default 0; with --judge what the results say, else 0)",
+    )
     parser.add_argument("--format", choices=("npz", "json"), help="default: by the name of FILE, else npz")
     parser.add_argument("--out", metavar="FILE", help="default: OP-seedN.npz; '-' prints JSON")
     parser.add_argument(
@@ -17,6 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="judge what a kernel computed from them: an .npz (or .json) with 0/gradients/x, ... for every "
         "case and input; 0/out and 0/intermediates/dS are judged, or used, where they are given",
     )
+    parser.add_argument(
+        "--dtype",
+        choices=("float64", "float32"),
+        help="at whose accuracy --judge judges (default: that of the gradients in an .npz)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,14 +34,17 @@ def run(args: argparse.Namespace) -> int:
     if args.judge is not None:
         from ..testing import check_vectors
 
-        report = check_vectors(args.op, args.judge, args.seed)
+        report = check_vectors(args.op, args.judge, args.seed, args.dtype)
         print(report)
         return 0 if report.passed else 1
 
     from ..proof.vectors import to_json, write_vectors
 
+    if args.dtype is not None:
+        raise ValueError("--dtype: for --judge alone; vectors are float64")
+    seed = args.seed or 0
     if args.out == "-":
-        print(to_json(args.op, args.seed))
+        print(to_json(args.op, seed))
     else:
-        print(write_vectors(args.op, args.seed, format=args.format, path=args.out))
+        print(write_vectors(args.op, seed, format=args.format, path=args.out))
     return 0

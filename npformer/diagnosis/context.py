@@ -39,6 +39,9 @@ class Context:
             k: x for k, x in inputs.items() if isinstance(x, np.ndarray) and x.dtype.kind == "b"
         }
         self.masks = list(self.booleans.values())
+        self.narrow = out.dtype == np.float32 and any(
+            isinstance(x, np.ndarray) and x.dtype == np.float32 for x in inputs.values()
+        )
         self.out, self.dout = wide(out), wide(dout)
         self.cached = list(_arrays_in(cache))
         self.named = {name.lower().replace("_", ""): s for name, s in _settings_of(forward, inputs).items()}

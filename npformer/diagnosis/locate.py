@@ -28,6 +28,7 @@ Array = npt.NDArray[Any]
 FEWER = 0.5  # free numbers per entry, at most, in what may be called explained
 FITS = 1e-7  # of the error
 RIGHT = 1e-9  # of an intermediate's largest entry
+RIGHT_NARROW = 1e-5  # where it is float32 or narrower
 LARGEST = 400  # numbers in a line that is set free
 
 
@@ -148,14 +149,16 @@ def _saved_wrong(known: Recognised, cache: Any, mine: str) -> Line | None:
             continue
         value, other = np.asarray(known.values[line.target]), named[line.target]
         reaches = _reaches(known.op, line.target, program(known.op).gradients[mine], ())
-        if other.shape == value.shape and reaches and not _right(other, value):
+        if other.shape == value.shape and other.dtype.kind in "biuf" and reaches and not _right(other, value):
             return line
     return None
 
 
 def _right(given: Array, value: Array) -> bool:
     scale = float(np.max(np.abs(value), initial=0.0)) or 1.0
-    return float(np.max(np.abs(given - value), initial=0.0)) <= RIGHT * scale
+    narrow = given.dtype.kind == "f" and given.dtype.itemsize < 8
+    error = float(np.max(np.abs(np.asarray(given, np.float64) - value), initial=0.0))
+    return error <= (RIGHT_NARROW if narrow else RIGHT) * scale
 
 
 def _judged(known: Recognised, exposed: Mapping[str, Array], mine: str) -> tuple[Line | None, list[str]]:

@@ -22,6 +22,7 @@ from .textbook import FORMS, TEXTBOOK
 Array = npt.NDArray[Any]
 
 AGREES = 1e-9  # of the largest output
+AGREES_NARROW = 1e-5  # where it is float32
 ATTEMPTS = 400  # combinations of settings, for one op
 # ops of so many settings that arrays are taken in the order given alone
 IN_ORDER = ("softcapped_attention", "query_key_norm_attention")
@@ -129,6 +130,7 @@ def other_forms(known: Recognised) -> Iterator[Recognised]:
 
 
 def _as(op: str, context: Context) -> Recognised | None:
+    agrees = AGREES_NARROW if context.narrow else AGREES
     for arrays, names in _assignments(op, context):
         try:
             settings = settings_of(op, arrays, context)
@@ -137,7 +139,7 @@ def _as(op: str, context: Context) -> Recognised | None:
             for chosen in tried:
                 arguments = {**arrays, "dout": context.dout, **_each(settings, chosen)}
                 values = _forward(op, arguments)
-                if values is not None and _agrees(values["out"], context.out):
+                if values is not None and _agrees(values["out"], context.out, agrees):
                     return Recognised(op, evaluate(op, arguments), names)
         except (ValueError, TypeError, IndexError, KeyError, ArithmeticError):
             continue
@@ -205,7 +207,7 @@ def _absent(name: str, arrays: Mapping[str, Any]) -> Any:
     return np.zeros(())
 
 
-def _agrees(values: Any, out: Array) -> bool:
+def _agrees(values: Any, out: Array, agrees: float) -> bool:
     mine = np.asarray(values)
     if mine.shape != out.shape:
         return False
@@ -213,6 +215,6 @@ def _agrees(values: Any, out: Array) -> bool:
     if not known.any():
         return False
     scale = float(np.max(np.abs(out[known]), initial=0.0))
-    return bool(np.max(np.abs(mine - out)[known]) <= AGREES * scale)
+    return bool(np.max(np.abs(mine - out)[known]) <= agrees * scale)
 
 

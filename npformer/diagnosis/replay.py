@@ -24,7 +24,10 @@ from .switches import Switch, mechanical, neighbours
 Array = npt.NDArray[Any]
 
 MATCH = 1e-6  # of the error, or of the scale where that is smaller
+ROUNDING = "float32-inside"
 ROUNDED = 2e-7  # of the scale: what float32 inside leaves on top of a mistake
+MATCH_NARROW = 1e-2  # of the error, where all is float32
+NARROW, LEAST_NARROW = 1e-5, 2e-6  # of the scale: at most, and at least
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class Explanation:
     def identifier(self) -> str:
         """The names, joined by " + "."""
         names = list(dict.fromkeys(switch.identifier for switch in self.switches))
-        if self.rounded and "float32-inside" not in names:
-            names.append("float32-inside")
+        if self.rounded and ROUNDING not in names:
+            names.append(ROUNDING)
         return " + ".join(names)
 
 
@@ -51,6 +54,7 @@ def explain(
     given: Mapping[str, Array],
     wrong: Iterable[str],
     right: Iterable[str],
+    narrow: bool = False,
 ) -> dict[str, Explanation]:
     """Return for each wrong gradient, by the textbook's names of the inputs, what explains it.
 
@@ -64,6 +68,9 @@ def explain(
         The gradients to explain.
     wrong, right : iterable of str
         Inputs whose given gradient is wrong, and right.
+    narrow : bool
+        Are the inputs float32, and the gradients as exact as that? What a mistake gives is then matched to
+        within a hundredth of the error.
 
     Returns
     -------
@@ -71,7 +78,7 @@ def explain(
     """
     exact = {name: np.asarray(values[target]) for name, target in program(op).gradients.items()}
     missing = set(wrong)
-    judge = _Judge(given, exact, frozenset(missing), frozenset(right))
+    judge = _Judge(given, exact, frozenset(missing), frozenset(right), narrow)
     found: dict[str, Explanation] = {}
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -80,7 +87,8 @@ def explain(
         judged: list[tuple[Switch, bool]] = []
         for switch in [*known, *others]:
             gradients = reevaluate(op, values, switch.rewrites, switch.returns)
-            explains, harmless, touches = judge.judge(gradients)
+            rounds = switch.identifier == ROUNDING
+            explains, harmless, touches = judge.judge(gradients, rounds)
             judged.append((switch, touches))
             if explains and harmless and gradients is not None:
                 _keep(found, judge.explanation((switch,), explains, gradients))
@@ -170,34 +178,45 @@ class _Judge:
         exact: Mapping[str, Array],
         wrong: frozenset[str],
         right: frozenset[str],
+        narrow: bool,
     ) -> None:
         self.given = given
         self.exact = exact
         self.wrong = wrong
         self.right = right
         self.largest = max((float(np.max(np.abs(n), initial=0.0)) for n in exact.values()), default=0.0)
+        self.narrow = narrow
         self.allowed = {name: self._allowed(name) for name in (*wrong, *right)}
         self.single = {
             name
             for name in wrong
-            if np.array_equal(given[name], given[name].astype(np.float32), equal_nan=True)
+            if not narrow and np.array_equal(given[name], given[name].astype(np.float32), equal_nan=True)
         }
 
     def _allowed(self, name: str) -> float:
         a, n = self.given[name], self.exact[name]
         scale = float(np.max(np.abs(n), initial=0.0))
         if a.shape != n.shape or not np.isfinite(a).all():
-            return 1e-9 * (scale or 1.0)
+            return (LEAST_NARROW if self.narrow else 1e-9) * (scale or 1.0)
         error = float(np.max(np.abs(a - n), initial=0.0))
         scale = max(scale, float(np.max(np.abs(a), initial=0.0)))
+        if self.narrow:
+            return max(min(MATCH_NARROW * error, NARROW * scale), LEAST_NARROW * scale, 1e-7 * self.largest)
         # (a key bias has gradient zero: what is left of it is rounding of the others)
         return max(min(MATCH * error, 1e-9 * scale), 3e-14 * scale, 1e-15 * self.largest)
 
-    def judge(self, gradients: Mapping[str, Any] | None) -> tuple[frozenset[str], bool, bool]:
-        """Which wrong gradients it explains, does it spare the right ones, does it change a wrong one."""
+    def judge(
+        self, gradients: Mapping[str, Any] | None, rounds: bool = False
+    ) -> tuple[frozenset[str], bool, bool]:
+        """Which wrong gradients it explains, does it spare the right ones, does it change a wrong one.
+
+        `rounds` where they are the right ones, rounded.
+        """
         if gradients is None:
             return frozenset(), False, False
-        explains = frozenset(name for name in self.wrong if name in gradients and self._same(name, gradients))
+        explains = frozenset(
+            name for name in self.wrong if name in gradients and self._same(name, gradients, rounds)
+        )
         touches = any(name in gradients for name in self.wrong)
         if not explains:
             return explains, False, touches
@@ -215,11 +234,16 @@ class _Judge:
         rounded = any(not _near(gradients[n], self.given[n], self.allowed[n]) for n in explains)
         return Explanation(switches, explains, contradicts, rounded)
 
-    def _same(self, name: str, gradients: Mapping[str, Any]) -> bool:
+    def _same(self, name: str, gradients: Mapping[str, Any], rounds: bool) -> bool:
         x, y = gradients[name], self.given[name]
         if _near(x, y, self.allowed[name]):
             return True
-        return name in self.single and _near(x, y, ROUNDED * float(np.max(np.abs(y), initial=0.0)))
+        if name not in self.single:
+            return False
+        allowed = ROUNDED * float(np.max(np.abs(y), initial=0.0))
+        if not rounds and _near(self.exact[name], y, allowed):
+            return False  # rounding alone says it; a mistake that changes less than that cannot be told
+        return _near(x, y, allowed)
 
 
 def _near(x: Array, y: Array, allowed: float) -> bool:

@@ -148,6 +148,20 @@ def read_vectors(path: str | Path) -> list[Vectors]:
     OSError
         If it cannot be read.
     """
+    return _read(path)[0]
+
+
+def made_from(path: str | Path) -> tuple[str | None, int | None]:
+    """Return the op and the seed that a file says it is of; None for what it does not say.
+
+    Raises what `read_vectors` does.
+    """
+    op, seed = _read(path)[1]
+    return op if isinstance(op, str) else None, seed if isinstance(seed, int) else None
+
+
+def _read(path: str | Path) -> tuple[list[Vectors], tuple[Any, Any]]:
+    """The cases, and what stands for op and seed."""
     data = Path(path).read_bytes()
     if data.lstrip()[:1] in (b"{", b"["):
         return _read_json(path, data)
@@ -162,23 +176,26 @@ def read_vectors(path: str | Path) -> list[Vectors]:
         raise ValueError(f"{path}: expected an .npz or JSON with test vectors, got {kind}")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            return _by_case(path, {key: stored[key] for key in stored.files})
+            arrays = {key: stored[key] for key in stored.files}
     except (zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path}: expected an .npz, got one that is damaged: {error}") from error
     except ValueError as error:
         if "pickle" not in str(error):
             raise
         raise ValueError(f"{path}: expected arrays of numbers, got one of Python objects") from error
+    op, seed = (arrays[key].tolist() if key in arrays else None for key in ("op", "seed"))
+    return _by_case(path, arrays), (op, seed)
 
 
-def _read_json(path: str | Path, data: bytes) -> list[Vectors]:
+def _read_json(path: str | Path, data: bytes) -> tuple[list[Vectors], tuple[Any, Any]]:
     """Cases as `to_json` writes them, or flat: {"0/gradients/x": nested lists, ...}."""
     try:
         told = json.loads(data)
         if isinstance(told, dict) and "cases" in told:
-            return [_arrays(case) for case in told["cases"]]
+            return [_arrays(case) for case in told["cases"]], (told.get("op"), told.get("seed"))
         if isinstance(told, dict):
-            return _by_case(path, {key: np.asarray(_arrays(value)) for key, value in told.items()})
+            arrays = {key: np.asarray(_arrays(value)) for key, value in told.items()}
+            return _by_case(path, arrays), (told.get("op"), told.get("seed"))
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         if str(error).startswith(str(path)):
             raise

@@ -4,7 +4,8 @@
     my_kernel vectors.npz results.npz                          # "0/gradients/x", ..., "1/gradients/x", ...
     npformer vectors layer_norm --seed 1 --judge results.npz   # the reports, with the name of the mistake
 
-Cases have the numbers and inputs the names that they have in the vectors.
+Cases have the numbers and inputs the names that they have in the vectors. Results in float32 are judged at
+its accuracy, at the point that the kernel has read: the vectors rounded to float32.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from .. import functional
 from ..diagnosis import check
 from ..gradcheck import Report
 from ..proof.cases import Case, cases
-from ..proof.vectors import read_vectors
+from ..proof.vectors import made_from, read_vectors
 
 Array = npt.NDArray[Any]
 
-SAME_OUTPUT = 1e-10  # of the largest
+SAME_OUTPUT = {"float64": 1e-10, "float32": 1e-5}  # of the largest
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,14 @@ class KernelReport:
     reports : dict of str to Report
     outputs : dict of str to str
         Cases whose output is not the op's, and by how much. An output that was not given is not judged.
+    dtypes : dict of str to str
+        At whose accuracy each case was judged, "float64" or "float32".
     """
 
     op: str
     reports: dict[str, Report]
     outputs: dict[str, str]
+    dtypes: dict[str, str]
 
     @property
     def passed(self) -> bool:
@@ -54,7 +58,8 @@ class KernelReport:
         lines = []
         for variant, report in self.reports.items():
             wrong = self.outputs.get(variant)
-            lines.append(f"{self.op}, {variant}: {'passed' if report.passed and not wrong else 'FAILED'}")
+            which = variant if self.dtypes[variant] == "float64" else f"{variant}, in {self.dtypes[variant]}"
+            lines.append(f"{self.op}, {which}: {'passed' if report.passed and not wrong else 'FAILED'}")
             if wrong:
                 lines.append(f"  {wrong}")
             if not report.passed:
@@ -62,7 +67,9 @@ class KernelReport:
         return "\n".join(lines)
 
 
-def check_vectors(op: str, results: str | Path, seed: int = 0) -> KernelReport:
+def check_vectors(
+    op: str, results: str | Path, seed: int | None = None, dtype: str | None = None
+) -> KernelReport:
     """Judge the gradients that a kernel computed from the test vectors of an op.
 
     Parameters
@@ -71,8 +78,10 @@ def check_vectors(op: str, results: str | Path, seed: int = 0) -> KernelReport:
     results : path
         An .npz with "CASE/gradients/NAME" for every case and input of the vectors ("0/gradients/x"), and, if
         they are to be judged too, "CASE/out" and "CASE/intermediates/NAME". Or a .json of the vectors' form.
-    seed : int
-        The one the vectors were made with.
+    seed : int, optional
+        The one the vectors were made with. Default: what the results say ("seed"), else 0.
+    dtype : {"float64", "float32"}, optional
+        At whose accuracy to judge. Default: float32 for cases whose gradients all are float32 or narrower.
 
     Returns
     -------
@@ -81,12 +90,20 @@ def check_vectors(op: str, results: str | Path, seed: int = 0) -> KernelReport:
     Raises
     ------
     ValueError
-        If there is no such op, or a case or a gradient is missing in the results.
+        If there is no such op, a case or a gradient is missing in the results, or these say that they are of
+        another op or seed.
     OSError
         If the file cannot be read.
     """
-    stored = cases(op, seed)
+    if dtype is not None and dtype not in SAME_OUTPUT:
+        raise ValueError(f"check_vectors: dtype: expected one of {', '.join(SAME_OUTPUT)}, got {dtype!r}")
     computed = read_vectors(results)
+    of_op, of_seed = made_from(results)
+    if of_op not in (None, op) or of_seed is not None and seed not in (None, of_seed):
+        said = op if seed is None else f"{op}, seed {seed}"
+        got = f"{of_op or op}, seed {of_seed}"
+        raise ValueError(f"check_vectors: {results}: expected results of {said}, got those of {got}")
+    stored = cases(op, (of_seed or 0) if seed is None else seed)
     if not all(
         isinstance(case, Mapping) and isinstance(case.get("gradients", {}), Mapping) for case in computed
     ):
@@ -99,6 +116,7 @@ def check_vectors(op: str, results: str | Path, seed: int = 0) -> KernelReport:
         )
     reports: dict[str, Report] = {}
     outputs: dict[str, str] = {}
+    dtypes: dict[str, str] = {}
     for number, (case, result) in enumerate(zip(stored, computed, strict=True)):
         for name in case.inputs:
             if name not in result.get("gradients", {}):
@@ -106,18 +124,23 @@ def check_vectors(op: str, results: str | Path, seed: int = 0) -> KernelReport:
                     f"check_vectors: {results}: expected {number}/gradients/{name}, "
                     f"got {', '.join(result.get('gradients', {})) or 'no gradients'}"
                 )
-        reports[case.variant] = _judge(case, result)
-        if "out" in result and (wrong := _output(case, result["out"])):
+        narrow = all(np.asarray(result["gradients"][name]).dtype.itemsize < 8 for name in case.inputs)
+        of_case = dtype or ("float32" if narrow else "float64")
+        reports[case.variant] = _judge(case, result, of_case)
+        if "out" in result and (wrong := _output(case, result["out"], of_case)):
             outputs[case.variant] = wrong
-    return KernelReport(op, reports, outputs)
+        dtypes[case.variant] = of_case
+    return KernelReport(op, reports, outputs, dtypes)
 
 
-def assert_vectors_match(op: str, results: str | Path, seed: int = 0) -> KernelReport:
+def assert_vectors_match(
+    op: str, results: str | Path, seed: int | None = None, dtype: str | None = None
+) -> KernelReport:
     """Fail unless a kernel's results are right; as `check_vectors`.
 
     Parameters
     ----------
-    op, results, seed
+    op, results, seed, dtype
         As for `check_vectors`.
 
     Returns
@@ -130,15 +153,16 @@ def assert_vectors_match(op: str, results: str | Path, seed: int = 0) -> KernelR
         Its message is the report.
     """
     __tracebackhide__ = True
-    report = check_vectors(op, results, seed)
+    report = check_vectors(op, results, seed, dtype)
     if not report.passed:
         raise AssertionError("\n" + str(report))
     return report
 
 
-def _judge(case: Case, result: Mapping[str, Any]) -> Report:
+def _judge(case: Case, result: Mapping[str, Any], dtype: str) -> Report:
     """The op's own forward at the case's point, and the stored gradients for a backward."""
     forward = getattr(functional, case.op)
+    case = case.astype(dtype)
     inputs: dict[str, Any] = {**case.inputs, **case.arguments}
     for name, parameter in inspect.signature(forward).parameters.items():
         if parameter.default is parameter.empty and name not in inputs:
@@ -149,18 +173,22 @@ def _judge(case: Case, result: Mapping[str, Any]) -> Report:
     def backward(dout: Array, cache: Any, intermediates: dict[str, Array] | None = None) -> dict[str, Any]:
         if intermediates is not None:
             intermediates |= result.get("intermediates", {})
-        return {name: result["gradients"][name] for name in case.inputs}
+        given = {name: result["gradients"][name] for name in case.inputs}
+        if dtype == "float64":
+            return given  # whatever it is: narrower numbers are told
+        return {name: np.asarray(gradient).astype(dtype) for name, gradient in given.items()}
 
     return check(forward, backward, inputs, op=case.op, wrt=list(case.inputs), dout=case.dout)
 
 
-def _output(case: Case, given: Array) -> str:
-    out = np.asarray(case.forward(**case.inputs)[0])
+def _output(case: Case, given: Array, dtype: str) -> str:
+    read = case.astype(dtype).astype(np.float64)
+    out = np.asarray(read.forward(**read.inputs)[0])
     if np.shape(given) != out.shape:
         return f"The output has shape {np.shape(given)}, the op's {out.shape}."
     error = float(np.max(np.abs(given - out), initial=0.0))
     scale = float(np.max(np.abs(out), initial=0.0))
-    if error <= SAME_OUTPUT * scale:
+    if error <= SAME_OUTPUT[dtype] * scale:
         return ""
     where = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.abs(given - out))), out.shape))
     return f"The output differs, most at {where}: {given[where]:.6g} for {out[where]:.6g}."

@@ -14,9 +14,15 @@ from npformer.proof.vectors import to_json, vectors
 from npformer.testing import assert_vectors_match, check_vectors
 
 
-def results(op, seed=0):
+def results(op, seed=0, dtype="float64"):
     """What a right kernel writes."""
     arrays = {}
+    if dtype == "float32":  # which reads the vectors so, too
+        for i, case in enumerate(testing.kernels.cases(op, seed)):
+            out, gradients = case.astype(dtype).gradients()
+            arrays |= {f"{i}/out": np.asarray(out)}
+            arrays |= {f"{i}/gradients/{name}": gradient for name, gradient in gradients.items()}
+        return arrays
     for i, case in enumerate(vectors(op, seed)):
         arrays[f"{i}/out"] = case["out"]
         arrays |= {f"{i}/gradients/{name}": np.array(g) for name, g in case["gradients"].items()}
@@ -52,6 +58,60 @@ def test_right_results_pass(op, which, tmp_path, only):
     report = check_vectors(op, written(tmp_path, results(op, 3)), 3)
     assert report.passed, str(report)
     assert list(report.reports) == [case.variant for case in cases(op, 3)[which]]
+
+
+IN_FLOAT32 = [(op, slice(-1, None)) for op in OPS if op not in CONSTANTS]
+IN_FLOAT32 += [pytest.param(op, slice(None), marks=pytest.mark.thorough) for op, _ in IN_FLOAT32]
+
+
+@pytest.mark.parametrize(("op", "which"), IN_FLOAT32)
+def test_right_results_in_float32_pass(op, which, tmp_path, only):
+    only(lambda all_of_them: all_of_them[which])
+    arrays = results(op, 3, "float32")
+    path = written(tmp_path, arrays)
+    report = check_vectors(op, path, 3)
+    assert report.passed, str(report)
+    assert set(report.dtypes.values()) == {"float32"}
+    assert not check_vectors(op, path, 3, dtype="float64").passed
+    name = max((key for key in arrays if "gradients" in key), key=lambda key: np.abs(arrays[key]).max())
+    arrays[name] = arrays[name] * np.float32(1 + 1e-4)
+    assert not check_vectors(op, written(tmp_path, arrays), 3).passed
+
+
+def test_a_wrong_gradient_in_float32_is_named(tmp_path):
+    arrays = results("rms_norm", dtype="float32")
+    for i, case in enumerate(vectors("rms_norm")):
+        x, gamma, dout = case["inputs"]["x"], case["inputs"]["gamma"], case["dout"]
+        rstd = 1 / np.sqrt((x * x).mean(-1, keepdims=True) + case["arguments"].get("eps", 1e-6))
+        arrays[f"{i}/gradients/x"] = (rstd * gamma * dout).astype(np.float32)
+    report = check_vectors("rms_norm", written(tmp_path, arrays))
+    assert all(r.names == {"mean-square-term-missing"} for r in report.reports.values()), str(report)
+    assert ", in float32: FAILED" in str(report)
+
+
+def test_nested_lists_have_the_dtype_that_is_said(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps({key: x.tolist() for key, x in results("gelu", dtype="float32").items()}))
+    assert not check_vectors("gelu", path).passed
+    assert check_vectors("gelu", path, dtype="float32").passed
+    with pytest.raises(ValueError, match="dtype: expected one of float64, float32, got 'half'"):
+        check_vectors("gelu", path, dtype="half")
+
+
+@pytest.mark.parametrize("form", ["npz", "json", "flat"])
+def test_results_may_say_what_they_are_of(form, tmp_path):
+    arrays = results("gelu", seed=2)
+    if form == "npz":
+        path = written(tmp_path, {**arrays, "op": np.array("gelu"), "seed": np.array(2)})
+    else:
+        path = tmp_path / "results.json"
+        flat = json.dumps({"op": "gelu", "seed": 2, **{key: x.tolist() for key, x in arrays.items()}})
+        path.write_text(flat if form == "flat" else to_json("gelu", 2))
+    assert check_vectors("gelu", path).passed
+    with pytest.raises(ValueError, match="expected results of gelu, seed 0, got those of gelu, seed 2"):
+        check_vectors("gelu", path, 0)
+    with pytest.raises(ValueError, match="expected results of relu, got those of gelu, seed 2"):
+        check_vectors("relu", path)
 
 
 def test_a_wrong_gradient_is_named(tmp_path):
