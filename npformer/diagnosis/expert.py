@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .. import functional
-from ..gradcheck import Evidence, Hypothesis
+from ..gradcheck import Evidence, Hypothesis, Verdict
 from .locate import locate
 from .program import program
 from .recognise import Recognised, other_forms, recognise
@@ -68,7 +68,8 @@ def recall(evidence: Evidence) -> Mapping[str, Sequence[Hypothesis]]:
             for mine, e in explain(form.op, form.values, given, missing, right, narrow).items():
                 told[known.inputs[mine]] = [_told(form, mine, e)]
     for mine in wrong:
-        if known.inputs[mine] not in told:
+        rounded = evidence.verdicts[known.inputs[mine]] is Verdict.PRECISION  # no line is wrong
+        if known.inputs[mine] not in told and not rounded:
             located = locate(forms, evidence, mine, given, wrong, right)
             if located is not None:
                 told[known.inputs[mine]] = [located]

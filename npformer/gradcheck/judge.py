@@ -28,6 +28,7 @@ FLOAT32_ERROR = 1e-6  # of the scale: what rounding to float32 somewhere inside 
 FLOAT32_NOISE = 1e-4  # of the scale: what it does at most to the slopes of a function
 FAR_BELOW_FLOAT32 = 1e-11  # of dout · out: slopes of outputs in float32 scatter by more
 EXACT = 1e-13
+NOTHING = 1e-9  # of the largest gradient: what has no larger entry is a zero, and the rounding of the others
 PLAIN_BITS = 16  # of float32's 24: a rounded number has more, all but once in 256
 ULPS = 8.0  # of float32: what it makes of a few sums and products
 SAME_ERROR = 0.95  # the cosine of two errors: 1 for a mistake, about 0 for noise
@@ -135,7 +136,8 @@ def judge(
     if not single and given.dtype.kind == "f" and given.dtype.itemsize < 8:
         sentence = f"The gradient of {name} is {given.dtype}, the input {x.dtype}; it is off by {error:.1e}."
         findings.append(Finding(Verdict.PRECISION, sentence))
-        if error > FLOAT32_ERROR:
+        nothing = float(np.max(np.abs(numeric[known]), initial=0.0)) <= NOTHING * scale_all
+        if error * scale > FLOAT32_ERROR * (scale_all if nothing else scale):
             findings += _wrong(wrong, worst, reference, error, tolerance)
     elif (
         not single

@@ -84,3 +84,27 @@ def test_a_saturated_softmax_is_right_up_to_the_rounding_of_its_outputs(seed):
 
     x = 50 * np.random.default_rng(seed).standard_normal((3, 5))
     npformer.check(forward, lambda d, p: p * (d - (d * p).sum(-1, keepdims=True)), [x]).raise_if_failed()
+
+
+QUICK = ("linear", "layer_norm", "binary_cross_entropy_with_logits", "mean_pooling")
+
+
+@pytest.mark.parametrize(
+    "op", [op if op in QUICK else pytest.param(op, marks=pytest.mark.thorough) for op in INDEX]
+)
+def test_the_right_gradient_computed_in_float32_is_told_of_no_other_mistake(op):
+    """Its numbers are float32's; none of the mistakes changes it by less than it is rounded by."""
+    forward, backward = student(op)
+    inputs = sample_inputs(op, 0)
+
+    def kept(*arguments):
+        return forward(*arguments)[0], arguments
+
+    def backward_in_float32(dout, arguments):
+        narrow = narrowed(dict(enumerate(arguments)), np.float32)
+        return backward(np.asarray(dout, np.float32), forward(*narrow.values())[1])
+
+    report = npformer.check(kept, backward_in_float32, list(inputs.values()))
+    assert not report.passed
+    named = {name for name in report.names if not name.startswith("wrong-")}  # which says where it begins
+    assert named <= {"float32-inside", "unknown"}, str(report)
