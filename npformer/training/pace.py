@@ -16,14 +16,20 @@ from .trainer import Trainer, workers
 SHARE = 0.96  # of the minutes go to steps; the rest to looks at the held-out loss and to checkpoints
 
 
-def seconds_per_step(prepared: Prepared, threads: int, seconds: float = 4.0, ranks: Ranks = ALONE) -> float:
-    """Return the median duration of a step, measured for about `seconds`.
+def seconds_per_step(
+    prepared: Prepared, threads: int, seconds: float | None = None, ranks: Ranks = ALONE
+) -> float:
+    """Return the mean duration of a step: what many of them take together, where rows differ in length.
+
+    Measured for about `seconds`; default: a hundredth of the minutes that are to be filled, 4 to 20 seconds.
 
     The measured model is thrown away, and nothing it drew is drawn from again: the run does not notice.
     All `ranks` call it; the clock is that of the first.
     """
     config = prepared.config.with_steps(1_000_000)  # a rate near 0: all in the warm-up
     trainer = Trainer(config, prepared.tokenizer, prepared.train, ranks)
+    if seconds is None:
+        seconds = min(max(0.6 * (prepared.config.minutes or 0), 4.0), 20.0)
     durations = []
     with workers(threads, config.lanes) as executor:
         began = time.perf_counter()
@@ -33,9 +39,9 @@ def seconds_per_step(prepared: Prepared, threads: int, seconds: float = 4.0, ran
             trainer.update(step, executor)
             durations.append(time.perf_counter() - start)
             step += 1
-    settled = sorted(durations[2:])  # the first are slower: memory is being found
-    median: float = ranks.tell(settled[len(settled) // 2])
-    return median
+    settled = durations[2:]  # the first are slower: memory is being found
+    mean: float = ranks.tell(sum(settled) / len(settled))
+    return mean
 
 
 def settle_with_the_first(threads: int, ranks: Ranks) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,6 +40,20 @@ def test_the_timing_does_not_change_a_bit(prepared):
     before = weights()
     assert 0 < pace_module.seconds_per_step(prepared, threads=2, seconds=0.05) < 5
     assert np.array_equal(weights(), before)
+
+
+@pytest.mark.parametrize(("minutes", "lasts"), [(0.5, 4.0), (10.0, 6.0), (600.0, 20.0)])
+def test_the_timing_is_the_mean_of_steps_that_differ(prepared, monkeypatch, minutes, lasts):
+    now = [0.0]
+
+    def update(self, step, executor):
+        now[0] += 0.5 if step < 2 else (0.1, 0.1, 0.4)[step % 3]
+
+    monkeypatch.setattr(Trainer, "update", update)
+    monkeypatch.setattr(pace_module.time, "perf_counter", lambda: now[0])
+    prepared = prepared._replace(config=replace(prepared.config, minutes=minutes))
+    assert pace_module.seconds_per_step(prepared, threads=1) == pytest.approx(0.2, rel=0.15)
+    assert lasts <= now[0] < lasts + 0.4
 
 
 def test_an_update_is_the_rate_times_the_clipped_gradient_of_the_whole_batch(prepared):
