@@ -10,7 +10,7 @@ all of them). Beside it stand
                     gives it most often; a word it has never seen stays as it is
     copy            the source as it is
 
-`--options` go to `npformer pretrain`. BLEU and chrF are sacrebleu's (pip install npformer[translation]), of
+`--options` go to `npformer pretrain`. BLEU and chrF are sacrebleu's (pip install '.[translation]'), of
 the text as it was written, accents and capitals too. Prints a table and the first five translations.
 
 References: Brown et al.: The Mathematics of Statistical Machine Translation, Computational Linguistics 19
@@ -180,7 +180,7 @@ def main() -> None:
     try:
         import sacrebleu  # noqa: F401
     except ImportError:
-        raise SystemExit("translation.py: needs sacrebleu: pip install npformer[translation]") from None
+        raise SystemExit("translation.py: needs sacrebleu: pip install '.[translation]'") from None
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(args.run or args.out or Path(temporary, "run"))
         if args.run is None:

@@ -27,6 +27,7 @@ _ROOMS = (
     "optim",
     "proof",
     "scores",
+    "teaching",
     "testing",
     "text",
     "training",

@@ -170,6 +170,13 @@ def test_the_lazy_names_resolve() -> None:
         npformer.no_such_room  # noqa: B018
 
 
+def test_every_folder_but_the_commands_is_a_lazy_name() -> None:
+    import npformer
+
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {"cli"}
+    assert folders - set(npformer.__all__) == set()
+
+
 def test_every_public_function_of_functional_has_its_sections() -> None:
     from npformer import functional
 

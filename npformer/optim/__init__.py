@@ -1,7 +1,8 @@
 """Optimizers on one flat vector of parameters: SGD, Adam and AdamW, clipping, learning-rate schedules.
 
-A leaf: needs NumPy and nothing of the package. Each optimizer exists as a function of plain vectors
-(`adamw_step`), which is the formula, and as a class that keeps its state (`AdamW`). Both work in place.
+A leaf: needs NumPy and nothing of the package but `_threads`. Each optimizer exists as a function of
+plain vectors (`adamw_step`), which is the formula, and as a class that keeps its state (`AdamW`). Both work
+in place.
 """
 
 from .adam import Adam, adam_step

@@ -7,7 +7,7 @@ in the same order, separated by "; ".
 from __future__ import annotations
 
 from .lines_in_tiles import IN_TILES
-from .lines_of_attention import OF_ATTENTION, SHAPES, SUMS, TRAINS, Lines
+from .lines_of_attention import FACTOR, OF_ATTENTION, SHAPES, SUMS, TRAINS, Lines
 from .lines_of_objectives import OF_OBJECTIVES
 
 LINES: dict[str, Lines] = {
@@ -177,12 +177,12 @@ LINES: dict[str, Lines] = {
         ),
     },
     "mse_loss": {
-        "factor-2-missing": ("upstream * 2 * d", "upstream * d", SUMS),
+        "factor-2-missing": ("upstream * 2 * d", "upstream * d", FACTOR),
         "mean-divisor-missing": ("upstream = dout / d.size", "upstream = dout", SUMS),
         "target-sign-missing": ("dtarget = -dinput", "dtarget = dinput", "Nobody differentiates the target."),
     },
     "info_nce": {
-        "temperature-missing": ("dS = dS / temperature", "dS = dS / 1", SUMS),
+        "temperature-missing": ("dS = dS / temperature", "dS = dS / 1", FACTOR),
         "normalisation-ignored": (
             "dq = dq - q * (dq * q).sum(axis=1, keepdims=True); "
             "dk = dk - k * (dk * k).sum(axis=1, keepdims=True)",
@@ -286,7 +286,7 @@ LINES: dict[str, Lines] = {
         ),
     },
     "dropout": {
-        "keep-scale-missing": ("return kept / (1 - p)", "return kept * 1.0", SUMS),
+        "keep-scale-missing": ("return kept / (1 - p)", "return kept * 1.0", FACTOR),
         "divided-by-p": ("return kept / (1 - p)", "return kept / p", "Some libraries' p is what is kept."),
         "mask-not-applied": ("kept = dout * mask", "kept = dout * 1.0", "On average it is right."),
         "mask-redrawn": (

@@ -5,12 +5,13 @@ from __future__ import annotations
 Lines = dict[str, tuple[str, str, str]]
 
 SUMS = "np.mean and np.sum have the same shape, and a learning rate hides a constant factor."
+FACTOR = "A constant factor changes no shape, and a learning rate hides it."
 TRAINS = "The loss still goes down: the update points within 90 degrees of the gradient."
 SHAPES = "Every shape fits."
 
 OF_ATTENTION: dict[str, Lines] = {
     "scaled_dot_product_attention": {
-        "scale-missing": ("dq = dq * scale; dk = dk * scale", "dq = dq * 1; dk = dk * 1", SUMS),
+        "scale-missing": ("dq = dq * scale; dk = dk * scale", "dq = dq * 1; dk = dk * 1", FACTOR),
         "scale-twice": (
             "dq = dq * scale; dk = dk * scale",
             "dq = dq * scale * scale; dk = dk * scale * scale",
@@ -109,7 +110,7 @@ OF_ATTENTION: dict[str, Lines] = {
             "dx = dx + 0.0",
             "In attention to another sequence it is right.",
         ),
-        "scale-missing": ("dS = dS * scale", "dS = dS * 1.0", SUMS),
+        "scale-missing": ("dS = dS * scale", "dS = dS * 1.0", FACTOR),
         "full-width-scale": (
             "dS = dS * scale",
             "dS = dS / math.sqrt(w_q.shape[-1])",

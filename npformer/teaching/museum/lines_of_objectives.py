@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .lines_of_attention import SHAPES, SUMS, TRAINS, Lines
+from .lines_of_attention import FACTOR, SHAPES, SUMS, TRAINS, Lines
 
 OF_OBJECTIVES: dict[str, Lines] = {
     "hard_negatives": {
@@ -39,7 +39,7 @@ OF_OBJECTIVES: dict[str, Lines] = {
             "dS = (forth + 0 * back.T) / 2",
             TRAINS,
         ),
-        "half-missing": ("dS = (forth + back.T) / 2", "dS = forth + back.T", SUMS),
+        "half-missing": ("dS = (forth + back.T) / 2", "dS = forth + back.T", FACTOR),
         "scores-not-transposed": ("back.T", "back", "The scores are square."),
         "one-hot-once": (
             "back = p2 - onehot",
@@ -95,7 +95,7 @@ OF_OBJECTIVES: dict[str, Lines] = {
         "adapter-scale-missing": (
             "da = scale * (x.T @ low); db = scale * ((x @ a).T @ dout)",
             "da = x.T @ low; db = (x @ a).T @ dout",
-            SUMS,
+            FACTOR,
         ),
         "adapter-scale-missing-in-db": (
             "db = scale * ((x @ a).T @ dout)",
@@ -129,13 +129,13 @@ OF_OBJECTIVES: dict[str, Lines] = {
         ),
     },
     "replaced_token_detection": {
-        "loss-weight-missing": ("upstream = dout * weight", "upstream = dout", SUMS),
+        "loss-weight-missing": ("upstream = dout * weight", "upstream = dout", FACTOR),
         "loss-weight-twice": (
             "upstream = dout * weight",
             "upstream = dout * weight**2",
             "Once where the losses are added, once where this one is differentiated.",
         ),
-        "padding-counted": ("each = upstream / n", "each = upstream / s.size", SUMS),
+        "padding-counted": ("each = upstream / n", "each = upstream / s.size", "np.mean divides by it."),
         "padding-gets-a-gradient": (
             "difference * mask * each",
             "difference * each",

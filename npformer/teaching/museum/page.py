@@ -131,9 +131,9 @@ def markdown() -> str:
     lines = [
         "# The museum of wrong gradients",
         "",
-        "Every mistake of the catalogue, in the ops as they are written in an exercise. The first line of",
-        "each is wrong, the second right. `npformer museum N` shows the referee's report. This page is made",
-        "by `npformer museum --markdown`.",
+        "Every mistake of the catalogue, in the ops as they are written in an exercise. Lines with -",
+        "are wrong, those with + right. `npformer museum N` shows the referee's report. This page is made by",
+        "`npformer museum --markdown`.",
     ]
     for op in INDEX:
         lines += ["", f"## {op}"]
