@@ -121,13 +121,14 @@ def _prepare_files(
             f"held_out_tail: expected a text that fits the memory, got {files.size / 1e6:,.0f} MB"
         )
     share = min(HELD_OUT, HELD_OUT_MOST / files.size)
-    held_out, sample, characters = draw_held_out(files, share, SPLIT_SEED, SAMPLE)
-    tokenizer = _tokenizer(sample, config, exact_vocab) if given is None else given
     task = config.task
+    parts = task.PARTS and len(files.files) == 1
+    held_out, sample, characters = draw_held_out(files, share, SPLIT_SEED, SAMPLE, parts=parts)
+    tokenizer = _tokenizer(sample, config, exact_vocab) if given is None else given
     length = task.width(config.seq_len)
     del sample
     unseen = lines_of(held_out)
-    train = training_documents(files, share, SPLIT_SEED, characters, unseen)
+    train = training_documents(files, share, SPLIT_SEED, characters, unseen, parts=parts)
     rows = task.rows(train, tokenizer, config)
     folder = tempfile.gettempdir() if scratch is None else os.fspath(scratch)
     try:

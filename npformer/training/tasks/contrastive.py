@@ -59,6 +59,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "base": {**_FORM, "layers": 6, "d_model": 256, "vocab_size": 8000, "lr": 2e-4, "minutes": 60.0},
 }
 CHOICES = masked.CHOICES
+PARTS = masked.PARTS
 USES = (*masked.FORM, "lines")
 LABELS = ("sentence", "held out")
 

@@ -64,6 +64,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "minutes": 60.0,
     },
 }
+PARTS = False
 CHOICES = {"positions": ("sinusoidal", "learned")}
 USES = ("label_smoothing",)
 LABELS = ("target token", "held out, not smoothed")

@@ -24,11 +24,12 @@ from ...text import (
     CorpusError,
     Document,
     Packed,
-    TextFiles,
     Tokenizer,
     document_starts,
     sentence_rows,
     separate,
+    split_corpus,
+    split_tail,
 )
 from .. import draws
 from ..evaluate import POSITIONS, Evaluation, evaluate, small_part
@@ -119,10 +120,11 @@ class SentencePairTask:
     PRESETS = masked.PRESETS
     CHOICES = masked.CHOICES
     USES = (*masked.FORM, "mask_rate")
+    PARTS = True
     LABELS = masked.LABELS
 
     initial_embeddings = staticmethod(masked.initial_embeddings)
-    split = staticmethod(masked.split)
+    read = staticmethod(masked.read)
     texts = staticmethod(masked.texts)
     left_out = staticmethod(masked.left_out)
     finished = staticmethod(masked.finished)
@@ -149,11 +151,13 @@ class SentencePairTask:
         words = MaskedLM(tokenizer.vocab_size, tokenizer.mask_id, tokenizer.special_ids, rate)
         return Summed({"mlm": words, self.pair: pair}, list(weights.values()))
 
-    def read(
-        self, sources: Sequence[str], columns: tuple[int, int] | None = None
-    ) -> list[Document] | TextFiles:
-        """Return the documents of `sources`; of one file, its parts between blank lines."""
-        return separate(masked.read(sources, columns))
+    def split(self, corpus: Any, share: float, seed: int, tail: bool) -> tuple[Any, Any]:
+        """Return training and held-out documents as masked LM does; of one file, its parts on each side."""
+        parts = len(corpus) == 1
+        if not tail:
+            return split_corpus(corpus, share, seed, parts=parts)
+        train, held_out = split_tail(corpus, share)
+        return (separate(train), separate(held_out)) if parts else (train, held_out)
 
     def rows(self, part: Iterable[Document], tokenizer: Tokenizer, config: RunConfig) -> Iterable[list[int]]:
         """Yield rows of sentences of one document.

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from npformer.text import CorpusError, Document, TextFiles, document_starts, separate
+from npformer.text import CorpusError, Document, TextFiles, document_starts
 from npformer.training import RunConfig, Trainer, create_run, draws, fit, open_run, prepare, preset, table
 from npformer.training.tasks import TASKS, masked
 from npformer.training.tasks.sentence_pairs import partners, words_of
@@ -179,9 +179,26 @@ def test_one_document_is_refused_and_blank_lines_make_several(tmp_path, monkeypa
         prepared(corpus=TextFiles([(str(path), True)]))
     assert len(prepared("mlm+sop", corpus=task.read([str(path)], None)).train.ids) > 10
     path.write_text("\n\n".join(document.text for document in documents()))
-    large = separate(TextFiles([(str(path), True)]))
-    for p in (prepared(corpus=task.read([str(path)], None)), prepared(corpus=large)):
+    for corpus in (task.read([str(path)], None), TextFiles([(str(path), True)])):
+        p = prepared(corpus=corpus)
         assert document_starts(p.train, p.tokenizer.cls_id).size > 10
+        assert p.sources == [str(path)]
+
+
+@pytest.mark.parametrize("tail", [None, 0.2])
+def test_of_one_file_every_objective_holds_out_the_same_text(tmp_path, tail):
+    path = tmp_path / "text.txt"
+    lines = [document.text.replace(". ", ".\n") for document in documents()]
+    path.write_text("\n\n".join("   " * (i % 2) + text for i, text in enumerate(lines)))
+    texts = {}
+    for objective in ("mlm", "mlm+nsp", "mlm+sop"):
+        p = prepared(objective, corpus=TASKS[objective].read([str(path)], None), held_out_tail=tail)
+        vocab = p.tokenizer.vocab
+        texts[objective] = "".join(vocab[i] for i in p.held_out.ids[p.held_out.ids >= 5].tolist())
+    assert texts["mlm"] == texts["mlm+nsp"] == texts["mlm+sop"]
+    several = [Document("f", "A. B.\n\nC. D.\n" * 9), Document("g", "E. F.\n\nG. H.\n" * 9)]
+    _, held_out = TASKS["mlm+nsp"].split(several, 0.2, 0, tail is not None)
+    assert {name for name, _ in held_out} <= {"f", "g"}
 
 
 def test_fields_without_use_are_refused():
