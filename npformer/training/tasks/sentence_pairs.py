@@ -6,7 +6,8 @@
     data      rows of sentences of one document (text/sentence_rows.py)
     pair      made when its batch is: the row of another document from a Generator of the step, everything
               else from one of the step and the sequence, so that no bit depends on threads, ranks or pieces
-    held out  pairs and masks that are the same for every model, drawn once; 15 % of the tokens are hidden
+    held out  pairs and masks that are the same for every model, drawn once; 15 % of the tokens are hidden,
+              whatever training hides
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ class SentencePairTask:
 
     PRESETS = masked.PRESETS
     CHOICES = masked.CHOICES
-    USES = (*masked.FORM, "mask_rate")
+    USES = (*masked.FORM, "mask_rate", "masking")
     PARTS = True
     LABELS = masked.LABELS
 
@@ -142,13 +143,12 @@ class SentencePairTask:
 
     def build_objective(self, config: RunConfig, tokenizer: Tokenizer) -> Summed:
         """Return the objective of training."""
-        return self._objective(config, tokenizer, config.mask_rate)
+        return self._objective(config, masked.build_objective(config, tokenizer), tokenizer)
 
-    def _objective(self, config: RunConfig, tokenizer: Tokenizer, rate: float) -> Summed:
+    def _objective(self, config: RunConfig, words: MaskedLM, tokenizer: Tokenizer) -> Summed:
         weights = weights_of(config.objective)
         kind = NextSentence if self.pair == "nsp" else SentenceOrder
         pair = kind(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
-        words = MaskedLM(tokenizer.vocab_size, tokenizer.mask_id, tokenizer.special_ids, rate)
         return Summed({"mlm": words, self.pair: pair}, list(weights.values()))
 
     def split(self, corpus: Any, share: float, seed: int, tail: bool) -> tuple[Any, Any]:
@@ -212,7 +212,8 @@ class SentencePairTask:
 
     def evaluation(self, config: RunConfig, tokenizer: Tokenizer, held_out: Packed) -> Evaluation:
         """Return fixed pairs with fixed masks, of as many passes over the rows as for masked LM."""
-        objective = self._objective(config, tokenizer, masked.RATE)
+        words = MaskedLM(tokenizer.vocab_size, tokenizer.mask_id, tokenizer.special_ids, masked.RATE)
+        objective = self._objective(config, words, tokenizer)
         rows = np.arange(len(held_out.ids))
         batches: list[SummedBatch] = []
         while len(batches) < masked.PASSES and sum(batch.n_targets[0] for batch in batches) < POSITIONS:

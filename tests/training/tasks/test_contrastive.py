@@ -80,6 +80,21 @@ def test_dropout_is_needed():
         preset("tiny", objective="simcse", steps=1, mask_rate=0.2)
 
 
+def test_the_temperature_is_that_of_training_and_what_is_held_out_has_its_own(text):
+    p = prepared(text, temperature=0.2)
+    usual = prepared(text)
+    losses = []
+    for q, expected in ((p, 0.2), (usual, 0.05)):
+        trainer = Trainer(q.config.with_steps(2), q.tokenizer, q.train)
+        assert trainer.objective.temperature == expected
+        held_out = contrastive.evaluation(q.config, q.tokenizer, q.held_out)
+        assert held_out.objective.objective.temperature == 0.05
+        losses.append(trainer.update(0).loss)
+    assert losses[0] > losses[1]  # the same vectors, told apart less sharply
+    with pytest.raises(ValueError, match="^temperature: expected at most 1 for simcse, .*, got 2"):
+        prepared(text, temperature=2.0)
+
+
 def test_the_model_has_no_head(text):
     p = prepared(text)
     params = Trainer(p.config.with_steps(2), p.tokenizer, p.train).model.params

@@ -201,6 +201,35 @@ def test_of_one_file_every_objective_holds_out_the_same_text(tmp_path, tail):
     assert {name for name, _ in held_out} <= {"f", "g"}
 
 
+@pytest.mark.parametrize("objective", ["mlm+nsp", "mlm+sop"])
+def test_words_of_pairs_are_hidden_whole(objective):
+    words = [f"{a}{b}{c}" for a in "xyz" for b in "uvw" for c in "rst"]
+    rng = np.random.default_rng(0)
+    texts = [
+        Document(c, " ".join(" ".join(rng.choice(words, 5)).capitalize() + "." for _ in range(20)))
+        for c in LETTERS
+    ]
+    config = {"tokenizer": "wordpiece", "vocab_size": 30, "mask_rate": 0.3}
+    p = prepared(objective, corpus=texts, masking="whole_word", **config)
+    continues = p.tokenizer.continues
+    batch, _ = trainer(p).batch(0)
+    ids, hidden = batch.ids.copy(), np.zeros(batch.ids.size, dtype=bool)
+    at = batch.at[batch.of[:, 0]]
+    hidden[at] = True
+    ids.reshape(-1)[at] = batch.targets[batch.of[:, 0]]
+    goes_on = np.array(continues)[ids.reshape(-1)]
+    goes_on &= np.roll(ids.reshape(-1), 1) >= 5  # not behind a mark: there a word was cut
+    assert goes_on.sum() > 60
+    assert (hidden[goes_on] == np.roll(hidden, 1)[goes_on]).all()
+    span = trainer(prepared(objective, corpus=texts, masking="span", **config)).batch(0)[0]
+    token = trainer(prepared(objective, corpus=texts, **config)).batch(0)[0]
+    assert np.array_equal(span.mask, token.mask)  # the same pairs
+    assert not np.array_equal(span.at, token.at)
+    usual = replace(p.config, masking="token")
+    judged = [TASKS[objective].evaluation(c, p.tokenizer, p.held_out) for c in (p.config, usual)]
+    assert np.array_equal(*(found.batches[0].at for found in judged))
+
+
 def test_fields_without_use_are_refused():
     with pytest.raises(ValueError, match=r"label_smoothing: the objective mlm\+nsp has no use for it"):
         preset("tiny", objective="mlm+nsp", steps=3, label_smoothing=0.1)
