@@ -64,12 +64,19 @@ def test_sentences_that_are_cut_are_counted(text, tmp_path, monkeypatch):
     path.write_text(text)
     config = preset("tiny", objective="simcse", steps=1, **{**SIZES, "seq_len": 8})
     large = prepare(TextFiles([(str(path), True)]), config)  # a stream
-    assert re.match(told, large.warnings[0].split(" ", 1)[1])
+    for i, (what, part) in enumerate((("", large.train), ("held out: ", large.held_out))):
+        assert re.match(f"{what}{int(part.mask[:, -1].sum())} {told}", large.warnings[i])
 
 
-def test_text_without_a_sentence_is_refused():
+def test_text_without_a_sentence_is_refused(tmp_path, monkeypatch):
+    text = "".join(f"{a}{b}.\n\n" for a in "abcdefghijklmn" for b in "abcdefghijklmn")
     with pytest.raises(CorpusError, match="expected sentences of at least 4 tokens"):
-        prepared("".join(f"Word{i % 7}.\n\n" for i in range(200)))
+        prepared(text)
+    monkeypatch.setattr("npformer.text.streamed_split.LARGEST_BLOCK", 40)
+    path = tmp_path / "text.txt"
+    path.write_text(text)
+    with pytest.raises(CorpusError, match="expected sentences of at least 4 tokens"):
+        prepare(TextFiles([(str(path), True)]), preset("tiny", objective="simcse", steps=1, **SIZES))
 
 
 def test_dropout_is_needed():
