@@ -25,7 +25,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "layers": (int, "layers; of encoder and decoder each, where there are two (4)"),
     "d_model": (int, "width (128)"),
     "heads": (int, "attention heads (4)"),
-    "d_ff": (int, "width of the feed-forward blocks (4 times d-model)"),
+    "d_ff": (int, "width of the feed-forward blocks (4 times d-model, of swiglu two thirds of that)"),
     "norm": (str, "pre or post (pre)"),
     "norm_type": (str, "layer_norm or rms_norm, of a decoder (layer_norm)"),
     "positions": (str, "rotary, learned or sinusoidal; of a decoder alibi or none, too (rotary)"),

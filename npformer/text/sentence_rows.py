@@ -4,8 +4,9 @@
     [SEP] sentence [SEP] sentence [SEP] ... sentence [PAD] ...        it goes on
 
 A row has two sentences at least, and as many as fit. A sentence longer than half a row is cut, into its lines
-and these at the ends of words; so is one that would be alone in its row. Which document a row is of follows
-from the first columns, counted (`document_starts`). What a document is: parts.py.
+and these at the ends of words; so is one that would be alone in its row, a text's last. A single token that
+would be alone is in none. Which document a row is of follows from the first columns, counted
+(`document_starts`). What a document is: parts.py.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from .corpus import Document
 from .packing import MOST_SEEN, Packed
 from .sentences import lines, sentences
 from .tokenizers import Tokenizer
-from .train_wordpiece import PREFIX
 
 READ = 1 << 16  # rows whose first columns are looked at at once
 
@@ -37,6 +37,11 @@ def sentence_rows(documents: Iterable[Document], tokenizer: Tokenizer, width: in
     tokenizer : WordPieceTokenizer or CharacterTokenizer
         Special tokens written in a document are text like any other.
     width : int
+
+    Yields
+    ------
+    list of int
+        Of every document all tokens, but for its last sentence if that is a single token and would be alone.
 
     Raises
     ------
@@ -56,7 +61,7 @@ def sentence_rows(documents: Iterable[Document], tokenizer: Tokenizer, width: in
     if isinstance(width, bool) or not isinstance(width, (int, np.integer)) or width < 4:
         raise ValueError(f"sentence_rows: width: expected an integer of at least 4, got {width!r}")
     seen: dict[str, list[int]] = {}
-    continues = [piece.startswith(PREFIX) for piece in tokenizer.vocab]
+    continues = tokenizer.continues
     longest = (width - 2) // 2  # two of them, with the marks before and between, fit
     before = None
     for name, text in documents:

@@ -47,7 +47,7 @@ class RunConfig:
     minutes : float, optional
         Turned into a number of steps before the first.
     layers, d_model, heads, d_ff : int
-        Of the model, of both stacks where it has two; d_ff None = 4 · d_model.
+        Of the model, of both stacks where it has two; d_ff None = 4 · d_model, of swiglu two thirds of that.
     norm, positions, activation, dropout, rotary_base, init_std, embedding_std, neighbour_heads
         See `EncoderConfig`, `DecoderConfig`, `EncoderDecoderConfig`. (BERT's 0.02 suits a width of 768; a
         narrow encoder that begins so small spends a third of a short run on the plateau of unigram loss,

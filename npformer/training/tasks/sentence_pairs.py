@@ -127,7 +127,6 @@ class SentencePairTask:
     initial_embeddings = staticmethod(masked.initial_embeddings)
     read = staticmethod(masked.read)
     texts = staticmethod(masked.texts)
-    left_out = staticmethod(masked.left_out)
     finished = staticmethod(masked.finished)
 
     def __init__(self, pair: str) -> None:
@@ -173,6 +172,10 @@ class SentencePairTask:
             yield row
         if self.pair == "nsp" and documents < 2:
             raise CorpusError(ONE_DOCUMENT.format(n="one" if documents else "none"))
+
+    def left_out(self, part: Any, packed: Packed) -> str | None:
+        """Return None: that a single token, alone at the end of a text, is in no row goes without saying."""
+        return None
 
     def width(self, seq_len: int) -> int:
         """Return the most tokens of a row: two sentences or more have one mark less than in a pair."""

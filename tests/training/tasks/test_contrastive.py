@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -126,12 +127,15 @@ def test_what_is_over_at_the_end_is_no_batch(text, monkeypatch):
     assert [len(batch.ids) for batch in held_out.batches] == [size] * (n // size)
 
 
-def test_evaluation_depends_neither_on_when_nor_on_threads(text):
+def test_evaluation_depends_neither_on_when_nor_on_threads(text, monkeypatch):
+    monkeypatch.setattr(contrastive, "OF_BATCH", 4)
     p = prepared(text)
     model = Trainer(p.config.with_steps(2), p.tokenizer, p.train).model
     held_out = contrastive.evaluation(p.config, p.tokenizer, p.held_out)
-    found = [evaluate(model, held_out.objective, held_out.batches) for _ in range(2)]
-    assert found[0] == found[1]
+    assert len(held_out.batches) > 2
+    with ThreadPoolExecutor(2) as two:
+        found = [evaluate(model, held_out.objective, held_out.batches, x) for x in (None, two, None)]
+    assert found[0] == found[1] == found[2]
     plain = Contrastive(0.05)
     without = [plain.loss_and_grad(model, b.trimmed(), None, normalizer=1).loss_sum for b in held_out.batches]
     assert abs(sum(without) - found[0].loss_sum) > 1e-4  # there are masks
