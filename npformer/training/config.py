@@ -51,7 +51,8 @@ class RunConfig:
     norm, positions, activation, dropout, rotary_base, init_std, embedding_std, neighbour_heads
         See `EncoderConfig`, `DecoderConfig`, `EncoderDecoderConfig`. (BERT's 0.02 suits a width of 768; a
         narrow encoder that begins so small spends a third of a short run on the plateau of unigram loss,
-        docs/pretraining.md.) `neighbour_heads` None = half of the heads where the positions are rotary.
+        docs/pretraining.md.) `neighbour_heads` None = half of the heads where the positions are rotary; where
+        they are not, `rotary_base` says nothing.
     norm_type : {"layer_norm", "rms_norm"}
         Of a decoder; with "rms_norm" its linear maps have no biases, as Llama's.
     embedding_init : {"cooccurrence", "random"}

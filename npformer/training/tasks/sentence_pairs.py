@@ -174,8 +174,12 @@ class SentencePairTask:
             raise CorpusError(ONE_DOCUMENT.format(n="one" if documents else "none"))
 
     def left_out(self, part: Any, packed: Packed) -> str | None:
-        """Return None: that a single token, alone at the end of a text, is in no row goes without saying."""
-        return None
+        """Return a line if nothing became a row.
+
+        That a single token, alone at the end of a text, is in none goes without saying.
+        """
+        expected = "expected documents of two tokens or more to train on and to hold out"
+        return None if len(packed.ids) else f"{expected}, got none"
 
     def width(self, seq_len: int) -> int:
         """Return the most tokens of a row: two sentences or more have one mark less than in a pair."""

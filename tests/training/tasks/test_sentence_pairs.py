@@ -185,6 +185,11 @@ def test_one_document_is_refused_and_blank_lines_make_several(tmp_path, monkeypa
         assert p.sources == [str(path)]
 
 
+def test_documents_of_one_token_make_no_row_and_are_said_to():
+    with pytest.raises(CorpusError, match="expected documents of two tokens or more"):
+        prepared("mlm+sop", corpus=[Document(c, c) for c in LETTERS])
+
+
 @pytest.mark.parametrize("tail", [None, 0.2])
 def test_of_one_file_every_objective_holds_out_the_same_text(tmp_path, tail):
     path = tmp_path / "text.txt"
