@@ -25,7 +25,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "layers": (int, "layers; of encoder and decoder each, where there are two (4)"),
     "d_model": (int, "width (128)"),
     "heads": (int, "attention heads (4)"),
-    "d_ff": (int, "width of the feed-forward blocks (4 times d-model)"),
+    "d_ff": (int, "width of the feed-forward blocks (4 times d-model, of swiglu two thirds of that)"),
     "norm": (str, "pre or post (pre)"),
     "norm_type": (str, "layer_norm or rms_norm, of a decoder (layer_norm)"),
     "positions": (str, "rotary, learned or sinusoidal; of a decoder alibi or none, too (rotary)"),
@@ -53,7 +53,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "span_length": (float, "tokens in a span that t5 takes out, in the mean (3)"),
     "teacher": (str, "a finished run to learn from, of the same objective, mlm or clm (none)"),
     "alpha": (float, "share of the teacher in the loss (0.5)"),
-    "temperature": (float, "of the teacher's soft targets (2)"),
+    "temperature": (float, "of the teacher's soft targets, of simcse's cosines (2, simcse 0.05)"),
     "optimizer": (str, "adamw, adam or sgd (adamw)"),
     "lr": (float, "highest learning rate (0.002)"),
     "schedule": (str, "cosine, linear, constant or noam (cosine)"),
@@ -66,6 +66,14 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "lanes": (int, "gradient vectors, with a thread each at most; more cores want more (2)"),
     "eval_every": (int, "steps between looks at the held-out loss (a tenth of all)"),
     "checkpoint_every": (int, "steps between checkpoints (a tenth of all, at most 500)"),
+}
+# What has a use with some choices alone: the field of the choice, and these.
+ONLY_WITH = {
+    "rotary_base": ("positions", ("rotary",)),
+    "cased": ("tokenizer", ("wordpiece",)),
+    "momentum": ("optimizer", ("sgd",)),
+    "beta1": ("optimizer", ("adam", "adamw")),
+    "beta2": ("optimizer", ("adam", "adamw")),
 }
 SWITCHES = ("cased", "lines", "recompute", "shard_optimizer")
 
@@ -112,7 +120,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, (kind, what) in FIELDS.items():
         option = f"--{name.replace('_', '-')}"
         recipe.add_argument(option, dest=name, type=kind, metavar=_METAVAR[kind], help=what)
-    recipe.add_argument("--cased", action="store_true", default=None, help="keep capitals and accents")
+    recipe.add_argument(
+        "--cased", action="store_true", default=None, help="of wordpiece: keep capitals and accents"
+    )
     recipe.add_argument(
         "--lines",
         action="store_true",
@@ -229,6 +239,10 @@ def _prepare(args: argparse.Namespace, ranks: Any, threads: int) -> tuple[Path, 
     form = {} if start is None else start.form(given.get("objective", "mlm"), given)
     config = preset(name, **{**form, **given})
     ranks.require_sequences(config.sequences_per_step)
+    for field, (choice, those) in ONLY_WITH.items():
+        if getattr(args, field) is not None and getattr(config, choice) not in those:
+            option = f"--{choice} {' or '.join(those)}"
+            raise ValueError(f"{field}: only {option} has a use for it, got {getattr(config, choice)}")
     if config.tokenizer == "char" and args.vocab_size is not None:
         raise ValueError("vocab_size: with --tokenizer char every character is a piece, none was expected")
     folder = Path(args.out) if args.out is not None else free_folder()

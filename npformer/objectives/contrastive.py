@@ -83,7 +83,6 @@ class EmbeddingCache(NamedTuple):
 
     model: Any
     weights: Array | None  # (B · views, T), of the mean
-    shape: tuple[int, ...]  # of the vectors
 
 
 class Contrastive:
@@ -216,7 +215,7 @@ class Contrastive:
             weights = (mask / lengths).astype(hidden.real.dtype)
             hidden = (weights[:, None, :] @ hidden)[:, 0]  # (B · views, d_model)
         vectors = hidden.reshape(len(batch.ids), -1, hidden.shape[-1])
-        return vectors, EmbeddingCache(c_model, weights, vectors.shape)
+        return vectors, EmbeddingCache(c_model, weights)
 
     # 2
 

@@ -49,7 +49,7 @@ def uniformity(x: npt.ArrayLike) -> float:
     Parameters
     ----------
     x : array_like, shape (N, d)
-        Scaled to length 1 here.
+        Scaled to length 1 here; a row of zeros stays.
 
     Returns
     -------
@@ -65,7 +65,8 @@ def uniformity(x: npt.ArrayLike) -> float:
     N = len(x)
     if N < 2:
         return 0.0
-    squared = 2 - 2 * (x @ x.T)[np.triu_indices(N, 1)]
+    length = x.any(axis=1).astype(x.dtype)  # 1, of a row of zeros 0
+    squared = (length[:, None] + length - 2 * (x @ x.T))[np.triu_indices(N, 1)]
     return float(np.log(np.exp(-2 * squared).mean()))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from ._batches import extents_from_zero, keep_columns, take_sequences
 from ._padding import columns
-from ._tokens import Metrics, loss_of_tokens
+from ._tokens import Metrics, at_least_one, loss_of_tokens
 
 Array = Any
 
@@ -187,7 +187,7 @@ class Summed:
             model, batch, keep=grads is not None, recompute=recompute, rng=rng, params=params
         )
         dhidden = None if grads is None else np.zeros_like(hidden)
-        divisors = np.broadcast_to(normalizer, k).tolist()
+        divisors = np.broadcast_to(at_least_one(np.asarray(normalizer)), k).tolist()
         found = []
         for objective, w, n, chosen in zip(
             self.objectives.values(), self.weights, divisors, batch.of.T, strict=True

@@ -9,7 +9,8 @@ from .default_corpus import default_corpus
 from .errors import CorpusError
 from .packing import Packed, pack, packed_rows
 from .pairs import Pair, pair_rows, read_pairs, split_pairs
-from .sentence_rows import document_starts, sentence_rows, separate
+from .parts import separate
+from .sentence_rows import document_starts, sentence_rows
 from .split import split_corpus, split_tail
 from .stream import token_rows
 from .text_files import TextFiles, open_corpus

@@ -4,11 +4,9 @@
     [SEP] sentence [SEP] sentence [SEP] ... sentence [PAD] ...        it goes on
 
 A row has two sentences at least, and as many as fit. A sentence longer than half a row is cut, into its lines
-and these at the ends of words; so is one that would be alone in its row. Which document a row is of follows
-from the first columns, counted (`document_starts`).
-
-What a document is: a file; where there is one file, each of its parts between blank lines, which is BERT's
-format (`separate`).
+and these at the ends of words; so is one that would be alone in its row, a text's last. A single token that
+would be alone is in none. Which document a row is of follows from the first columns, counted
+(`document_starts`). What a document is: parts.py.
 """
 
 from __future__ import annotations
@@ -20,43 +18,10 @@ import numpy.typing as npt
 
 from .corpus import Document
 from .packing import MOST_SEEN, Packed
-from .sentences import lines, paragraphs, sentences
-from .text_files import TextFiles
+from .sentences import lines, sentences
 from .tokenizers import Tokenizer
-from .train_wordpiece import PREFIX
 
 READ = 1 << 16  # rows whose first columns are looked at at once
-
-
-def separate(corpus: list[Document] | TextFiles) -> list[Document] | TextFiles:
-    """Return a corpus of one file as its parts between blank lines; any other as it is.
-
-    Examples
-    --------
-    >>> separate([Document("a.txt", "One.\\nTwo.\\n\\nThree.\\n")])
-    [Document(name='a.txt:1', text='One.\\nTwo.\\n\\n'), Document(name='a.txt:2', text='Three.\\n')]
-    """
-    if isinstance(corpus, TextFiles):
-        return PartsOfFile(corpus.files) if len(corpus.files) == 1 else corpus
-    return list(_parts(corpus)) if len(corpus) == 1 else corpus
-
-
-class PartsOfFile(TextFiles):
-    """One large file as its parts between blank lines; a piece of the file is in memory at a time."""
-
-    def __iter__(self) -> Iterator[Document]:
-        return _parts(super().__iter__())
-
-
-def _parts(pieces: Iterable[Document]) -> Iterator[Document]:
-    """The parts of one file, numbered; a part that lies across two pieces has one number."""
-    number, ended = 0, True
-    for name, text in pieces:
-        for part in paragraphs(text):
-            number += ended
-            ended = part.endswith("\n") and not part.splitlines()[-1].strip()
-            if part.strip():
-                yield Document(f"{name}:{number}", part)
 
 
 def sentence_rows(documents: Iterable[Document], tokenizer: Tokenizer, width: int) -> Iterator[list[int]]:
@@ -72,6 +37,11 @@ def sentence_rows(documents: Iterable[Document], tokenizer: Tokenizer, width: in
     tokenizer : WordPieceTokenizer or CharacterTokenizer
         Special tokens written in a document are text like any other.
     width : int
+
+    Yields
+    ------
+    list of int
+        Of every document all tokens, but for its last sentence if that is a single token and would be alone.
 
     Raises
     ------
@@ -91,7 +61,7 @@ def sentence_rows(documents: Iterable[Document], tokenizer: Tokenizer, width: in
     if isinstance(width, bool) or not isinstance(width, (int, np.integer)) or width < 4:
         raise ValueError(f"sentence_rows: width: expected an integer of at least 4, got {width!r}")
     seen: dict[str, list[int]] = {}
-    continues = [piece.startswith(PREFIX) for piece in tokenizer.vocab]
+    continues = tokenizer.continues
     longest = (width - 2) // 2  # two of them, with the marks before and between, fit
     before = None
     for name, text in documents:

@@ -13,20 +13,21 @@ line, so that most of what a model reads in the held-out part has its context.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
 
 from .corpus import Document
 from .errors import CorpusError
+from .parts import Blocks, part_blocks, separate
 from .sentences import lines, paragraphs, sentences
 
 LARGEST_BLOCK = 20_000  # characters
 
 
 def split_corpus(
-    documents: Sequence[Document], held_out: float = 0.1, seed: int = 0
+    documents: Sequence[Document], held_out: float = 0.1, seed: int = 0, *, parts: bool = False
 ) -> tuple[list[Document], list[Document]]:
     """Split `documents` into a training and a held-out part.
 
@@ -37,11 +38,14 @@ def split_corpus(
         The share of the characters to hold out, before step 4 drops lines.
     seed : int
         The same seed, documents and share give the same split.
+    parts : bool
+        Of one document: return its parts between blank lines, each with its number behind the name. The split
+        is the same.
 
     Returns
     -------
     train, held_out : list of Document
-        In the order of `documents`; the parts of a document keep its name. Neither is empty, and no line,
+        In the order of `documents`; what is of one document has one name. Neither is empty, and no line,
         white space around it aside, is in both.
 
     Raises
@@ -75,12 +79,13 @@ def split_corpus(
             break
         drawn.add(j)
         size += len(blocks[j][1])
-    train, held = _join(documents, blocks, drawn)  # 3
+    train, held = _join(documents, blocks, drawn, parts)  # 3
     in_training = {line for document in train for line in stripped_lines(document.text)}
     held = [Document(name, without(text, in_training)) for name, text in held]  # 4
     train, held = not_blank(train), not_blank(held)
     if not held:  # little text, or much repetition: hold out one line, wherever it stands
         train, held = _hold_out_one_line(documents, rng)
+        train = separate(train) if parts else train
     return train, held
 
 
@@ -139,11 +144,16 @@ def blocks_of_text(text: str, limit: int, longest_line: int) -> list[str]:
 
 
 def _join(
-    documents: Sequence[Document], blocks: list[tuple[int, str]], drawn: set[int]
+    documents: Sequence[Document], blocks: list[tuple[int, str]], drawn: set[int], parts: bool
 ) -> tuple[list[Document], list[Document]]:
+    cut: Iterable[Blocks] = (
+        (documents[i].name, [(j in drawn, block) for j, (_, block) in of_document])
+        for i, of_document in groupby(enumerate(blocks), key=lambda item: item[1][0])
+    )
     sides: tuple[list[Document], list[Document]] = ([], [])
-    for (i, is_drawn), run in groupby(enumerate(blocks), key=lambda item: (item[1][0], item[0] in drawn)):
-        sides[is_drawn].append(Document(documents[i].name, "".join(block for _, (_, block) in run)))
+    for name, of_name in part_blocks(cut) if parts else cut:
+        for is_drawn, run in groupby(of_name, key=lambda item: item[0]):
+            sides[is_drawn].append(Document(name, "".join(block for _, block in run)))
     return sides
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from .corpus import Document
 from .errors import CorpusError
+from .parts import Blocks, part_blocks
 from .split import LARGEST_BLOCK, blocks_of_text, not_blank, stripped_lines, without
 from .text_files import PIECE, TextFiles
 
@@ -31,11 +32,17 @@ class Drawn(NamedTuple):
     length: int  # characters of the whole corpus
 
 
-def drawn_blocks(files: TextFiles, share: float, seed: int) -> Iterator[tuple[str, list[tuple[bool, str]]]]:
+def drawn_blocks(files: TextFiles, share: float, seed: int, parts: bool = False) -> Iterator[Blocks]:
     """Yield the name and the blocks of each piece of text, every block with whether it is held out.
 
-    The same files, share and seed give the same blocks.
+    The same files, share and seed give the same blocks. With `parts`, those of one file are returned as the
+    blocks of its parts between blank lines (`part_blocks`).
     """
+    blocks = _drawn_blocks(files, share, seed)
+    return part_blocks(blocks) if parts else blocks
+
+
+def _drawn_blocks(files: TextFiles, share: float, seed: int) -> Iterator[Blocks]:
     rng = np.random.default_rng(seed)
     apart = LARGEST_BLOCK / share  # from one held-out block to the next, in characters
     due, at, held = rng.random() * apart, 0, 0
@@ -51,7 +58,9 @@ def drawn_blocks(files: TextFiles, share: float, seed: int) -> Iterator[tuple[st
         yield document.name, blocks
 
 
-def draw_held_out(files: TextFiles, share: float, seed: int, sample: int) -> Drawn:
+def draw_held_out(
+    files: TextFiles, share: float, seed: int, sample: int, *, parts: bool = False
+) -> Drawn:
     """Go through the corpus for the first time.
 
     Parameters
@@ -62,6 +71,8 @@ def draw_held_out(files: TextFiles, share: float, seed: int, sample: int) -> Dra
     seed : int
     sample : int
         Characters of the training part to return.
+    parts : bool
+        See `drawn_blocks`.
 
     Returns
     -------
@@ -76,7 +87,7 @@ def draw_held_out(files: TextFiles, share: float, seed: int, sample: int) -> Dra
     held_out: list[Document] = []
     taken: list[str] = []
     length = size = 0
-    for name, blocks in drawn_blocks(files, share, seed):
+    for name, blocks in drawn_blocks(files, share, seed, parts):
         for is_held, block in blocks:
             length += len(block)
             if is_held:
@@ -90,13 +101,13 @@ def draw_held_out(files: TextFiles, share: float, seed: int, sample: int) -> Dra
 
 
 def training_documents(
-    files: TextFiles, share: float, seed: int, length: int, unseen: set[str]
+    files: TextFiles, share: float, seed: int, length: int, unseen: set[str], *, parts: bool = False
 ) -> Iterator[Document]:
     """Go through the training part; take every line that is met out of `unseen`.
 
     Parameters
     ----------
-    files, share, seed
+    files, share, seed, parts
         As for `draw_held_out`.
     length : int
         What `draw_held_out` found.
@@ -113,7 +124,7 @@ def training_documents(
     CorpusError
         If the corpus is no longer as long as in the first pass.
     """
-    for name, blocks in drawn_blocks(files, share, seed):
+    for name, blocks in drawn_blocks(files, share, seed, parts):
         length -= sum(len(block) for _, block in blocks)
         for is_held, run in groupby(blocks, key=lambda item: item[0]):
             if not is_held:

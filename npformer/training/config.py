@@ -47,11 +47,12 @@ class RunConfig:
     minutes : float, optional
         Turned into a number of steps before the first.
     layers, d_model, heads, d_ff : int
-        Of the model, of both stacks where it has two; d_ff None = 4 · d_model.
+        Of the model, of both stacks where it has two; d_ff None = 4 · d_model, of swiglu two thirds of that.
     norm, positions, activation, dropout, rotary_base, init_std, embedding_std, neighbour_heads
         See `EncoderConfig`, `DecoderConfig`, `EncoderDecoderConfig`. (BERT's 0.02 suits a width of 768; a
         narrow encoder that begins so small spends a third of a short run on the plateau of unigram loss,
-        docs/pretraining.md.) `neighbour_heads` None = half of the heads where the positions are rotary.
+        docs/pretraining.md.) `neighbour_heads` None = half of the heads where the positions are rotary; where
+        they are not, `rotary_base` says nothing.
     norm_type : {"layer_norm", "rms_norm"}
         Of a decoder; with "rms_norm" its linear maps have no biases, as Llama's.
     embedding_init : {"cooccurrence", "random"}
@@ -83,8 +84,11 @@ class RunConfig:
     teacher : str, optional
         Folder of a finished run of the same objective, mlm or clm, from whose model this one learns
         (objectives/distillation.py); its tokenizer is this run's.
-    alpha, temperature : float
-        With a teacher: its share of the loss, and what its logits and the student's are divided by.
+    alpha : float
+        With a teacher: its share of the loss.
+    temperature : float, optional
+        With a teacher, what its logits and the student's are divided by, None = 2; of simcse, what cosines
+        are, None = 0.05.
     optimizer : {"adamw", "adam", "sgd"}
     lr : float
         The highest rate.
@@ -154,7 +158,7 @@ class RunConfig:
     span_length: float = 3.0
     teacher: str | None = None
     alpha: float = 0.5
-    temperature: float = 2.0
+    temperature: float | None = None
     optimizer: str = "adamw"
     lr: float = 2e-3
     schedule: str = "cosine"
@@ -206,7 +210,7 @@ class RunConfig:
         )
         for name, lower, high, open_low in ranges:
             value = getattr(self, name)
-            if value is None and name in ("minutes", "held_out_tail"):
+            if value is None and name in ("minutes", "held_out_tail", "temperature"):
                 continue
             inside = isinstance(value, (int, float)) and lower <= value < high  # never NaN
             if not inside or (open_low and value == lower):
@@ -229,7 +233,8 @@ class RunConfig:
         if not (isinstance(self.alpha, (int, float)) and 0 <= self.alpha <= 1):
             raise ValueError(f"alpha: expected a number in [0, 1], got {self.alpha}")
         for name in ("alpha", "temperature"):
-            if self.teacher is None and getattr(self, name) != getattr(RunConfig, name):
+            for_teacher = "teacher" in self.task.USES and self.teacher is None
+            if for_teacher and getattr(self, name) != getattr(RunConfig, name):
                 raise ValueError(f"{name}: without a teacher there is no use for it")
         if self.masking == "whole_word" and self.tokenizer == "char":
             raise ValueError("masking: expected token or span where characters are tokens, got 'whole_word'")
@@ -279,6 +284,8 @@ class RunConfig:
         unknown = sorted(set(values) - known)
         if unknown:
             raise ValueError(f"{unknown[0]}: not a field of a run's configuration")
+        if values.get("teacher") is None and values.get("temperature") == 2:
+            values = {**values, "temperature": None}  # as earlier versions wrote it
         return cls(**values)
 
     def to_json(self) -> str:

@@ -2,9 +2,9 @@
 
     generator(seed, purpose, *key)        e.g. (seed, DROPOUT, step, sequence)
 
-Nothing draws from a generator that somebody else has drawn from before. So the numbers of step 700 are the
-same whether steps 0 to 699 ran just now or before an interruption, and those of a sequence are the same
-whatever thread or rank works on it.
+No generator is used beyond its key: what draws from one, one thing after another, is of its purpose, step and
+sequence alone. So the numbers of step 700 are the same whether steps 0 to 699 ran just now or before an
+interruption, and those of a sequence are the same whatever thread or rank works on it.
 """
 
 from __future__ import annotations

@@ -27,7 +27,11 @@ class Evaluation(NamedTuple):
     bytes: int = 0  # of that in UTF-8
 
     def figures(self, loss: float) -> dict[str, float]:
-        """Return what a mean loss in nats comes to: perplexity, bits per character and per byte."""
+        """Return what a mean loss in nats comes to: perplexity, bits per character and per byte.
+
+        The last two take as many tokens for a character as there are in the whole part: a look's own tokens,
+        where they are pieces of words, stand for a little more text or less.
+        """
         found = {}
         if self.is_language:
             found["perplexity"] = perplexity(min(loss, 700.0))  # more has no number, or none in JSON

@@ -54,16 +54,19 @@ class Start(NamedTuple):
         ValueError
             If the objective has another kind of model, or one of the fields is `given` with another value.
         """
-        from .tasks import PARTICULAR, TASKS
+        from .tasks import PARTICULAR, task_of
 
         self.require_model_of(objective)
-        of_others = PARTICULAR.difference(TASKS[objective].USES) if objective in TASKS else ()
+        of_others = PARTICULAR.difference(task_of(objective).USES)
         form = {name: getattr(self.config, name) for name in FORM if name not in of_others}
         for name, value in given.items():
             if name in ("embedding_init", "embedding_std"):
                 raise ValueError(f"{name}: the embeddings are those of {self.folder}, there is no use for it")
-            if name in form and value != form[name]:
-                raise ValueError(f"{name}: expected {form[name]}, as {self.folder} has, got {value}")
+            if name not in form:
+                continue
+            own = getattr(self.model.config, name) if form[name] is None else form[name]
+            if value != own:
+                raise ValueError(f"{name}: expected {own}, as {self.folder} has, got {value}")
         return form
 
     def require_model_of(self, objective: str) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..text import CorpusError, Document, Packed, Pair, TextFiles, Tokenizer, packed_rows, train_tokenizer
 from ..text.packed_file import blocks_of, map_rows, write_rows
 from ..text.streamed_split import cleaned, draw_held_out, lines_of, training_documents
 from .config import RunConfig
 from .initial import Array, Start
+from .tasks import Task
 from .teacher import read_teacher
 
 HELD_OUT = 0.1
@@ -88,16 +89,10 @@ def prepare(
     packed, packed_held_out = (
         packed_rows(task.rows(part, tokenizer, config), length, pad) for part in (train, held_out)
     )
-    warnings = []
-    for what, part, of_part in (("", train, packed), ("held out: ", held_out, packed_held_out)):
-        line = task.left_out(part, of_part)
-        if line is not None:
-            if not len(of_part.ids):
-                raise CorpusError(line)
-            warnings.append(what + line)
+    left_out = _left_out(task, (train, packed), (held_out, packed_held_out))
     names = [unit.name for unit in corpus if isinstance(unit, Document)]
     prepared = _checked(config, tokenizer, packed, packed_held_out, names)
-    return prepared._replace(warnings=warnings + prepared.warnings, initial=initial)
+    return prepared._replace(warnings=left_out + prepared.warnings, initial=initial)
 
 
 def _tokenizer(texts: Iterable[str], config: RunConfig, exact_vocab: bool) -> Tokenizer:
@@ -121,27 +116,40 @@ def _prepare_files(
             f"held_out_tail: expected a text that fits the memory, got {files.size / 1e6:,.0f} MB"
         )
     share = min(HELD_OUT, HELD_OUT_MOST / files.size)
-    held_out, sample, characters = draw_held_out(files, share, SPLIT_SEED, SAMPLE)
-    tokenizer = _tokenizer(sample, config, exact_vocab) if given is None else given
     task = config.task
+    parts = task.PARTS and len(files.files) == 1
+    held_out, sample, characters = draw_held_out(files, share, SPLIT_SEED, SAMPLE, parts=parts)
+    tokenizer = _tokenizer(sample, config, exact_vocab) if given is None else given
     length = task.width(config.seq_len)
     del sample
     unseen = lines_of(held_out)
-    train = training_documents(files, share, SPLIT_SEED, characters, unseen)
+    train = training_documents(files, share, SPLIT_SEED, characters, unseen, parts=parts)
     rows = task.rows(train, tokenizer, config)
     folder = tempfile.gettempdir() if scratch is None else os.fspath(scratch)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:  # has no name: nothing can leave it behind
             blocks = blocks_of(rows, length, tokenizer.pad_id)
-            write_rows(file, blocks, length, tokenizer.vocab_size)
-            packed = map_rows(file, tokenizer.pad_id)
+            n = write_rows(file, blocks, length, tokenizer.vocab_size)
+            packed = map_rows(file, tokenizer.pad_id) if n else packed_rows([], length, tokenizer.pad_id)
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror}, for the packed text", folder) from error
-    rows = task.rows(cleaned(held_out, unseen), tokenizer, config)
-    packed_held_out = packed_rows(rows, length, tokenizer.pad_id)
+    held_out = cleaned(held_out, unseen)
+    packed_held_out = packed_rows(task.rows(held_out, tokenizer, config), length, tokenizer.pad_id)
+    left_out = _left_out(task, (files, packed), (held_out, packed_held_out))
     prepared = _checked(config, tokenizer, packed, packed_held_out, files.names)
-    line = task.left_out(files, packed)
-    return prepared if line is None else prepared._replace(warnings=[line, *prepared.warnings])
+    return prepared._replace(warnings=left_out + prepared.warnings)
+
+
+def _left_out(task: Task, train: tuple[Any, Packed], held_out: tuple[Any, Packed]) -> list[str]:
+    """Lines on what of either part did not become rows; CorpusError if nothing did."""
+    warnings = []
+    for what, (part, packed) in (("", train), ("held out: ", held_out)):
+        line = task.left_out(part, packed)
+        if line is not None:
+            if not len(packed.ids):
+                raise CorpusError(line)
+            warnings.append(what + line)
+    return warnings
 
 
 def _checked(

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from .config import RunConfig
 
 
+TEMPERATURE = 2.0
+
+
 def student_of(folder: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a run's configuration that follow from its teacher, beside those that are `given`.
 
@@ -73,4 +76,5 @@ def with_teacher(objective: Any, config: RunConfig, tokenizer: Tokenizer) -> Dis
     model, its = read_teacher(config)
     if (its.kind, its.lowercase, its.vocab) != (tokenizer.kind, tokenizer.lowercase, tokenizer.vocab):
         raise ValueError(f"teacher: {config.teacher}: expected the vocabulary of this run, got another")
-    return Distillation(objective, model, config.alpha, config.temperature)
+    temperature = TEMPERATURE if config.temperature is None else config.temperature
+    return Distillation(objective, model, config.alpha, temperature)

@@ -177,6 +177,20 @@ BAD = {
         ["text.txt", "--tokenizer", "bytes"],
         "tokenizer: expected one of wordpiece, char, got 'bytes'",
     ),
+    "rotary base": (
+        ["text.txt", "--objective", "clm", "--positions", "learned", "--rotary-base", "99"],
+        "rotary_base: only --positions rotary has a use for it, got learned",
+    ),
+    "momentum": (["text.txt", "--momentum", "0.5"], "momentum: only --optimizer sgd has a use for it, got"),
+    "beta1": (
+        ["text.txt", "--optimizer", "sgd", "--beta1", "0.5"],
+        "beta1: only --optimizer adam or adamw has a use for it, got sgd",
+    ),
+    "beta2": (["text.txt", "--optimizer", "sgd", "--beta2", "0.5"], "beta2: only --optimizer adam or adamw"),
+    "cased characters": (
+        ["text.txt", "--tokenizer", "char", "--cased"],
+        "cased: only --tokenizer wordpiece has a use for it, got char",
+    ),
     "pieces of characters": (["text.txt", "--tokenizer", "char", "--vocab-size", "99"], "vocab_size: with"),
     "one character": (
         ["aaa.txt", "--objective", "clm", "--tokenizer", "char", "--held-out-tail", "0.5"],
@@ -306,6 +320,7 @@ def test_the_help_says_what_the_default_recipe_has(name):
             "neighbour_heads": "half",
             "held_out_tail": "a tenth",
             "teacher": "none",
+            "temperature": "2, simcse 0.05",
             "eval_every": "a tenth",
             "checkpoint_every": "500",
         }

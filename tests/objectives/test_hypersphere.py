@@ -30,3 +30,5 @@ def test_the_extremes():
 
 def test_rows_of_zeros_stay():
     assert alignment([[0.0, 0.0]], [[2.0, 0.0]]) == 1.0
+    assert uniformity([[0.0, 0.0], [0.0, 0.0]]) == 0.0
+    assert math.isclose(uniformity([[0.0, 0.0], [3.0, 0.0]]), -2.0, rel_tol=1e-15)

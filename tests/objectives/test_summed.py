@@ -166,7 +166,8 @@ def test_no_target_is_no_loss(make_encoder):
     assert not grads.flat.any()
     words = batch.of[:, 0]
     pairs_alone = batch._replace(at=batch.at[~words], of=batch.of[~words], targets=batch.targets[~words])
-    metrics = objective.loss_and_grad(model, pairs_alone, grads, normalizer=np.array([1, B]))
+    assert pairs_alone.n_targets.tolist() == [0, B]
+    metrics = objective.loss_and_grad(model, pairs_alone, grads, normalizer=pairs_alone.n_targets)
     assert metrics.losses[0] == 0.0 < metrics.losses[1]
     assert not grads["mlm.transform.weight"].any()
     assert grads["pair.weight"].any()

@@ -11,13 +11,10 @@ from npformer.text import (
     CharacterTokenizer,
     Document,
     Packed,
-    TextFiles,
     WordPieceTokenizer,
     document_starts,
     packed_rows,
     sentence_rows,
-    separate,
-    text_files,
 )
 
 TOKENIZER = CharacterTokenizer.train(["Ab. \n"])
@@ -75,31 +72,6 @@ def test_what_was_held_out_ends_a_row_and_not_the_document():
         document_starts(packed.rows(slice(1, None)), CLS)
     nothing = Packed(np.zeros((0, 30), dtype=int), np.zeros((0, 30), dtype=bool))
     assert document_starts(nothing, CLS).tolist() == [0]
-
-
-def test_the_parts_of_one_file_are_documents(tmp_path, monkeypatch):
-    text = "One.\nTwo.\n\n  \nThree.\n\nFour.\n"
-    expected = [("One.\nTwo.\n\n  \n", 1), ("Three.\n\n", 2), ("Four.\n", 3)]
-    in_memory = separate([Document("f", text)])
-    assert [(d.text, int(d.name.rpartition(":")[2])) for d in in_memory] == expected
-    two = [Document("f", text), Document("g", text)]
-    assert separate(two) is two
-
-    path = tmp_path / "f"
-    path.write_text(text)
-    pieces = text_files.pieces
-    monkeypatch.setattr(text_files, "pieces", lambda path: pieces(path, 8))
-    large = separate(TextFiles([(str(path), True)]))
-    assert large.size == len(text)
-    for _ in range(2):  # it can be gone through again
-        found: dict[str, str] = {}
-        for document in large:
-            found[document.name] = found.get(document.name, "") + document.text
-        assert {name.rpartition(":")[2]: text.strip() for name, text in found.items()} == {
-            str(i): text.strip() for text, i in expected
-        }
-    several = TextFiles([(str(path), True), (str(path), True)])
-    assert separate(several) is several
 
 
 def test_a_width_without_room_is_refused():

@@ -34,6 +34,8 @@ BAD = [
     ("masking", "words", "masking: expected one of token, whole_word, span, got 'words'"),
     ("corruption_rate", 0.0, "corruption_rate: expected a finite number above 0"),
     ("span_length", 0.5, "span_length: expected a finite number of at least 1, got 0.5"),
+    ("temperature", 0.0, "temperature: expected a finite number above 0, got 0.0"),
+    ("temperature", 0.1, "temperature: without a teacher there is no use for it"),
     ("span_length", 4.0, "span_length: the objective mlm has no use for it"),
     ("warmup", 1.0, "warmup: expected"),
     ("weight_decay", -0.1, "weight_decay: expected"),
@@ -72,6 +74,9 @@ def test_a_run_needs_a_length():
 def test_json_and_back():
     config = RunConfig(steps=10, lr=0.1 + 0.2, d_ff=7).with_steps(10)
     assert RunConfig.from_dict(json.loads(config.to_json())) == config
+    earlier = {**config.to_dict(), "temperature": 2.0}  # the default that was written once
+    assert RunConfig.from_dict(earlier) == config
+    assert RunConfig.from_dict({**earlier, "teacher": "run"}).temperature == 2.0
     with pytest.raises(ValueError, match="leyers: not a field"):
         RunConfig.from_dict({"leyers": 2})
 

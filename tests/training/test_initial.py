@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from npformer.cli import main
 from npformer.text import Document
 from npformer.training import Trainer, fit, open_run, prepare, preset, read_start
 from npformer.training.fill import load_model
+from npformer.training.initial import Start
 
 SIZES = {
     "layers": 1,
@@ -76,6 +78,14 @@ def test_the_form_is_the_earlier_runs(earlier):
     assert "norm_type" not in start.form("simcse", {})
     with pytest.raises(ValueError, match=f"^layers: expected 1, as {earlier.folder} has, got 2"):
         start.form("simcse", {"layers": 2})
+    assert earlier.config.d_ff == 16
+    unsaid = Start(earlier.folder, replace(earlier.config, d_ff=None, neighbour_heads=None), *start[2:])
+    assert unsaid.form("simcse", {"d_ff": 16, "neighbour_heads": 1})["d_ff"] is None
+    for name, expected in (("d_ff", 16), ("neighbour_heads", 1)):
+        with pytest.raises(ValueError, match=f"^{name}: expected {expected}, as {earlier.folder} has, got 2"):
+            unsaid.form("simcse", {name: 2})
+    for objective in ("mlm+nsp", "2*mlm+0.5*nsp"):
+        assert "norm_type" not in start.form(objective, {})
     with pytest.raises(ValueError, match="^embedding_std: the embeddings are those of .*, there is no use"):
         start.form("simcse", {"embedding_std": 0.3})
 

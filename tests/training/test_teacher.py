@@ -42,6 +42,9 @@ def test_the_student_has_the_teachers_tokenizer_and_is_judged_without_it(tmp_pat
     trainer = Trainer(run.config, run.tokenizer, run.train)
     assert isinstance(trainer.objective, Distillation)
     assert (trainer.objective.alpha, trainer.objective.temperature) == (0.8, 3.0)
+    usual = student(tmp_path / "usual", module_text, teacher)
+    objective = Trainer(usual.config, usual.tokenizer, usual.train).objective
+    assert (objective.alpha, objective.temperature) == (0.5, 2.0)
     assert trainer.objective.teacher.params.flat.dtype == trainer.model.params.flat.dtype == np.float32
     held_out = run.config.task.evaluation(run.config, run.tokenizer, run.held_out)
     assert not isinstance(held_out.objective, Distillation)

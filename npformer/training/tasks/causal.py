@@ -59,6 +59,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "base": {**_FORM, "layers": 6, "d_model": 384, "heads": 6, "vocab_size": 8000, "seq_len": 256, "lr": 1e-3}
     | {"dropout": 0.1, "minutes": 60.0},
 }
+PARTS = False
 CHOICES = {"positions": ("rotary", "learned", "sinusoidal", "alibi", "none")}
 USES = ("norm_type", "rotary_base", "init_std", "embedding_std", "teacher", "alpha", "temperature")
 LABELS = ("token", "held out")

@@ -2,12 +2,13 @@
 
     training    rows of a sentence each (text/sentences.py), of which each line begins one if the
                 configuration says so; each is encoded under two dropout masks
-    held out    batches of 64 sentences from all over the held-out part, two masks from a fixed seed
+    held out    batches of 64 sentences from all over the held-out part, two masks from a fixed seed, and the
+                usual temperature, whatever the run's
     baseline    the mean of the initial embeddings of a sentence's tokens, under as much dropout
     figures     alignment and uniformity of the vectors (objectives/hypersphere.py)
 
-A sentence of fewer than four tokens is no row, nor one that has just come before: it would be its own
-negative.
+A sentence of fewer than four tokens is no row, nor one that has come before, among the last 200,000 or so: it
+would be its own negative.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "base": {**_FORM, "layers": 6, "d_model": 256, "vocab_size": 8000, "lr": 2e-4, "minutes": 60.0},
 }
 CHOICES = masked.CHOICES
-USES = (*masked.FORM, "lines")
+PARTS = masked.PARTS
+USES = (*masked.FORM, "lines", "temperature")
 LABELS = ("sentence", "held out")
 
 
@@ -69,6 +71,9 @@ def model_config(config: RunConfig, vocab_size: int) -> EncoderConfig:
         raise ValueError("dropout: expected above 0 for simcse, whose pairs are two dropout masks, got 0")
     if config.sequences_per_step < 2:
         raise ValueError("batch_size: expected at least 2 for simcse, to tell a sentence from others, got 1")
+    if config.temperature is not None and config.temperature > 1:
+        expected = "at most 1 for simcse, where it divides cosines"
+        raise ValueError(f"temperature: expected {expected}, got {config.temperature:g}")
     return replace(masked.model_config(config, vocab_size), mlm=False)
 
 
@@ -79,7 +84,7 @@ def build_model(config: RunConfig, vocab_size: int, rng: np.random.Generator) ->
 
 def build_objective(config: RunConfig, tokenizer: Tokenizer) -> Contrastive:
     """Return the objective of training."""
-    return Contrastive(TEMPERATURE)
+    return Contrastive(TEMPERATURE if config.temperature is None else config.temperature)
 
 
 def rows(part: Iterable[Document], tokenizer: Tokenizer, config: RunConfig) -> Iterator[list[int]]:
@@ -160,7 +165,7 @@ class BagOfEmbeddings:
 
 def evaluation(config: RunConfig, tokenizer: Tokenizer, held_out: Packed) -> Evaluation:
     """Return the held-out sentences in batches of one size; what is over at the end has too few negatives."""
-    objective = FixedMasks(build_objective(config, tokenizer))
+    objective = FixedMasks(Contrastive(TEMPERATURE))
     n = len(held_out.ids)
     mixed = draws.generator(SEED, draws.EVALUATION).permutation(n)[:JUDGED]
     size = min(n, OF_BATCH)

@@ -55,6 +55,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 CHOICES = {"positions": ("rotary", "learned", "sinusoidal")}
 FORM = ("neighbour_heads", "rotary_base", "init_std", "embedding_std")  # of the encoder
 USES = (*FORM, "mask_rate", "masking", "teacher", "alpha", "temperature")
+PARTS = False
 LABELS = ("masked token", "held out, at 15 %")
 
 

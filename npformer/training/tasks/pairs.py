@@ -64,6 +64,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "minutes": 60.0,
     },
 }
+PARTS = False
 CHOICES = {"positions": ("sinusoidal", "learned")}
 USES = ("label_smoothing",)
 LABELS = ("target token", "held out, not smoothed")
@@ -135,7 +136,8 @@ def width(seq_len: int) -> int:
 def left_out(part: Sequence[Pair], packed: Packed) -> str | None:
     """Return a line on the pairs that were too long, if any were."""
     n, length = len(part) - len(packed.ids), (packed.ids.shape[1] - 1) // 2
-    return f"{n:,} of {len(part):,} pairs left out: a side has more than {length} tokens" if n else None
+    longer = f"the source has more than {length} tokens, or the target more than {length + 1}"
+    return f"{n:,} of {len(part):,} pairs left out: {longer}" if n else None
 
 
 def lengths(packed: Packed) -> Array:

@@ -12,6 +12,7 @@ from ...text import Tokenizer
 from . import pairs
 from .t5 import CHOICES as CHOICES
 from .t5 import LABELS as LABELS
+from .t5 import PARTS as PARTS
 from .t5 import PRESETS as PRESETS
 from .t5 import batch as batch
 from .t5 import build_model as build_model

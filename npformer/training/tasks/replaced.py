@@ -41,6 +41,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     name: {**recipe, "mask_rate": RATE} for name, recipe in masked.PRESETS.items()
 }
 CHOICES = masked.CHOICES
+PARTS = masked.PARTS
 USES = (*masked.FORM, "mask_rate", "generator_size")
 LABELS = ("token, generator + 50 · discriminator", "held out, at 15 %")
 

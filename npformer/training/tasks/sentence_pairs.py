@@ -6,7 +6,8 @@
     data      rows of sentences of one document (text/sentence_rows.py)
     pair      made when its batch is: the row of another document from a Generator of the step, everything
               else from one of the step and the sequence, so that no bit depends on threads, ranks or pieces
-    held out  pairs and masks that are the same for every model, drawn once; 15 % of the tokens are hidden
+    held out  pairs and masks that are the same for every model, drawn once; 15 % of the tokens are hidden,
+              whatever training hides
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from ...text import (
     CorpusError,
     Document,
     Packed,
-    TextFiles,
     Tokenizer,
     document_starts,
     sentence_rows,
     separate,
+    split_corpus,
+    split_tail,
 )
 from .. import draws
 from ..evaluate import POSITIONS, Evaluation, evaluate, small_part
@@ -118,13 +120,13 @@ class SentencePairTask:
 
     PRESETS = masked.PRESETS
     CHOICES = masked.CHOICES
-    USES = (*masked.FORM, "mask_rate")
+    USES = (*masked.FORM, "mask_rate", "masking")
+    PARTS = True
     LABELS = masked.LABELS
 
     initial_embeddings = staticmethod(masked.initial_embeddings)
-    split = staticmethod(masked.split)
+    read = staticmethod(masked.read)
     texts = staticmethod(masked.texts)
-    left_out = staticmethod(masked.left_out)
     finished = staticmethod(masked.finished)
 
     def __init__(self, pair: str) -> None:
@@ -140,20 +142,21 @@ class SentencePairTask:
 
     def build_objective(self, config: RunConfig, tokenizer: Tokenizer) -> Summed:
         """Return the objective of training."""
-        return self._objective(config, tokenizer, config.mask_rate)
+        return self._objective(config, masked.build_objective(config, tokenizer), tokenizer)
 
-    def _objective(self, config: RunConfig, tokenizer: Tokenizer, rate: float) -> Summed:
+    def _objective(self, config: RunConfig, words: MaskedLM, tokenizer: Tokenizer) -> Summed:
         weights = weights_of(config.objective)
         kind = NextSentence if self.pair == "nsp" else SentenceOrder
         pair = kind(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
-        words = MaskedLM(tokenizer.vocab_size, tokenizer.mask_id, tokenizer.special_ids, rate)
         return Summed({"mlm": words, self.pair: pair}, list(weights.values()))
 
-    def read(
-        self, sources: Sequence[str], columns: tuple[int, int] | None = None
-    ) -> list[Document] | TextFiles:
-        """Return the documents of `sources`; of one file, its parts between blank lines."""
-        return separate(masked.read(sources, columns))
+    def split(self, corpus: Any, share: float, seed: int, tail: bool) -> tuple[Any, Any]:
+        """Return training and held-out documents as masked LM does; of one file, its parts on each side."""
+        parts = len(corpus) == 1
+        if not tail:
+            return split_corpus(corpus, share, seed, parts=parts)
+        train, held_out = split_tail(corpus, share)
+        return (separate(train), separate(held_out)) if parts else (train, held_out)
 
     def rows(self, part: Iterable[Document], tokenizer: Tokenizer, config: RunConfig) -> Iterable[list[int]]:
         """Yield rows of sentences of one document.
@@ -169,6 +172,14 @@ class SentencePairTask:
             yield row
         if self.pair == "nsp" and documents < 2:
             raise CorpusError(ONE_DOCUMENT.format(n="one" if documents else "none"))
+
+    def left_out(self, part: Any, packed: Packed) -> str | None:
+        """Return a line if nothing became a row.
+
+        That a single token, alone at the end of a text, is in none goes without saying.
+        """
+        expected = "expected documents of two tokens or more to train on and to hold out"
+        return None if len(packed.ids) else f"{expected}, got none"
 
     def width(self, seq_len: int) -> int:
         """Return the most tokens of a row: two sentences or more have one mark less than in a pair."""
@@ -208,7 +219,8 @@ class SentencePairTask:
 
     def evaluation(self, config: RunConfig, tokenizer: Tokenizer, held_out: Packed) -> Evaluation:
         """Return fixed pairs with fixed masks, of as many passes over the rows as for masked LM."""
-        objective = self._objective(config, tokenizer, masked.RATE)
+        words = MaskedLM(tokenizer.vocab_size, tokenizer.mask_id, tokenizer.special_ids, masked.RATE)
+        objective = self._objective(config, words, tokenizer)
         rows = np.arange(len(held_out.ids))
         batches: list[SummedBatch] = []
         while len(batches) < masked.PASSES and sum(batch.n_targets[0] for batch in batches) < POSITIONS:

@@ -47,6 +47,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     for name, preset in pairs.PRESETS.items()
 }
 CHOICES = pairs.CHOICES
+PARTS = pairs.PARTS
 USES = (*pairs.USES, "corruption_rate", "span_length")
 LABELS = ("target token", "held out, not smoothed")
 

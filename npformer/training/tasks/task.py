@@ -33,6 +33,8 @@ class Task(Protocol):
         Fields of `RunConfig` that have fewer values here, or others.
     USES : collection of str
         Fields that are of use here and not in every task; where another has one of them, it is refused here.
+    PARTS : bool
+        Whether, where there is one file, its parts between blank lines are the documents.
     LABELS : (str, str)
         For a picture: what the loss is per, and what the held-out loss is called.
     """
@@ -43,6 +45,8 @@ class Task(Protocol):
     def CHOICES(self) -> Mapping[str, tuple[str, ...]]: ...  # noqa: N802, D102
     @property
     def USES(self) -> Collection[str]: ...  # noqa: N802, D102
+    @property
+    def PARTS(self) -> bool: ...  # noqa: N802, D102
     @property
     def LABELS(self) -> tuple[str, str]: ...  # noqa: N802, D102
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -64,12 +65,19 @@ def test_sentences_that_are_cut_are_counted(text, tmp_path, monkeypatch):
     path.write_text(text)
     config = preset("tiny", objective="simcse", steps=1, **{**SIZES, "seq_len": 8})
     large = prepare(TextFiles([(str(path), True)]), config)  # a stream
-    assert re.match(told, large.warnings[0].split(" ", 1)[1])
+    for i, (what, part) in enumerate((("", large.train), ("held out: ", large.held_out))):
+        assert re.match(f"{what}{int(part.mask[:, -1].sum())} {told}", large.warnings[i])
 
 
-def test_text_without_a_sentence_is_refused():
+def test_text_without_a_sentence_is_refused(tmp_path, monkeypatch):
+    text = "".join(f"{a}{b}.\n\n" for a in "abcdefghijklmn" for b in "abcdefghijklmn")
     with pytest.raises(CorpusError, match="expected sentences of at least 4 tokens"):
-        prepared("".join(f"Word{i % 7}.\n\n" for i in range(200)))
+        prepared(text)
+    monkeypatch.setattr("npformer.text.streamed_split.LARGEST_BLOCK", 40)
+    path = tmp_path / "text.txt"
+    path.write_text(text)
+    with pytest.raises(CorpusError, match="expected sentences of at least 4 tokens"):
+        prepare(TextFiles([(str(path), True)]), preset("tiny", objective="simcse", steps=1, **SIZES))
 
 
 def test_dropout_is_needed():
@@ -78,6 +86,21 @@ def test_dropout_is_needed():
             objective()
     with pytest.raises(ValueError, match="mask_rate: the objective simcse has no use for it"):
         preset("tiny", objective="simcse", steps=1, mask_rate=0.2)
+
+
+def test_the_temperature_is_that_of_training_and_what_is_held_out_has_its_own(text):
+    p = prepared(text, temperature=0.2)
+    usual = prepared(text)
+    losses = []
+    for q, expected in ((p, 0.2), (usual, 0.05)):
+        trainer = Trainer(q.config.with_steps(2), q.tokenizer, q.train)
+        assert trainer.objective.temperature == expected
+        held_out = contrastive.evaluation(q.config, q.tokenizer, q.held_out)
+        assert held_out.objective.objective.temperature == 0.05
+        losses.append(trainer.update(0).loss)
+    assert losses[0] > losses[1]  # the same vectors, told apart less sharply
+    with pytest.raises(ValueError, match="^temperature: expected at most 1 for simcse, .*, got 2"):
+        prepared(text, temperature=2.0)
 
 
 def test_the_model_has_no_head(text):
@@ -104,12 +127,15 @@ def test_what_is_over_at_the_end_is_no_batch(text, monkeypatch):
     assert [len(batch.ids) for batch in held_out.batches] == [size] * (n // size)
 
 
-def test_evaluation_depends_neither_on_when_nor_on_threads(text):
+def test_evaluation_depends_neither_on_when_nor_on_threads(text, monkeypatch):
+    monkeypatch.setattr(contrastive, "OF_BATCH", 4)
     p = prepared(text)
     model = Trainer(p.config.with_steps(2), p.tokenizer, p.train).model
     held_out = contrastive.evaluation(p.config, p.tokenizer, p.held_out)
-    found = [evaluate(model, held_out.objective, held_out.batches) for _ in range(2)]
-    assert found[0] == found[1]
+    assert len(held_out.batches) > 2
+    with ThreadPoolExecutor(2) as two:
+        found = [evaluate(model, held_out.objective, held_out.batches, x) for x in (None, two, None)]
+    assert found[0] == found[1] == found[2]
     plain = Contrastive(0.05)
     without = [plain.loss_and_grad(model, b.trimmed(), None, normalizer=1).loss_sum for b in held_out.batches]
     assert abs(sum(without) - found[0].loss_sum) > 1e-4  # there are masks

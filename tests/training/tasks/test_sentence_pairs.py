@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from npformer.text import CorpusError, Document, TextFiles, document_starts, separate
+from npformer.text import CorpusError, Document, TextFiles, document_starts
 from npformer.training import RunConfig, Trainer, create_run, draws, fit, open_run, prepare, preset, table
 from npformer.training.tasks import TASKS, masked
 from npformer.training.tasks.sentence_pairs import partners, words_of
@@ -179,9 +179,60 @@ def test_one_document_is_refused_and_blank_lines_make_several(tmp_path, monkeypa
         prepared(corpus=TextFiles([(str(path), True)]))
     assert len(prepared("mlm+sop", corpus=task.read([str(path)], None)).train.ids) > 10
     path.write_text("\n\n".join(document.text for document in documents()))
-    large = separate(TextFiles([(str(path), True)]))
-    for p in (prepared(corpus=task.read([str(path)], None)), prepared(corpus=large)):
+    for corpus in (task.read([str(path)], None), TextFiles([(str(path), True)])):
+        p = prepared(corpus=corpus)
         assert document_starts(p.train, p.tokenizer.cls_id).size > 10
+        assert p.sources == [str(path)]
+
+
+def test_documents_of_one_token_make_no_row_and_are_said_to():
+    with pytest.raises(CorpusError, match="expected documents of two tokens or more"):
+        prepared("mlm+sop", corpus=[Document(c, c) for c in LETTERS])
+
+
+@pytest.mark.parametrize("tail", [None, 0.2])
+def test_of_one_file_every_objective_holds_out_the_same_text(tmp_path, tail):
+    path = tmp_path / "text.txt"
+    lines = [document.text.replace(". ", ".\n") for document in documents()]
+    path.write_text("\n\n".join("   " * (i % 2) + text for i, text in enumerate(lines)))
+    texts = {}
+    for objective in ("mlm", "mlm+nsp", "mlm+sop"):
+        p = prepared(objective, corpus=TASKS[objective].read([str(path)], None), held_out_tail=tail)
+        vocab = p.tokenizer.vocab
+        texts[objective] = "".join(vocab[i] for i in p.held_out.ids[p.held_out.ids >= 5].tolist())
+    assert texts["mlm"] == texts["mlm+nsp"] == texts["mlm+sop"]
+    several = [Document("f", "A. B.\n\nC. D.\n" * 9), Document("g", "E. F.\n\nG. H.\n" * 9)]
+    _, held_out = TASKS["mlm+nsp"].split(several, 0.2, 0, tail is not None)
+    assert {name for name, _ in held_out} <= {"f", "g"}
+
+
+@pytest.mark.parametrize("objective", ["mlm+nsp", "mlm+sop"])
+def test_words_of_pairs_are_hidden_whole(objective):
+    words = [f"{a}{b}{c}" for a in "xyz" for b in "uvw" for c in "rst"]
+    rng = np.random.default_rng(0)
+    texts = [
+        Document(c, " ".join(" ".join(rng.choice(words, 5)).capitalize() + "." for _ in range(20)))
+        for c in LETTERS
+    ]
+    config = {"tokenizer": "wordpiece", "vocab_size": 30, "mask_rate": 0.3}
+    p = prepared(objective, corpus=texts, masking="whole_word", **config)
+    continues = p.tokenizer.continues
+    batch, _ = trainer(p).batch(0)
+    ids, hidden = batch.ids.copy(), np.zeros(batch.ids.size, dtype=bool)
+    at = batch.at[batch.of[:, 0]]
+    hidden[at] = True
+    ids.reshape(-1)[at] = batch.targets[batch.of[:, 0]]
+    goes_on = np.array(continues)[ids.reshape(-1)]
+    goes_on &= np.roll(ids.reshape(-1), 1) >= 5  # not behind a mark: there a word was cut
+    assert goes_on.sum() > 60
+    assert (hidden[goes_on] == np.roll(hidden, 1)[goes_on]).all()
+    span = trainer(prepared(objective, corpus=texts, masking="span", **config)).batch(0)[0]
+    token = trainer(prepared(objective, corpus=texts, **config)).batch(0)[0]
+    assert np.array_equal(span.mask, token.mask)  # the same pairs
+    assert not np.array_equal(span.at, token.at)
+    usual = replace(p.config, masking="token")
+    judged = [TASKS[objective].evaluation(c, p.tokenizer, p.held_out) for c in (p.config, usual)]
+    assert np.array_equal(*(found.batches[0].at for found in judged))
 
 
 def test_fields_without_use_are_refused():
