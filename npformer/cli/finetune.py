@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     from ..finetuning import KINDS, Recipe, finetune, finetune_seeds, hold_out
     from ..finetuning.hold_out import in_both
     from ..text.corpus import lines_of
-    from ..text.labelled import numbers_as_names, read_examples
+    from ..text.labelled import Labelled, numbers_as_names, read_examples
     from ..training import Interruption, TrainingStopped, free_folder, load_model, require_free
 
     if args.threads is not None and args.threads < 1:
@@ -122,26 +122,30 @@ def run(args: argparse.Namespace) -> int:
     model, tokenizer = load_model(args.run_folder)
     labels = [] if args.labels is None else [line.strip() for line in lines_of(args.labels, "label")]
     parts: dict[str, Any] = {}
-    columns, form = args.columns, args.format
+    about: dict[str, Any] = {"base": args.run_folder}
+    ways: dict[str, Labelled] = {}  # suffix -> the first file with it: files of a kind are read in one way
     for part in ("train", "dev", "test"):
         file = getattr(args, part)
         if file is None:
             continue
-        if Path(file).suffix != Path(args.train).suffix:
-            columns, form = args.columns, args.format
-        read = read_examples(file, args.task, columns=columns, format=form, skip_bad=args.skip_bad)
-        columns, form = read.columns, read.format  # files of a kind are read in one way
-        parts[part] = read.examples
+        first = ways.get(Path(file).suffix)
+        way = {"columns": args.columns, "format": args.format}
+        if first is not None:
+            way = {"like" if args.columns is None else "columns": first.columns, "format": first.format}
+        read = read_examples(file, args.task, **way, skip_bad=args.skip_bad)
+        ways.setdefault(Path(file).suffix, read)
+        parts[part], about[part] = read.examples, file
         _say(read.about, args)
         tell_skipped(read.skipped, file)
         if part == "train":
-            how = {"columns": read.columns, "format": read.format, "skip_bad": args.skip_bad}
+            about["read"] = {"columns": read.columns, "format": read.format, "skip_bad": args.skip_bad}
             if (hint := numbers_as_names(read.examples)) is not None:
                 print(f"{file}: {hint}", file=sys.stderr)
         elif n := in_both(parts["train"], read.examples):
             what = f"{part}: {n:,} of {len(read.examples):,} texts are in {args.train}, too"
             print(f"{what}: such scores flatter", file=sys.stderr)
-    about = {"base": args.run_folder, **{part: getattr(args, part) for part in parts}, "read": how}
+    if args.columns is not None:
+        about["columns"] = args.columns
     if args.dev is None:
         every, tell = parts["train"], lambda line: print(line, file=sys.stderr)
         parts["train"], parts["dev"] = hold_out(every, args.dev_share, recipe.seed, tell)

@@ -81,16 +81,20 @@ def _values(task: Any, example: Any, said: Any) -> dict[str, Any]:
 def _score(args: argparse.Namespace, model: Any, tokenizer: Any, task: Any, how: dict[str, Any]) -> int:
     """Print the scores of the model on a labelled file."""
     from ..finetuning import score
-    from ..finetuning.score import training_examples
+    from ..finetuning.score import reading, training_examples
     from ..text import CorpusError
     from ..text.labelled import read_examples
 
-    read = read_examples(args.file, task.name, **how)
+    def way(file: str) -> dict[str, Any]:
+        told = args.columns is None and args.format is None
+        return how | (reading(args.run_folder, file) if told else {})
+
+    read = read_examples(args.file, task.name, **way(args.file))
     _say(read.about)
     tell_skipped(read.skipped, args.file)
     train = None
     if args.train is not None:
-        train = read_examples(args.train, task.name, **how).examples
+        train = read_examples(args.train, task.name, **way(args.train)).examples
     else:
         try:
             train = training_examples(args.run_folder, task)

@@ -80,7 +80,13 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
     return all(_NAME.fullmatch(name) and name not in values for name, *values in columns)
 
 
-def read_table(rows: list[Row], name: str, task: str, wanted: dict[str, int | str] | None) -> Table:
+def read_table(
+    rows: list[Row],
+    name: str,
+    task: str,
+    wanted: dict[str, int | str] | None,
+    like: dict[str, int | str] | None = None,
+) -> Table:
     """Tell the columns of the rows of a table, and mark the rows that have others.
 
     Parameters
@@ -90,6 +96,8 @@ def read_table(rows: list[Row], name: str, task: str, wanted: dict[str, int | st
     task : str
     wanted : dict, optional
         The column of each role, by number or by name.
+    like : dict, optional
+        That of a file before, for one that does not tell itself; see `_fits`.
 
     Raises
     ------
@@ -100,8 +108,10 @@ def read_table(rows: list[Row], name: str, task: str, wanted: dict[str, int | st
     whole = [row for row in rows if not row.problem and len(row.values) == width]
     if not whole:
         return Table(rows, {}, "", "")
-    named = wanted is not None and any(isinstance(column, str) for column in wanted.values())
     first = next(row for row in rows if not row.problem)
+    if wanted is None and like is not None and _fits(like, task, [field.strip() for field in first.values]):
+        wanted = like
+    named = wanted is not None and any(isinstance(column, str) for column in wanted.values())
     header = named or len(first.values) == width and has_header([row.values for row in whole])
     names = [field.strip() for field in first.values] if header else None
     line = f"{name}:{first.line}"
@@ -135,6 +145,15 @@ def read_table(rows: list[Row], name: str, task: str, wanted: dict[str, int | st
         about = "a header, " + ", ".join(f"{role} in {shown(names[place])}" for role, place in keys.items())
         columns = {role: _sayable(names[place], place, names) for role, place in keys.items()}
     return Table(rows, keys, about, written(columns))
+
+
+def _fits(like: dict[str, int | str], task: str, first: Sequence[str]) -> bool:
+    """Whether columns of another file hold for one with this first row.
+
+    They do unless it has names that tell its columns, and not those that the other had.
+    """
+    names = {column for column in like.values() if isinstance(column, str)}
+    return bool(names) and names <= set(first) or by_name(task, first) is None
 
 
 def _sayable(name: str, place: int, names: Sequence[str]) -> int | str:
