@@ -262,7 +262,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(place, capsys, dev, more, 
 
 def test_each_kind_of_file_is_read_in_its_own_way(place, capsys):
     (place / "dev.jsonl").write_text('{"text": "a good film", "intent": "pos"}\n')
-    (place / "test.tsv").write_text("neg\tthe film\npos\tvery good good\n")  # as train.tsv, whose labels are first
+    (place / "test.tsv").write_text("neg\tthe film\npos\tvery good good\n")  # labels first, as in train.tsv
     assert finetune("--epochs", "1", "--out", "tuned", "--test", "test.tsv", dev="dev.jsonl") == 0
     result = json.loads((place / "tuned" / "result.json").read_text())
     capsys.readouterr()
@@ -282,7 +282,7 @@ def test_a_header_of_the_dev_file_says_its_columns(place, capsys):
 def test_a_file_is_scored_in_the_columns_of_training(place, capsys, said):
     task, model = ("seq2seq", "translator") if said else ("classify", "encoder")
     columns = ["--columns", "source=2,target=1"] if said else []
-    (place / "test.tsv").write_text("neg\tbad\npos\tgood\n")  # of which nobody can tell
+    (place / "test.tsv").write_text("neg\tbad\npos\ta\n")  # of which nobody can tell
     files = ["--out", "tuned", "--epochs", "1", "--test", "test.tsv"]
     assert finetune(*files, *columns, task=task, model=model) == 0
     result = json.loads((place / "tuned" / "result.json").read_text())
@@ -293,7 +293,7 @@ def test_a_file_is_scored_in_the_columns_of_training(place, capsys, said):
         assert ("source in column 2, target in column 1" in err) == said
         found = json.loads(out)
         assert (found["scores"], found["baseline"]) == (result["test"], result["test_baseline"])
-    (place / "test.csv").write_text("text,label,source,target\nbad,neg,bad,neg\ngood,pos,good,pos\n")
+    (place / "test.csv").write_text("text,label,source,target\nbad,neg,bad,neg\na,pos,a,pos\n")
     assert main(["predict", "tuned", "test.csv", "--score", "--json"]) == 0  # of another kind: by its header
     assert json.loads(capsys.readouterr().out)["scores"] == result["test"]
 

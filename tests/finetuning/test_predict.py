@@ -16,8 +16,10 @@ from npformer.finetuning import (
     prepare_model,
     save_task_model,
 )
+from npformer.finetuning.predict import read_texts
 from npformer.functional import softmax
 from npformer.models import Encoder, load_adapter, save_adapter
+from npformer.text.labelled.columns import roles_of
 
 
 @pytest.fixture
@@ -112,6 +114,27 @@ def test_a_damaged_folder_is_told(classifier, tokenizer, tmp_path, content, mess
 
 
 @pytest.mark.parametrize(
+    ("task", "lines"),
+    [
+        ("classify", [" ab ", "\u3000ab", "ab\u00a0c "]),
+        ("pair", [" a \t b", "a\tb c "]),
+        ("tag", ["10\u00a0000  men ", " a", "\u2009b c"]),
+        ("clm", [" ab "]),
+    ],
+)
+def test_a_line_is_the_text_that_json_gives(tmp_path, task, lines):
+    plain, rows = tmp_path / "x.txt", tmp_path / "x.jsonl"
+    plain.write_text("".join(f"{line}\n" for line in lines))
+    (roles,) = roles_of(f"texts of {task}")
+    fields = [dict(zip(roles, line.split("\t"), strict=True)) for line in lines]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in fields))
+    found, expected = (
+        [(example.texts, example.words) for example in read_texts(str(file), task)] for file in (plain, rows)
+    )
+    assert found == expected
+
+
+@pytest.mark.parametrize(
     ("task", "text", "message"),
     [
         ("classify", "  ", "text 2: expected a text, got a blank one"),
@@ -119,6 +142,7 @@ def test_a_damaged_folder_is_told(classifier, tokenizer, tmp_path, content, mess
         ("pair", "a", "text 2: expected two texts for pair, got 1"),
         ("tag", " ", "text 2: expected words, got none"),
         ("tag", ["a", ""], "text 2: expected words, got a blank one"),
+        ("tag", "a \u00a0", "text 2: expected words, got a blank one"),
     ],
 )
 def test_texts_that_do_not_fit_are_named(classifier, tokenizer, task, text, message):
