@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from npformer.finetuning import KINDS, Recipe, finetune, load_task_model, loop, predict
 from npformer.finetuning.parts import Judged
+from npformer.models import EncoderDecoder
 from npformer.text import CorpusError
 from npformer.text.labelled import Example, Labelled
 from npformer.training import Interruption, TrainingStopped
@@ -206,6 +208,24 @@ def test_layers_below_learn_more_slowly(tokenizer, classes, tmp_path, request, s
     names = [f"{stack}.{i}.feed_forward.up.weight" for i in range(2)]
     low, high = (abs(params[name] - pretrained.params[name]).max() for name in names)
     assert 0 < low < 1e-2 * high
+
+
+@pytest.mark.parametrize("halves", [(1, 2), (2, 1)])
+def test_the_layers_below_are_those_of_their_own_half(encoder_decoder, tokenizer, turned, tmp_path, halves):
+    depths = dict(zip(("n_encoder_layers", "n_decoder_layers"), halves, strict=True))
+    model = EncoderDecoder(replace(encoder_decoder.config, **depths), np.random.default_rng(5))
+    fields = {"epochs": 1, "batch_size": 24, "dropout": 0.0, "weight_decay": 0.0, "warmup": 0.0, "lr": 1e-2}
+    recipe = Recipe("seq2seq", layer_decay=0.01, **fields)
+    run(model, tokenizer, [*turned, *turned], recipe, tmp_path / "out")
+    params = load_task_model(tmp_path / "out")[0].params
+
+    def moved(layer):
+        name = f"{layer}.feed_forward.up.weight"
+        return abs(params[name] - model.params[name]).max()
+
+    tops = [moved(f"{half}.{n - 1}") for half, n in zip(("encoder", "decoder"), halves, strict=True)]
+    assert min(tops) > 0.5 * max(tops)  # of one rate
+    assert moved("encoder.0" if halves[0] == 2 else "decoder.0") < 0.1 * max(tops)
 
 
 def test_metrics_have_a_line_for_each_step_and_epoch(encoder, tokenizer, classes, tmp_path):
