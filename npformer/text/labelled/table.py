@@ -67,17 +67,19 @@ def columns_of(rows: Sequence[Row]) -> int:
     return counts.most_common(1)[0][0] if counts else 0
 
 
-def has_header(rows: Sequence[Sequence[str]]) -> bool:
+def has_header(rows: Sequence[Sequence[str]], task: str) -> bool:
     """Whether the first row names the columns.
 
-    It does if two of its fields are names by which columns are known; or one is, all are single words, and
-    none stands in its column again, as a label would.
+    It does if its names tell the columns of the task, with labels. Else none may stand in its column again,
+    as a label would, and two are names by which columns are known; or one is, and all are single words.
     """
     known = known_names(rows[0])
-    if known != 1 or len(rows) == 1:
-        return known > 1
+    if known == 0 or known == 1 == len(rows):
+        return False
+    if by_name(task.removeprefix("texts of "), rows[0]) is not None:
+        return True
     columns = zip(*([field.strip() for field in row] for row in rows), strict=True)
-    return all(_NAME.fullmatch(name) and name not in values for name, *values in columns)
+    return all((known > 1 or _NAME.fullmatch(name)) and name not in values for name, *values in columns)
 
 
 def read_table(
@@ -112,7 +114,7 @@ def read_table(
     if wanted is None and like is not None and _fits(like, task, [field.strip() for field in first.values]):
         wanted = like
     named = wanted is not None and any(isinstance(column, str) for column in wanted.values())
-    header = named or len(first.values) == width and has_header([row.values for row in whole])
+    header = named or len(first.values) == width and has_header([row.values for row in whole], task)
     names = [field.strip() for field in first.values] if header else None
     line = f"{name}:{first.line}"
     if header:
