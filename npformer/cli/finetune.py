@@ -114,6 +114,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"dev: expected --dev or --dev-share, got {got}")
     if args.seeds is not None and args.by_label:
         raise ValueError("by_label: with --seeds they are in the result.json of each seed")
+    if args.by_label:
+        require_classes(args.task)
     names = (*FIELDS, "from_scratch")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
     recipe = Recipe(args.task, **given)
@@ -184,6 +186,22 @@ def run(args: argparse.Namespace) -> int:
         echo = "echo" if len(said) == 1 else "printf '%s\\t%s\\n'"  # a tab does not survive being copied
         print(f"try it:     {echo} {' '.join(said)} | npformer predict {shlex.quote(str(out))} -")
     return 0
+
+
+def require_classes(task: str) -> None:
+    """Raise ValueError if --by-label has no labels to print the scores of.
+
+    Examples
+    --------
+    >>> require_classes("clm")
+    Traceback (most recent call last):
+    ...
+    ValueError: by_label: the labels of clm are texts, not classes
+    """
+    from ..finetuning import KINDS
+
+    if KINDS[task].LABELS != "classes":
+        raise ValueError(f"by_label: the labels of {task} are {KINDS[task].LABELS}, not classes")
 
 
 def table(result: dict[str, Any], by_label: bool = False) -> str:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .finetune import add_file_options, beside_a_guess, lower_is_better, of_labels, tell_skipped
+from .finetune import add_file_options, beside_a_guess, lower_is_better, of_labels, require_classes, tell_skipped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     model, tokenizer, task = load_task_model(args.run_folder)
     how = {"columns": args.columns, "format": args.format, "skip_bad": args.skip_bad}
     if args.score:
+        if args.by_label:
+            require_classes(task.name)
         return _score(args, model, tokenizer, task, how)
     for name in ("by_label", "train"):
         if getattr(args, name):

@@ -93,6 +93,13 @@ def test_scores_of_each_label(place, capsys):
     assert not (place / "other").exists()  # so the same command, put right, may have it
 
 
+@pytest.mark.parametrize("task", ["regress", "similarity", "seq2seq", "clm"])
+def test_what_has_no_labels_has_no_scores_of_each(place, capsys, task):
+    assert finetune("--by-label", task=task) == 2
+    assert f"by_label: the labels of {task} are " in capsys.readouterr().err
+    assert not (place / "runs").exists()
+
+
 def test_texts_that_are_cut_are_told(place, capsys):
     assert finetune("--out", "tuned") == 0
     (place / "texts.txt").write_text("good film\n" + 9 * "very " + "bad\n")
@@ -199,6 +206,8 @@ def test_labelled_sources_are_scored_or_read_alone(place, capsys, task, model, s
     found = json.loads(capsys.readouterr().out)
     assert found["scores"] == whole["runs"][1]["test"]
     assert found["baseline"] == whole["test_baseline"]
+    assert main(["predict", "both/seed-1", "turns.tsv", "--score", "--by-label"]) == 2
+    assert f"by_label: the labels of {task} are texts, not classes" in capsys.readouterr().err
     assert main(["predict", "both/seed-1", "turns.tsv", "--score"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0].split() == ["turns.tsv", "rouge1", "rouge2", "rougeL", "perplexity"]

@@ -98,8 +98,7 @@ def examples_of(
     if told == "jsonl":
         table = read_jsonl(lines, name, task, wanted, like)
     elif told == "conll":
-        table = read_conll(lines, name, wanted or like)
-        table = table._replace(keys={role: table.keys[role] for role in roles_of(task)[0]})
+        table = read_conll(lines, name, roles_of(task)[0], wanted or like)
     elif told == "tsv":
         table = read_table(list(tsv_rows(lines)), name, task, wanted, like)
     else:
