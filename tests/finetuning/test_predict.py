@@ -76,6 +76,22 @@ def test_a_folder_gives_back_what_was_saved(classifier, tokenizer, tmp_path):
     np.testing.assert_array_equal(model.params.flat, classifier.params.flat)
 
 
+def test_a_model_that_cannot_be_written_leaves_the_task_of_the_one_before(
+    classifier, tokenizer, tmp_path, monkeypatch
+):
+    task = Task("classify", ("a", "b", "c"))
+    save_task_model(classifier, tokenizer, task, tmp_path)
+
+    def full(*arguments):
+        raise OSError("no space left")
+
+    other = prepare_model(classifier, Recipe("classify", seed=1), 3)
+    monkeypatch.setattr(type(other), "save_pretrained", full)
+    with pytest.raises(OSError, match="no space left"):
+        save_task_model(other, tokenizer, Task("classify", ("x", "y", "z")), tmp_path)
+    assert load_task_model(tmp_path)[2] == task
+
+
 def test_adapters_alone_give_back_what_was_fine_tuned(encoder, tokenizer, classes, tmp_path):
     recipe = Recipe("classify", epochs=1, lora=2)
     out = tmp_path / "out"
@@ -97,6 +113,7 @@ def test_adapters_alone_give_back_what_was_fine_tuned(encoder, tokenizer, classe
     [
         (None, "expected a fine-tuned model, found no task.json"),
         ("{", "not the description of a task"),
+        ("[]", "not the description of a task"),
         ('{"task": "sing", "labels": []}', "not the description of a task"),
         ('{"task": "tag", "labels": ["a", "b"]}', "expected a model with a head for tag"),
         ('{"task": "classify", "labels": ["a"], "longest": "all"}', "not the description of a task"),
