@@ -288,7 +288,8 @@ def params_after(encoder, tokenizer, examples, out, **fields):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("dropout", 0.3), ("weight_decay", 0.5), ("class_weights", "balanced")]
+    ("field", "value"),
+    [("dropout", 0.3), ("weight_decay", 0.5), ("class_weights", "balanced"), ("clip", 1e-3), ("lanes", 3)],
 )
 def test_what_a_recipe_says_is_done(encoder, tokenizer, classes, tmp_path, field, value):
     base = {"dropout": 0.0, "weight_decay": 0.0}
