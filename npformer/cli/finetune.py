@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ._options import add_threads
+
 # the recipe: field of Recipe -> kind, what it is (its default)
 FIELDS: dict[str, tuple[type, str]] = {
     "seed": (int, "of the head's first weights, the order and dropout (0)"),
@@ -71,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels", metavar="FILE", help="a label in each line: those that may come besides training's"
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads to work on the lanes (one a core)")
+    add_threads(parser, "lanes and scores")
     parser.add_argument("--by-label", action="store_true", help="print the scores of each label, too")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -107,8 +109,6 @@ def run(args: argparse.Namespace) -> int:
     from ..text.labelled import Labelled, numbers_as_names, read_examples
     from ..training import Interruption, TrainingStopped, free_folder, load_model, require_free
 
-    if args.threads is not None and args.threads < 1:
-        raise ValueError(f"threads: expected at least 1, got {args.threads}")
     if (args.dev is None) == (args.dev_share is None):
         got = "neither" if args.dev is None else "both"
         raise ValueError(f"dev: expected --dev or --dev-share, got {got}")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ._options import add_threads
 from .finetune import add_file_options, beside_a_guess, lower_is_better, of_labels, require_classes, tell_skipped
 
 
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --score: the training examples, from which the guess is (where finetune found them)",
     )
     add_file_options(parser)
-    parser.add_argument("--threads", type=int, metavar="N", help="threads to work on the texts (one a core)")
+    add_threads(parser, "the texts")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,8 +42,6 @@ def run(args: argparse.Namespace) -> int:
     from ..finetuning import load_task_model
     from ..finetuning.predict import answer, read_texts
 
-    if args.threads is not None and args.threads < 1:
-        raise ValueError(f"threads: expected at least 1, got {args.threads}")
     model, tokenizer, task = load_task_model(args.run_folder)
     how = {"columns": args.columns, "format": args.format, "skip_bad": args.skip_bad}
     if args.score:
