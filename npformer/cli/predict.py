@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ._options import add_threads
-from .finetune import add_file_options, beside_a_guess, lower_is_better, of_labels, require_classes, tell_skipped
+from .finetune import (
+    add_file_options,
+    beside_a_guess,
+    lower_is_better,
+    of_labels,
+    require_classes,
+    tell_skipped,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -251,7 +251,7 @@ class _Run:
         }
 
     def judge(self, part: Part) -> Judged:
-        """Return the scores of the model as it is; there are as many pieces of work as examples, not lanes."""
+        """Return the scores of the model as it is; its threads are not bounded by the lanes."""
         with workers(self.threads, len(part.examples)) as executor:
             return judge(self.model, self.tokenizer, self.task, part, executor)
 

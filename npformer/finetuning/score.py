@@ -94,18 +94,21 @@ def training_examples(folder: str | Path, task: Task) -> list[Example]:
 def reading(folder: str | Path, file: str) -> dict[str, Any]:
     """Return how the fine-tuning of a folder would have read a file: options of `read_examples`.
 
-    No options if its training examples came from a file with another suffix, or it is not known how.
+    A file with another suffix than that of training has, of all that, at most the columns that were said.
     """
     _, values = _config_of(folder)
-    train, how = values.get("train"), values.get("read")
+    train, how, said = values.get("train"), values.get("read"), values.get("columns")
     if not isinstance(train, str) or how is None or Path(train).suffix != Path(file).suffix:
-        return {}
-    said = values.get("columns") is not None  # else they were told by the file, and another may tell others
-    return {"columns" if said else "like": how["columns"], "format": how["format"]}
+        return {"like": said}
+    # columns that nobody said were told by the file, and another may tell others
+    return {"like" if said is None else "columns": how["columns"], "format": how["format"]}
 
 
 def _config_of(folder: str | Path) -> tuple[Path | None, dict[str, Any]]:
-    """Return the config.json of a fine-tuning, whose folder or model's folder is given; None if there is none."""
+    """Return where the config.json of a fine-tuning is, and what it says; None if there is none.
+
+    The folder is that of the run, or of the model in it.
+    """
     folder = Path(folder)
     for path in (folder / "config.json", folder.absolute().parent / "config.json"):
         values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -23,7 +23,8 @@ def layerwise_decay(n_layers: int | Mapping[str, int], factor: float) -> Callabl
     Parameters
     ----------
     n_layers : int or mapping
-        L, of the encoder or the decoder; where a model has both and they differ, {"encoder": L, "decoder": L}.
+        L, of the encoder or the decoder; where a model has both, of each of the two, or {"encoder": L,
+        "decoder": L} with their own.
     factor : float
         From one layer to the one below it, in (0, 1]: 1 / 2.6 in ULMFiT, 0.8 or 0.9 in ELECTRA.
 

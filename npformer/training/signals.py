@@ -42,7 +42,7 @@ class StopRequest:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Context in which SIGTERM raises KeyboardInterrupt at once, as SIGINT does: nothing is to be saved first."""
+    """Context in which SIGINT and SIGTERM raise KeyboardInterrupt at once: nothing is to be saved first."""
     former: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         former = {number: signal.signal(number, signal.default_int_handler) for number in SIGNALS}

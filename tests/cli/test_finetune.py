@@ -305,6 +305,10 @@ def test_a_file_is_scored_in_the_columns_of_training(place, capsys, said):
     (place / "test.csv").write_text("text,label,source,target\nbad,neg,bad,neg\na,pos,a,pos\n")
     assert main(["predict", "tuned", "test.csv", "--score", "--json"]) == 0  # of another kind: by its header
     assert json.loads(capsys.readouterr().out)["scores"] == result["test"]
+    if said:
+        (place / "test.csv").write_text("neg,bad\npos,a\n")  # without one, as was said of all files
+        assert main(["predict", "tuned", "test.csv", "--score", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["scores"] == result["test"]
 
 
 def test_a_byte_of_another_encoding_is_named(place, capsys):
