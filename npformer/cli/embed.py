@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import BinaryIO
 
+from ._options import add_pooling, add_threads
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
@@ -14,14 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="a text in each line; - for standard input")
     parser.add_argument("--out", metavar="FILE.npy", required=True, help="where the vectors go (n, d_model)")
-    parser.add_argument(
-        "--pooling",
-        default="mean",
-        choices=("mean", "cls", "pooler", "last"),
-        help="what stands for a text; of a decoder mean or last (mean)",
-    )
+    add_pooling(parser)
     parser.add_argument("--normalize", action="store_true", help="scale every vector to length 1")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads to work on the texts (one a core)")
+    add_threads(parser, "the texts")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,8 +29,6 @@ def run(args: argparse.Namespace) -> int:
     from ..text.corpus import lines_of
     from ..training import embed, load_model
 
-    if args.threads is not None and args.threads < 1:
-        raise ValueError(f"threads: expected at least 1, got {args.threads}")
     if not args.out.endswith(".npy"):
         raise ValueError(f"--out: expected a name that ends in .npy, got {args.out!r}")
     if not Path(args.out).absolute().parent.is_dir():

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ._options import add_threads
+
 # the recipe: field of Recipe -> kind, what it is (its default)
 FIELDS: dict[str, tuple[type, str]] = {
     "seed": (int, "of the head's first weights, the order and dropout (0)"),
@@ -71,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels", metavar="FILE", help="a label in each line: those that may come besides training's"
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads to work on the lanes (one a core)")
+    add_threads(parser, "lanes and scores")
     parser.add_argument("--by-label", action="store_true", help="print the scores of each label, too")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -104,16 +106,16 @@ def run(args: argparse.Namespace) -> int:
     from ..finetuning import KINDS, Recipe, finetune, finetune_seeds, hold_out
     from ..finetuning.hold_out import in_both
     from ..text.corpus import lines_of
-    from ..text.labelled import numbers_as_names, read_examples
+    from ..text.labelled import Labelled, numbers_as_names, read_examples
     from ..training import Interruption, TrainingStopped, free_folder, load_model, require_free
 
-    if args.threads is not None and args.threads < 1:
-        raise ValueError(f"threads: expected at least 1, got {args.threads}")
     if (args.dev is None) == (args.dev_share is None):
         got = "neither" if args.dev is None else "both"
         raise ValueError(f"dev: expected --dev or --dev-share, got {got}")
     if args.seeds is not None and args.by_label:
         raise ValueError("by_label: with --seeds they are in the result.json of each seed")
+    if args.by_label:
+        require_classes(args.task)
     names = (*FIELDS, "from_scratch")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
     recipe = Recipe(args.task, **given)
@@ -122,26 +124,30 @@ def run(args: argparse.Namespace) -> int:
     model, tokenizer = load_model(args.run_folder)
     labels = [] if args.labels is None else [line.strip() for line in lines_of(args.labels, "label")]
     parts: dict[str, Any] = {}
-    columns, form = args.columns, args.format
+    about: dict[str, Any] = {"base": args.run_folder}
+    ways: dict[str, Labelled] = {}  # suffix -> the first file with it: files of a kind are read in one way
     for part in ("train", "dev", "test"):
         file = getattr(args, part)
         if file is None:
             continue
-        if Path(file).suffix != Path(args.train).suffix:
-            columns, form = args.columns, args.format
-        read = read_examples(file, args.task, columns=columns, format=form, skip_bad=args.skip_bad)
-        columns, form = read.columns, read.format  # files of a kind are read in one way
-        parts[part] = read.examples
+        first = ways.get(Path(file).suffix)
+        way = {"columns": args.columns, "format": args.format}
+        if first is not None:
+            way = {"like" if args.columns is None else "columns": first.columns, "format": first.format}
+        read = read_examples(file, args.task, **way, skip_bad=args.skip_bad)
+        ways.setdefault(Path(file).suffix, read)
+        parts[part], about[part] = read.examples, file
         _say(read.about, args)
         tell_skipped(read.skipped, file)
         if part == "train":
-            how = {"columns": read.columns, "format": read.format, "skip_bad": args.skip_bad}
+            about["read"] = {"columns": read.columns, "format": read.format, "skip_bad": args.skip_bad}
             if (hint := numbers_as_names(read.examples)) is not None:
                 print(f"{file}: {hint}", file=sys.stderr)
         elif n := in_both(parts["train"], read.examples):
             what = f"{part}: {n:,} of {len(read.examples):,} texts are in {args.train}, too"
             print(f"{what}: such scores flatter", file=sys.stderr)
-    about = {"base": args.run_folder, **{part: getattr(args, part) for part in parts}, "read": how}
+    if args.columns is not None:
+        about["columns"] = args.columns
     if args.dev is None:
         every, tell = parts["train"], lambda line: print(line, file=sys.stderr)
         parts["train"], parts["dev"] = hold_out(every, args.dev_share, recipe.seed, tell)
@@ -180,6 +186,22 @@ def run(args: argparse.Namespace) -> int:
         echo = "echo" if len(said) == 1 else "printf '%s\\t%s\\n'"  # a tab does not survive being copied
         print(f"try it:     {echo} {' '.join(said)} | npformer predict {shlex.quote(str(out))} -")
     return 0
+
+
+def require_classes(task: str) -> None:
+    """Raise ValueError if --by-label has no labels to print the scores of.
+
+    Examples
+    --------
+    >>> require_classes("clm")
+    Traceback (most recent call last):
+    ...
+    ValueError: by_label: the labels of clm are texts, not classes
+    """
+    from ..finetuning import KINDS
+
+    if KINDS[task].LABELS != "classes":
+        raise ValueError(f"by_label: the labels of {task} are {KINDS[task].LABELS}, not classes")
 
 
 def table(result: dict[str, Any], by_label: bool = False) -> str:

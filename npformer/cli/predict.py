@@ -8,7 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .finetune import add_file_options, beside_a_guess, lower_is_better, of_labels, tell_skipped
+from ._options import add_threads
+from .finetune import (
+    add_file_options,
+    beside_a_guess,
+    lower_is_better,
+    of_labels,
+    require_classes,
+    tell_skipped,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --score: the training examples, from which the guess is (where finetune found them)",
     )
     add_file_options(parser)
-    parser.add_argument("--threads", type=int, metavar="N", help="threads to work on the texts (one a core)")
+    add_threads(parser, "the texts")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,11 +49,11 @@ def run(args: argparse.Namespace) -> int:
     from ..finetuning import load_task_model
     from ..finetuning.predict import answer, read_texts
 
-    if args.threads is not None and args.threads < 1:
-        raise ValueError(f"threads: expected at least 1, got {args.threads}")
     model, tokenizer, task = load_task_model(args.run_folder)
     how = {"columns": args.columns, "format": args.format, "skip_bad": args.skip_bad}
     if args.score:
+        if args.by_label:
+            require_classes(task.name)
         return _score(args, model, tokenizer, task, how)
     for name in ("by_label", "train"):
         if getattr(args, name):
@@ -81,16 +89,20 @@ def _values(task: Any, example: Any, said: Any) -> dict[str, Any]:
 def _score(args: argparse.Namespace, model: Any, tokenizer: Any, task: Any, how: dict[str, Any]) -> int:
     """Print the scores of the model on a labelled file."""
     from ..finetuning import score
-    from ..finetuning.score import training_examples
+    from ..finetuning.score import reading, training_examples
     from ..text import CorpusError
     from ..text.labelled import read_examples
 
-    read = read_examples(args.file, task.name, **how)
+    def way(file: str) -> dict[str, Any]:
+        told = args.columns is None and args.format is None
+        return how | (reading(args.run_folder, file) if told else {})
+
+    read = read_examples(args.file, task.name, **way(args.file))
     _say(read.about)
     tell_skipped(read.skipped, args.file)
     train = None
     if args.train is not None:
-        train = read_examples(args.train, task.name, **how).examples
+        train = read_examples(args.train, task.name, **way(args.train)).examples
     else:
         try:
             train = training_examples(args.run_folder, task)

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ._options import add_threads
+
 # Options that are fields of RunConfig. Without a default here: what is not given is the preset's. The numbers
 # in brackets are those of `small`; the tests hold them against it.
 FIELDS: dict[str, tuple[Any, str]] = {
@@ -104,12 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="FOLDER", help="folder of the run, new or empty (runs/pretrain-N)")
     parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
-    parser.add_argument(
-        "--threads",
-        type=int,
-        metavar="N",
-        help="threads to work on the lanes, at most --lanes of them (one a core)",
-    )
+    add_threads(parser, "the lanes, at most --lanes of them")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     recipe = parser.add_argument_group(
@@ -162,8 +159,6 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, ranks: Any) -> int:
     from ..training import Interruption, fit, open_run
 
-    if args.threads is not None and args.threads < 1:
-        raise ValueError(f"threads: expected at least 1, got {args.threads}")
     if args.resume is None:
         run = _begin(args, ranks)
     else:

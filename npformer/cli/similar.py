@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
+from ._options import add_pooling, add_threads
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
@@ -14,13 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", metavar="TEXT", help="what the lines are compared with")
     parser.add_argument("file", metavar="FILE", help="a text in each line; - for standard input")
     parser.add_argument("-k", type=int, default=5, metavar="N", help="how many lines (5)")
-    parser.add_argument(
-        "--pooling",
-        default="mean",
-        choices=("mean", "cls", "pooler"),
-        help="what stands for a text; of a decoder only mean (mean)",
-    )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads to work on the texts (one a core)")
+    add_pooling(parser)
+    add_threads(parser, "the texts")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 
@@ -31,8 +28,6 @@ def run(args: argparse.Namespace) -> int:
 
     if args.k < 1:
         raise ValueError(f"-k: expected at least 1, got {args.k}")
-    if args.threads is not None and args.threads < 1:
-        raise ValueError(f"threads: expected at least 1, got {args.threads}")
     if not args.query.strip():
         raise ValueError("TEXT: expected a text, got a blank one")
     texts = lines_of(args.file, "text")

@@ -20,13 +20,13 @@ def save_task_model(model: Any, tokenizer: Tokenizer, task: Task, folder: str | 
     Raises
     ------
     OSError
-        If it cannot be written; what was there stays whole.
+        If it cannot be written; each file that was there stays whole.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     values = {"task": task.name, "labels": list(task.labels), "longest": task.longest}
-    write_json(folder / "task.json", values)
     model.save_pretrained(folder, tokenizer)
+    write_json(folder / "task.json", values)  # last: it speaks of weights that are there
 
 
 def task_of(folder: str | Path) -> str | None:
@@ -81,6 +81,6 @@ def _read_task(path: Path) -> Task:
         labels = tuple(map(str, values["labels"]))
         task = Task(values["task"], labels, None if longest is None else int(longest))
         KINDS[task.name]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not the description of a task ({error})") from None
     return task

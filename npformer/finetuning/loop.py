@@ -29,7 +29,7 @@ from ..text.labelled import Example
 from ..training import Interruption, TrainingStopped, draws, gradient, require_free
 from ..training.metrics import MetricsLog
 from ..training.progress import Progress
-from ..training.signals import StopRequest
+from ..training.signals import StopRequest, interruptible
 from ..training.trainer import workers
 from .examples import Task, class_weights, require_examples
 from .folder import save_task_model
@@ -77,7 +77,8 @@ def finetune(
     about : mapping, optional
         Recorded in config.json.
     threads : int, optional
-        Default: as many as there are cores. The result does not depend on it.
+        Default: as many as there are cores; as many as there are lanes have work while it learns. The result
+        does not depend on it.
     quiet : bool
         No progress.
     say : callable, optional
@@ -133,24 +134,25 @@ def finetune(
     out.mkdir(parents=True, exist_ok=True)
     values = {"run": "finetune", "recipe": recipe.to_dict(), "labels": list(task.labels), **(about or {})}
     write_json(out / "config.json", values)
-    run = _Run(model, tokenizer, task, recipe, out, quiet, say)
+    threads = available_cores() if threads is None else threads
+    run = _Run(model, tokenizer, task, recipe, out, threads, quiet, say)
     for name, one in parts.items():
         if told := one.rows.told(one.examples):
             run.say(f"{name}: {told}")
         asked = len(one.asked[0])
         if asked < len(one.examples) and not quiet:
             run.say(f"{name}: ROUGE is of {asked:,} of its {len(one.examples):,} examples, perplexity of all")
-    threads = available_cores() if threads is None else threads
     with workers(threads, recipe.lanes) as executor:
         result = run.train(parts["train"], parts["dev"], choose_by, executor)
-        result |= {"baseline_is": baseline_is, "baseline": baseline}
-        if test is not None:
-            try:
-                result["test"] = run.judge(parts["test"], executor).scores
-            except KeyboardInterrupt:
-                left = run.what_is_left(result)
-                raise Interruption(f"stopped before the test file was scored; {left}") from None
-            _, result["test_baseline"] = guess(task, parts["train"], parts["test"], tokenizer)
+    result |= {"baseline_is": baseline_is, "baseline": baseline}
+    if test is not None:
+        try:
+            with interruptible():
+                result["test"] = run.judge(parts["test"]).scores
+                _, result["test_baseline"] = guess(task, parts["train"], parts["test"], tokenizer)
+        except KeyboardInterrupt:
+            left = run.what_is_left(result)
+            raise Interruption(f"stopped before the test file was scored; {left}") from None
     write_json(out / "result.json", result)  # last: a folder that has it has finished
     return result
 
@@ -165,12 +167,13 @@ class _Run:
         task: Task,
         recipe: Recipe,
         out: Path,
+        threads: int,
         quiet: bool,
         say: Callable[[str], None] | None,
     ) -> None:
         self.model, self.tokenizer, self.task, self.recipe, self.out = model, tokenizer, task, recipe, out
         self.quiet, self.progress = quiet, Progress(1, 0, quiet=quiet)
-        self.told = say
+        self.threads, self.told = threads, say
 
     def say(self, line: str) -> None:
         """Tell a person something."""
@@ -224,7 +227,7 @@ class _Run:
                     self.progress.update(step + 1, found.loss)
                     if stop.made:
                         raise Interruption(f"stopped in epoch {epoch + 1}; {self.what_is_left(best)}")
-                scores, by_label = self.judge(dev, executor)
+                scores, by_label = self.judge(dev)
                 log.write(epoch=epoch + 1, **scores)
                 self._tell_epoch(epoch + 1, score, scores[score])
                 if not best or ahead(score, scores, best["dev"]):
@@ -247,9 +250,10 @@ class _Run:
             "examples": {"train": n, "dev": len(dev.examples)},
         }
 
-    def judge(self, part: Part, executor: Executor | None) -> Judged:
-        """Return the scores of the model as it is."""
-        return judge(self.model, self.tokenizer, self.task, part, executor)
+    def judge(self, part: Part) -> Judged:
+        """Return the scores of the model as it is; its threads are not bounded by the lanes."""
+        with workers(self.threads, len(part.examples)) as executor:
+            return judge(self.model, self.tokenizer, self.task, part, executor)
 
     def _tell_epoch(self, epoch: int, name: str, value: float) -> None:
         if not self.quiet:

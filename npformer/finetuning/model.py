@@ -86,7 +86,7 @@ def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Any:
             raise ValueError(f"lora: expected a rank below the width {width} of the model, got {recipe.lora}")
         return add_lora(model, recipe.lora, recipe.lora_alpha, rng=rng)
     if recipe.freeze is not None:
-        layers = n_layers(model)
+        layers = max(n_layers(model).values())
         if recipe.freeze > layers:
             raise ValueError(
                 f"freeze: expected at most the {layers} layers of the model, got {recipe.freeze}"
@@ -96,13 +96,12 @@ def prepare_model(pretrained: Any, recipe: Recipe, n_labels: int) -> Any:
     return model
 
 
-def n_layers(model: Any) -> int:
-    """Return how many layers a model has; of an encoder-decoder's two halves, the higher one."""
+def n_layers(model: Any) -> dict[str, int]:
+    """Return how many layers a model's encoder, or decoder, or each of the two has."""
     config = model.config
     if isinstance(model, EncoderDecoder):
-        return max(config.n_encoder_layers, config.n_decoder_layers)
-    layers: int = config.n_layers
-    return layers
+        return {"encoder": config.n_encoder_layers, "decoder": config.n_decoder_layers}
+    return {"decoder" if isinstance(model, Decoder) else "encoder": config.n_layers}
 
 
 def _with_dropout(model: Any, dropout: float) -> Any:

@@ -92,7 +92,9 @@ def judge(
     found = kind.scores(examples, said, task.labels)
     if kind.LABELS == "texts":
         objective = kind.objective(task.labels, None)
-        loss = evaluate(model, objective, [_whole(task, part, tokenizer)], executor).loss
+        places = range(len(part.examples))
+        batch = kind.batch(objective, part.rows, part.targets, places, tokenizer.pad_id)
+        loss = evaluate(model, objective, [batch], executor).loss
         found["perplexity"] = perplexity(min(loss, MOST_NATS))
     return Judged(found, kind.by_label(examples, said, task.labels))
 
@@ -105,16 +107,9 @@ def guess(task: Task, train: Part, part: Part, tokenizer: Tokenizer) -> tuple[st
     """
     name, found = task.kind.baseline(train.examples, part.asked[0], task.labels)
     if task.kind.LABELS == "texts":
-        learnt, tokens = (_whole(task, one, tokenizer).targets for one in (train, part))
+        learnt, tokens = train.rows.predicted, part.rows.predicted
         found["perplexity"] = unigram_perplexity(learnt, tokens, tokenizer.vocab_size)
     return name, found
-
-
-def _whole(task: Task, part: Part, tokenizer: Tokenizer) -> Any:
-    """Return all examples of a part as one batch of the objective."""
-    kind = task.kind
-    objective, places = kind.objective(task.labels, None), range(len(part.examples))
-    return kind.batch(objective, part.rows, part.targets, places, tokenizer.pad_id)
 
 
 def unigram_perplexity(learnt: Array, tokens: Array, vocab_size: int) -> float:

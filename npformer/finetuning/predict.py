@@ -139,7 +139,9 @@ def _of_line(task: str, line: str, where: str, number: int) -> Example:
 
 
 def example_of(task: str, text: str | Sequence[str], number: int) -> Example:
-    """Return a text without a label as an example.
+    """Return a text without a label as an example, read as `read_examples` reads one.
+
+    White space around texts and words is gone; blanks (U+0020) alone are between words.
 
     Examples
     --------
@@ -148,15 +150,16 @@ def example_of(task: str, text: str | Sequence[str], number: int) -> Example:
     """
     where, roles = f"text {number}", roles_of(f"texts of {task}")
     if roles == (("words",),):
-        words = tuple(text.split() if isinstance(text, str) else text)
-        if not words or not all(word.strip() for word in words):
+        words = tuple(word for word in text.split(" ") if word) if isinstance(text, str) else tuple(text)
+        words = tuple(word.strip() for word in words)
+        if not words or not all(words):
             raise ValueError(f"{where}: expected words, got {'none' if not words else 'a blank one'}")
         return Example((), None, words, where)
-    texts = (text,) if isinstance(text, str) else tuple(text)
+    texts = tuple(one.strip() for one in ((text,) if isinstance(text, str) else text))
     if len(texts) not in map(len, roles):
         wanted = " or ".join(("one text", "two texts")[n - 1] for n in sorted(map(len, roles)))
         raise ValueError(f"{where}: expected {wanted} for {task}, got {len(texts)}")
-    if not all(one.strip() for one in texts):
+    if not all(texts):
         raise ValueError(f"{where}: expected a text, got a blank one")
     return Example(texts, None, None, where)
 

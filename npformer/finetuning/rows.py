@@ -35,6 +35,7 @@ class Rows(NamedTuple):
     per_example: int = 1  # rows
     targets: list[Array] | None = None  # of texts that are to be written: the tokens of each
     targets_cut: int = 0
+    given: int = 0  # how many tokens at the beginning of each target are not predicted: its [CLS]
 
     @property
     def lengths(self) -> Array:
@@ -47,6 +48,12 @@ class Rows(NamedTuple):
     def n_tokens(self) -> int:
         """How many tokens there are in all, those of targets too."""
         return sum(map(len, self.ids)) + sum(map(len, self.targets or ()))
+
+    @property
+    def predicted(self) -> Array:
+        """(n,) the tokens of all targets that are predicted, one target after the other."""
+        assert self.targets is not None
+        return np.concatenate([target[self.given :] for target in self.targets])
 
     def told(self, examples: Sequence[Example]) -> str | None:
         """Return a line on what was cut, None if nothing was."""

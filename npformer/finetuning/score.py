@@ -73,12 +73,8 @@ def training_examples(folder: str | Path, task: Task) -> list[Example]:
     OSError, CorpusError
         If they are no longer there, or another number, or one has a label that is none of the model's.
     """
-    folder = Path(folder)
-    for path in (folder / "config.json", folder.absolute().parent / "config.json"):
-        values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if values.get("run") == "finetune":
-            break
-    else:
+    path, values = _config_of(folder)
+    if path is None:
         raise CorpusError(f"{folder}: expected the config.json of its fine-tuning, found none")
     file, how = values.get("train"), values.get("read", {})
     if not isinstance(file, str) or file == "-":
@@ -93,3 +89,29 @@ def training_examples(folder: str | Path, task: Task) -> list[Example]:
     if n is not None and n != len(examples):
         raise CorpusError(f"{file}: expected the {n:,} examples of training, got {len(examples):,}")
     return examples
+
+
+def reading(folder: str | Path, file: str) -> dict[str, Any]:
+    """Return how the fine-tuning of a folder would have read a file: options of `read_examples`.
+
+    A file with another suffix than that of training has, of all that, at most the columns that were said.
+    """
+    _, values = _config_of(folder)
+    train, how, said = values.get("train"), values.get("read"), values.get("columns")
+    if not isinstance(train, str) or how is None or Path(train).suffix != Path(file).suffix:
+        return {"like": said}
+    # columns that nobody said were told by the file, and another may tell others
+    return {"like" if said is None else "columns": how["columns"], "format": how["format"]}
+
+
+def _config_of(folder: str | Path) -> tuple[Path | None, dict[str, Any]]:
+    """Return where the config.json of a fine-tuning is, and what it says; None if there is none.
+
+    The folder is that of the run, or of the model in it.
+    """
+    folder = Path(folder)
+    for path in (folder / "config.json", folder.absolute().parent / "config.json"):
+        values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if values.get("run") == "finetune":
+            return path, values
+    return None, {}

@@ -3,25 +3,28 @@
     lr_scale = factor ** (L - i)      layer i of L, counted from 0: the last has the factor itself
     lr_scale = factor ** (L + 1)      embeddings
     lr_scale = 1                      what stands on the layers: the last norm, heads
+
+Encoder and decoder of one model have each an L of its own; the embeddings are below the higher of the two.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ._arguments import bad_value, require_count, require_number
 
-LAYER = re.compile(r"(?:encoder|decoder)\.(\d+)\.")
+LAYER = re.compile(r"(encoder|decoder)\.(\d+)\.")
 
 
-def layerwise_decay(n_layers: int, factor: float) -> Callable[[str], float]:
+def layerwise_decay(n_layers: int | Mapping[str, int], factor: float) -> Callable[[str], float]:
     """Return by what the learning rate of each parameter is multiplied, of its name; for `make_segments`.
 
     Parameters
     ----------
-    n_layers : int
-        L, of the encoder or the decoder; where a model has both, of each of the two.
+    n_layers : int or mapping
+        L, of the encoder or the decoder; where a model has both, of each of the two, or {"encoder": L,
+        "decoder": L} with their own.
     factor : float
         From one layer to the one below it, in (0, 1]: 1 / 2.6 in ULMFiT, 0.8 or 0.9 in ELECTRA.
 
@@ -54,18 +57,21 @@ def layerwise_decay(n_layers: int, factor: float) -> Callable[[str], float]:
     (1.0, 1.0)
     """
     op = "layerwise_decay"
-    n_layers = require_count(op, "n_layers", n_layers, 1)
+    halves = n_layers if isinstance(n_layers, Mapping) else dict.fromkeys(("encoder", "decoder"), n_layers)
+    depths = {half: require_count(op, "n_layers", L, 1) for half, L in halves.items()}
+    if not depths or not depths.keys() <= {"encoder", "decoder"}:
+        bad_value(op, "n_layers", "those of encoder, decoder or both", dict(depths))
     factor = require_number(op, "factor", factor, 0.0, 1.0, above=True)
 
     def lr_scale(name: str) -> float:
         if name.startswith("embeddings."):
-            return factor ** (n_layers + 1)
+            return factor ** (max(depths.values()) + 1)
         found = LAYER.match(name)
         if found is None:
             return 1.0
-        i = int(found[1])
-        if i >= n_layers:
-            bad_value(op, "n_layers", f"at least {i + 1}, as there is {name}", n_layers)
-        return factor ** (n_layers - i)
+        L, i = depths.get(found[1], 0), int(found[2])
+        if i >= L:
+            bad_value(op, "n_layers", f"at least {i + 1}, as there is {name}", L)
+        return factor ** (L - i)
 
     return lr_scale

@@ -12,6 +12,7 @@ from ._arguments import Array, as_numbers, require_same_length
 
 def _deviations(x: Array) -> Array | None:
     """Return (x - mean) / |x - mean|; None where all of `x` are the same number."""
+    x = np.ldexp(x, -np.frexp(np.abs(x).max())[1])  # into [-1, 1], exactly: no difference overflows
     d = x - x[0]  # 0 for a constant, and nothing lost where the numbers are close together
     largest = np.abs(d).max()
     if largest == 0:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._arguments import as_numbers
+from ._arguments import Array, as_numbers
 
 
 class MeanStd(NamedTuple):
@@ -18,13 +18,34 @@ class MeanStd(NamedTuple):
     std: float
 
 
-def _moments(score: str, argument: str, values: npt.ArrayLike) -> tuple[float, float, int]:
-    """Return the mean, Σ (x_i - mean)² and n - 1."""
+class _Moments(NamedTuple):
+    """The mean, and d_i = (x_i - mean) / 2^e, which stay in range whatever the numbers are."""
+
+    mean: float
+    d: Array
+    e: int
+
+
+def _moments(score: str, argument: str, values: npt.ArrayLike) -> _Moments:
     x = as_numbers(score, argument, values)
+    e = int(np.frexp(np.abs(x).max())[1])
+    x = np.ldexp(x, -e)  # into [-1, 1], exactly
     d = x - x[0]  # equal values have exactly no spread
     shift = d.mean()
     d -= shift
-    return float(x[0] + shift), float((d * d).sum()), len(x) - 1
+    return _Moments(math.ldexp(float(x[0] + shift), e), d, e)
+
+
+def _within(*groups: _Moments) -> float:
+    """Return √(Σ (x_i - mean)² / Σ (n - 1)), the sums over all groups."""
+    largest = [e + int(np.frexp(np.abs(d).max())[1]) for _, d, e in groups if d.any()]
+    if not largest:
+        return 0.0
+    most = max(largest)  # no deviation is larger than 2^most: the squares of what is left stay in range
+    squares = sum(float((np.ldexp(d, e - most) ** 2).sum()) for _, d, e in groups)
+    std = math.sqrt(squares / sum(len(d) - 1 for _, d, _ in groups))
+    with np.errstate(over="ignore"):  # of the largest floats the deviation may be none
+        return float(np.ldexp(std, most))
 
 
 def mean_and_std(values: npt.ArrayLike) -> MeanStd:
@@ -52,8 +73,8 @@ def mean_and_std(values: npt.ArrayLike) -> MeanStd:
     >>> round(mean, 4), round(std, 4)
     (93.0, 3.6056)
     """
-    mean, squares, freedom = _moments("mean_and_std", "values", values)
-    return MeanStd(mean, math.sqrt(squares / freedom))
+    moments = _moments("mean_and_std", "values", values)
+    return MeanStd(moments.mean, _within(moments))
 
 
 def pooled_std(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
@@ -83,9 +104,7 @@ def pooled_std(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     >>> round(pooled_std([90, 92, 97], [80, 81]), 4)  # √((26 + 0.5) / 3)
     2.9721
     """
-    _, squares_a, freedom_a = _moments("pooled_std", "a", a)
-    _, squares_b, freedom_b = _moments("pooled_std", "b", b)
-    return math.sqrt((squares_a + squares_b) / (freedom_a + freedom_b))
+    return _within(_moments("pooled_std", "a", a), _moments("pooled_std", "b", b))
 
 
 def pooled_deviations(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
@@ -114,6 +133,6 @@ def pooled_deviations(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     >>> round(pooled_deviations([90, 92, 97], [80, 81]), 4)
     4.2058
     """
-    difference = _moments("pooled_deviations", "a", a)[0] - _moments("pooled_deviations", "b", b)[0]
+    difference = _moments("pooled_deviations", "a", a).mean - _moments("pooled_deviations", "b", b).mean
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(np.float64(difference) / pooled_std(a, b))

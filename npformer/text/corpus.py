@@ -182,7 +182,7 @@ def _lines(text: str, name: str, what: str) -> list[str]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             raise CorpusError(f"{name}:{number}: expected a {what} in each line, got a blank one")
-    return [line.removesuffix("\r") for line in lines]
+    return lines
 
 
 def require_text(text: str, name: str, what: str) -> str:

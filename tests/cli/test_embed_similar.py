@@ -9,7 +9,7 @@ import pytest
 
 import npformer.training
 from npformer.cli import main
-from npformer.models import Encoder, EncoderConfig
+from npformer.models import Decoder, DecoderConfig, Encoder, EncoderConfig
 from npformer.text import WordPieceTokenizer
 from npformer.training import embed, load_model
 
@@ -44,6 +44,22 @@ def test_similar_prints_the_nearest_lines(place, capsys):
     assert found[0]["line"] == 3
     assert found[0]["cosine"] == pytest.approx(1.0)
     assert second.endswith(found[1]["text"])
+
+
+def test_similar_takes_the_last_token_of_a_decoder(place, capsys):
+    _, tokenizer = load_model(place / "model")
+    sizes = {"d_model": 8, "n_heads": 2, "d_ff": 16, "n_layers": 1, "max_positions": 8}
+    decoder = Decoder(DecoderConfig(tokenizer.vocab_size, **sizes, init_std=0.3), np.random.default_rng(0))
+    decoder.save_pretrained(place / "decoder", tokenizer)
+    arguments = ["similar", str(place / "decoder"), "sat on", str(place / "lines.txt"), "--json", "-k", "4"]
+    cosines = {}
+    for pooling in ("mean", "last"):
+        assert main([*arguments, "--pooling", pooling]) == 0
+        found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        query, *vectors = embed(decoder, tokenizer, ["sat on", *LINES], pooling=pooling, normalize=True)
+        cosines[pooling] = {one["line"]: one["cosine"] for one in found}
+        assert cosines[pooling] == {i: pytest.approx(query @ v, abs=1e-5) for i, v in enumerate(vectors, 1)}
+    assert cosines["mean"][1] != pytest.approx(cosines["last"][1], abs=1e-3)
 
 
 @pytest.mark.parametrize("command", ["embed", "similar"])

@@ -93,6 +93,13 @@ def test_scores_of_each_label(place, capsys):
     assert not (place / "other").exists()  # so the same command, put right, may have it
 
 
+@pytest.mark.parametrize("task", ["regress", "similarity", "seq2seq", "clm"])
+def test_what_has_no_labels_has_no_scores_of_each(place, capsys, task):
+    assert finetune("--by-label", task=task) == 2
+    assert f"by_label: the labels of {task} are " in capsys.readouterr().err
+    assert not (place / "runs").exists()
+
+
 def test_texts_that_are_cut_are_told(place, capsys):
     assert finetune("--out", "tuned") == 0
     (place / "texts.txt").write_text("good film\n" + 9 * "very " + "bad\n")
@@ -199,6 +206,8 @@ def test_labelled_sources_are_scored_or_read_alone(place, capsys, task, model, s
     found = json.loads(capsys.readouterr().out)
     assert found["scores"] == whole["runs"][1]["test"]
     assert found["baseline"] == whole["test_baseline"]
+    assert main(["predict", "both/seed-1", "turns.tsv", "--score", "--by-label"]) == 2
+    assert f"by_label: the labels of {task} are texts, not classes" in capsys.readouterr().err
     assert main(["predict", "both/seed-1", "turns.tsv", "--score"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0].split() == ["turns.tsv", "rouge1", "rouge2", "rougeL", "perplexity"]
@@ -258,6 +267,48 @@ def test_bad_input_is_one_line_and_nothing_is_written(place, capsys, dev, more, 
     assert len(err.splitlines()) == 1, err
     assert message in err
     assert sorted(path.name for path in place.iterdir()) == before
+
+
+def test_each_kind_of_file_is_read_in_its_own_way(place, capsys):
+    (place / "dev.jsonl").write_text('{"text": "a good film", "intent": "pos"}\n')
+    (place / "test.tsv").write_text("neg\tthe film\npos\tvery good good\n")  # labels first, as in train.tsv
+    assert finetune("--epochs", "1", "--out", "tuned", "--test", "test.tsv", dev="dev.jsonl") == 0
+    result = json.loads((place / "tuned" / "result.json").read_text())
+    capsys.readouterr()
+    assert main(["predict", "tuned", "test.tsv", "--score", "--columns", "text=2,label=1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["scores"] == result["test"]
+
+
+def test_a_header_of_the_dev_file_says_its_columns(place, capsys):
+    (place / "dev.tsv").write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in ROWS))
+    assert finetune("--out", "tuned") == 0
+    assert json.loads((place / "tuned" / "result.json").read_text())["dev"]["accuracy"] == 1.0
+    assert finetune("--out", "other", "--columns", "text=2,label=1") == 2  # said, whatever the header
+    assert "dev.tsv:2: expected a label of training" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_file_is_scored_in_the_columns_of_training(place, capsys, said):
+    task, model = ("seq2seq", "translator") if said else ("classify", "encoder")
+    columns = ["--columns", "source=2,target=1"] if said else []
+    (place / "test.tsv").write_text("neg\tbad\npos\ta\n")  # of which nobody can tell
+    files = ["--out", "tuned", "--epochs", "1", "--test", "test.tsv"]
+    assert finetune(*files, *columns, task=task, model=model) == 0
+    result = json.loads((place / "tuned" / "result.json").read_text())
+    capsys.readouterr()
+    for more in ([], columns, ["--train", "train.tsv"]):
+        assert main(["predict", "tuned", "test.tsv", "--score", "--json", *more]) == 0
+        out, err = capsys.readouterr()
+        assert ("source in column 2, target in column 1" in err) == said
+        found = json.loads(out)
+        assert (found["scores"], found["baseline"]) == (result["test"], result["test_baseline"])
+    (place / "test.csv").write_text("text,label,source,target\nbad,neg,bad,neg\na,pos,a,pos\n")
+    assert main(["predict", "tuned", "test.csv", "--score", "--json"]) == 0  # of another kind: by its header
+    assert json.loads(capsys.readouterr().out)["scores"] == result["test"]
+    if said:
+        (place / "test.csv").write_text("neg,bad\npos,a\n")  # without one, as was said of all files
+        assert main(["predict", "tuned", "test.csv", "--score", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["scores"] == result["test"]
 
 
 def test_a_byte_of_another_encoding_is_named(place, capsys):

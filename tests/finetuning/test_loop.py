@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from npformer.finetuning import KINDS, Recipe, finetune, load_task_model, loop, predict
 from npformer.finetuning.parts import Judged
+from npformer.models import EncoderDecoder
 from npformer.text import CorpusError
 from npformer.text.labelled import Example, Labelled
 from npformer.training import Interruption, TrainingStopped
@@ -122,7 +124,7 @@ def test_texts_are_chosen_by_what_suits_the_task(request, tokenizer, turned, tmp
 def test_of_some_scores_the_lowest_is_the_best(request, tokenizer, tmp_path, monkeypatch, name):
     values, params = iter([5.0, 2.0, 2.0, 3.0, 4.0]), []
 
-    def judge(self, part, executor):
+    def judge(self, part):
         params.append(self.model.params.flat.copy())
         return Judged({name: next(values)}, {})
 
@@ -141,7 +143,7 @@ def test_of_equal_rouge_the_lower_perplexity_is_kept(
     values = [(0.0, 30.0), (0.0, 20.0), (0.0, 25.0), (0.5, 90.0), (0.5, 95.0)]
     ahead = iter(values[:3] + values)  # three epochs, then five
 
-    def judge(self, part, executor):
+    def judge(self, part):
         return Judged(dict(zip(("rougeL", "perplexity"), next(ahead), strict=True)), {})
 
     monkeypatch.setattr(loop._Run, "judge", judge)
@@ -184,7 +186,7 @@ def test_the_model_of_the_best_epoch_is_kept(encoder, tokenizer, classes, tmp_pa
     scores = iter([0.2, 0.7, 0.7, 0.6, 0.5, 0.9])
     params = []
 
-    def judge(self, part, executor):
+    def judge(self, part):
         params.append(self.model.params.flat.copy())
         return Judged({"accuracy": next(scores)}, {})
 
@@ -206,6 +208,24 @@ def test_layers_below_learn_more_slowly(tokenizer, classes, tmp_path, request, s
     names = [f"{stack}.{i}.feed_forward.up.weight" for i in range(2)]
     low, high = (abs(params[name] - pretrained.params[name]).max() for name in names)
     assert 0 < low < 1e-2 * high
+
+
+@pytest.mark.parametrize("halves", [(1, 2), (2, 1)])
+def test_the_layers_below_are_those_of_their_own_half(encoder_decoder, tokenizer, turned, tmp_path, halves):
+    depths = dict(zip(("n_encoder_layers", "n_decoder_layers"), halves, strict=True))
+    model = EncoderDecoder(replace(encoder_decoder.config, **depths), np.random.default_rng(5))
+    fields = {"epochs": 1, "batch_size": 24, "dropout": 0.0, "weight_decay": 0.0, "warmup": 0.0, "lr": 1e-2}
+    recipe = Recipe("seq2seq", layer_decay=0.01, **fields)
+    run(model, tokenizer, [*turned, *turned], recipe, tmp_path / "out")
+    params = load_task_model(tmp_path / "out")[0].params
+
+    def moved(layer):
+        name = f"{layer}.feed_forward.up.weight"
+        return abs(params[name] - model.params[name]).max()
+
+    tops = [moved(f"{half}.{n - 1}") for half, n in zip(("encoder", "decoder"), halves, strict=True)]
+    assert min(tops) > 0.5 * max(tops)  # of one rate
+    assert moved("encoder.0" if halves[0] == 2 else "decoder.0") < 0.1 * max(tops)
 
 
 def test_metrics_have_a_line_for_each_step_and_epoch(encoder, tokenizer, classes, tmp_path):
@@ -268,7 +288,8 @@ def params_after(encoder, tokenizer, examples, out, **fields):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("dropout", 0.3), ("weight_decay", 0.5), ("class_weights", "balanced")]
+    ("field", "value"),
+    [("dropout", 0.3), ("weight_decay", 0.5), ("class_weights", "balanced"), ("clip", 1e-3), ("lanes", 3)],
 )
 def test_what_a_recipe_says_is_done(encoder, tokenizer, classes, tmp_path, field, value):
     base = {"dropout": 0.0, "weight_decay": 0.0}
@@ -292,6 +313,14 @@ def test_dropout_is_drawn_in_training_alone(encoder, tokenizer, classes, tmp_pat
     assert len({x for of_step in drawn for x in of_step}) == 80  # anew in every step, for every example
 
 
+def test_scores_have_threads_of_their_own(encoder, tokenizer, classes, tmp_path, monkeypatch):
+    asked, workers = [], loop.workers
+    monkeypatch.setattr(loop, "workers", lambda *numbers: asked.append(numbers) or workers(1, 1))
+    recipe = Recipe("classify", epochs=1, lanes=2)
+    run(encoder, tokenizer, classes, recipe, tmp_path / "out", threads=5, test=classes[:50])
+    assert asked == [(5, 2), (5, 20), (5, 50)]  # lanes; examples of the dev and of the test file
+
+
 def test_every_epoch_has_an_order_of_its_own(encoder, tokenizer, classes, tmp_path, monkeypatch):
     seen = []
     batch = KINDS["classify"].batch
@@ -311,7 +340,7 @@ def test_every_epoch_has_an_order_of_its_own(encoder, tokenizer, classes, tmp_pa
 def test_the_test_file_is_for_the_best_epochs_model(encoder, tokenizer, classes, tmp_path, monkeypatch):
     params = []
 
-    def judge(self, part, executor):
+    def judge(self, part):
         params.append(self.model.params.flat.copy())
         return Judged({"accuracy": 1.0 / len(params)}, {})  # the first epoch is the best
 
@@ -344,6 +373,7 @@ def test_an_interrupted_writer_is_left_as_it_was_best(writer, tokenizer, turned,
     assert isinstance(predict(tuned, tokenizer, of_model, ["red cat"])[0].label, str)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     ("name", "call", "stopped"),
     [
@@ -354,7 +384,7 @@ def test_an_interrupted_writer_is_left_as_it_was_best(writer, tokenizer, turned,
     ],
 )
 def test_an_interruption_leaves_the_best_model_so_far(
-    encoder, tokenizer, classes, tmp_path, monkeypatch, name, call, stopped
+    encoder, tokenizer, classes, tmp_path, monkeypatch, name, call, stopped, number
 ):
     work, calls = getattr(loop, name), []
 
@@ -362,18 +392,22 @@ def test_an_interruption_leaves_the_best_model_so_far(
         found = work(*arguments, **options)
         calls.append(name)
         if len(calls) == call:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         return found
 
     monkeypatch.setattr(loop, name, work_and_interrupt)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a test in the background has none
+    def missed(number, frame):
+        raise AssertionError(f"{signal.Signals(number).name} was not heard")
+
+    before = signal.signal(number, missed)
     told = rf"stopped {stopped}; the model of epoch . \(accuracy .* is in "
     recipe = Recipe("classify", epochs=3)
     try:
         with pytest.raises(Interruption, match=told):
             run(encoder, tokenizer, classes, recipe, tmp_path / "out", test=classes[40:])
+        assert signal.getsignal(number) is missed
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
     assert len(calls) == call
     model, _, task = load_task_model(tmp_path / "out")
     assert predict(model, tokenizer, task, ["red cat"])[0].label in task.labels

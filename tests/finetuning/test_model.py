@@ -155,10 +155,10 @@ def test_what_writes_is_prepared_as_what_reads(writer):
     assert all(name.endswith(("lora_a", "lora_b")) for name in adapted.layout)
 
 
-def test_of_two_halves_the_higher_one_says_how_many_layers_there_are(encoder_decoder):
+def test_as_many_layers_as_the_higher_half_has_can_be_frozen(encoder_decoder):
     for halves in ((1, 2), (2, 1)):
         depths = dict(zip(("n_encoder_layers", "n_decoder_layers"), halves, strict=True))
         model = EncoderDecoder(replace(encoder_decoder.config, **depths))
-        assert n_layers(model) == 2
+        assert n_layers(model) == dict(zip(("encoder", "decoder"), halves, strict=True))
         frozen = prepare_model(model, Recipe("seq2seq", freeze=2), 0).params.frozen
         assert {name.split(".")[0] for name in frozen} == {"embeddings", "encoder", "decoder"}

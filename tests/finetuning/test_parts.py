@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from npformer.finetuning import Task, parts
+from npformer.finetuning import KINDS, Task, parts
 from npformer.finetuning.parts import guess, judge, part_of, unigram_perplexity
 from npformer.functional import log_softmax
 from npformer.text.labelled import Example
@@ -56,6 +56,25 @@ def test_a_unigram_of_the_targets_has_one_more_of_each_token(encoder_decoder, to
     p = [(learnt.count(i) + 1) / (len(learnt) + tokenizer.vocab_size) for i in tokens]
     assert found["perplexity"] == pytest.approx(np.exp(-np.mean(np.log(p))), rel=1e-12)
     assert unigram_perplexity(np.array([0]), np.array([1]), 2) == pytest.approx(3.0)
+
+
+def test_the_guess_is_made_of_the_tokens_that_a_batch_predicts_and_of_no_batch(
+    writer, tokenizer, turned, monkeypatch
+):
+    (name, model), kind = writer, KINDS[writer[0]]
+    task = Task(name, (), 4)  # so that sources and targets are cut
+    train, dev = (part_of(task, some, model, tokenizer) for some in (turned[:14], turned[14:]))
+    for part in (train, dev):
+        places = range(len(part.examples))
+        batch = kind.batch(kind.objective((), None), part.rows, part.targets, places, tokenizer.pad_id)
+        np.testing.assert_array_equal(part.rows.predicted, batch.targets)
+        assert part.rows.targets_cut > 0
+
+    def batch(*arguments):
+        raise AssertionError("all examples need not stand in one grid")
+
+    monkeypatch.setattr(kind, "batch", batch)
+    assert guess(task, train, dev, tokenizer)[1]["perplexity"] > 1
 
 
 def test_a_perplexity_is_a_number_whatever_the_loss(decoder, tokenizer, turned, monkeypatch):

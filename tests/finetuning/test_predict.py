@@ -16,8 +16,10 @@ from npformer.finetuning import (
     prepare_model,
     save_task_model,
 )
+from npformer.finetuning.predict import read_texts
 from npformer.functional import softmax
 from npformer.models import Encoder, load_adapter, save_adapter
+from npformer.text.labelled.columns import roles_of
 
 
 @pytest.fixture
@@ -74,6 +76,22 @@ def test_a_folder_gives_back_what_was_saved(classifier, tokenizer, tmp_path):
     np.testing.assert_array_equal(model.params.flat, classifier.params.flat)
 
 
+def test_a_model_that_cannot_be_written_leaves_the_task_of_the_one_before(
+    classifier, tokenizer, tmp_path, monkeypatch
+):
+    task = Task("classify", ("a", "b", "c"))
+    save_task_model(classifier, tokenizer, task, tmp_path)
+
+    def full(*arguments):
+        raise OSError("no space left")
+
+    other = prepare_model(classifier, Recipe("classify", seed=1), 3)
+    monkeypatch.setattr(type(other), "save_pretrained", full)
+    with pytest.raises(OSError, match="no space left"):
+        save_task_model(other, tokenizer, Task("classify", ("x", "y", "z")), tmp_path)
+    assert load_task_model(tmp_path)[2] == task
+
+
 def test_adapters_alone_give_back_what_was_fine_tuned(encoder, tokenizer, classes, tmp_path):
     recipe = Recipe("classify", epochs=1, lora=2)
     out = tmp_path / "out"
@@ -95,6 +113,7 @@ def test_adapters_alone_give_back_what_was_fine_tuned(encoder, tokenizer, classe
     [
         (None, "expected a fine-tuned model, found no task.json"),
         ("{", "not the description of a task"),
+        ("[]", "not the description of a task"),
         ('{"task": "sing", "labels": []}', "not the description of a task"),
         ('{"task": "tag", "labels": ["a", "b"]}', "expected a model with a head for tag"),
         ('{"task": "classify", "labels": ["a"], "longest": "all"}', "not the description of a task"),
@@ -112,6 +131,27 @@ def test_a_damaged_folder_is_told(classifier, tokenizer, tmp_path, content, mess
 
 
 @pytest.mark.parametrize(
+    ("task", "lines"),
+    [
+        ("classify", [" ab ", "\u3000ab", "ab\u00a0c "]),
+        ("pair", [" a \t b", "a\tb c "]),
+        ("tag", ["10\u00a0000  men ", " a", "\u2009b c"]),
+        ("clm", [" ab "]),
+    ],
+)
+def test_a_line_is_the_text_that_json_gives(tmp_path, task, lines):
+    plain, rows = tmp_path / "x.txt", tmp_path / "x.jsonl"
+    plain.write_text("".join(f"{line}\n" for line in lines))
+    (roles,) = roles_of(f"texts of {task}")
+    fields = [dict(zip(roles, line.split("\t"), strict=True)) for line in lines]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in fields))
+    found, expected = (
+        [(example.texts, example.words) for example in read_texts(str(file), task)] for file in (plain, rows)
+    )
+    assert found == expected
+
+
+@pytest.mark.parametrize(
     ("task", "text", "message"),
     [
         ("classify", "  ", "text 2: expected a text, got a blank one"),
@@ -119,6 +159,7 @@ def test_a_damaged_folder_is_told(classifier, tokenizer, tmp_path, content, mess
         ("pair", "a", "text 2: expected two texts for pair, got 1"),
         ("tag", " ", "text 2: expected words, got none"),
         ("tag", ["a", ""], "text 2: expected words, got a blank one"),
+        ("tag", "a \u00a0", "text 2: expected words, got a blank one"),
     ],
 )
 def test_texts_that_do_not_fit_are_named(classifier, tokenizer, task, text, message):

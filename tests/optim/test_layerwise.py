@@ -36,7 +36,20 @@ def test_a_step_of_a_model_is_scaled_name_by_name():
         np.testing.assert_allclose(change, scale, atol=1e-14)
 
 
-@pytest.mark.parametrize("arguments", [(0, 0.9), (2, 0.0), (2, 1.1), (2, float("nan"))])
+def test_encoder_and_decoder_have_each_their_own_number_of_layers():
+    lr_scale = layerwise_decay({"encoder": 4, "decoder": 2}, 0.5)
+    names = ("encoder.3.x", "encoder.0.x", "decoder.1.x", "decoder.0.x", "embeddings.token", "task.weight")
+    assert [lr_scale(name) for name in names] == [0.5, 0.0625, 0.5, 0.25, 0.03125, 1.0]
+    with pytest.raises(ValueError, match=r"n_layers: expected at least 3, as there is decoder\.2\.x, got 2"):
+        lr_scale("decoder.2.x")
+    with pytest.raises(ValueError, match=r"n_layers: expected at least 1, as there is decoder\.0\.x, got 0"):
+        layerwise_decay({"encoder": 4}, 0.5)("decoder.0.x")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(0, 0.9), (2, 0.0), (2, 1.1), (2, float("nan")), ({}, 0.9), ({"other": 2}, 0.9), ({"encoder": 0}, 0.9)],
+)
 def test_numbers_out_of_range_are_refused(arguments):
     with pytest.raises(ValueError, match=r"layerwise_decay: (n_layers|factor): expected"):
         layerwise_decay(*arguments)

@@ -64,6 +64,10 @@ def test_numbers_far_from_zero_close_together_huge_or_tiny():
     r = pearson(x, y)
     assert pearson(1e8 + x, y) == pytest.approx(r, rel=1e-14)
     assert pearson(x * 1e300, y * 1e-300) == pytest.approx(r, rel=1e-14)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert pearson([1e308, -1e308, 0], y) == pytest.approx(pearson([1, -1, 0], y), rel=1e-14)
+        assert pearson([5e-324, 0, 1e-323], y) == pytest.approx(pearson([1, 0, 2], y), rel=1e-14)
     assert pearson([1.0, np.nextafter(1, 2)], [0, 1]) == pytest.approx(1)
     assert pearson(np.float32(x), y.astype(int)) == r
 

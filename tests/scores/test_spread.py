@@ -40,6 +40,24 @@ def test_values():
     assert pooled_deviations([90, 92, 97], [80, 81]) == pytest.approx(12.5 / math.sqrt(26.5 / 3), rel=1e-15)
 
 
+@settings(max_examples=60, deadline=None)
+@given(GROUP, st.integers(-1000, 1000))
+def test_powers_of_two_change_no_figure_however_large_the_numbers_are(values, power):
+    mean, std = mean_and_std(values)
+    scaled = np.ldexp(values, power)
+    assert mean_and_std(scaled) == (math.ldexp(mean, power), math.ldexp(std, power))
+    assert pooled_std(scaled, scaled[::-1]) == pooled_std(scaled[::-1], scaled)
+
+
+def test_numbers_at_the_end_of_what_there_is(recwarn):
+    assert mean_and_std([1e304, 10]) == pytest.approx((5e303, 1e304 / math.sqrt(2)), rel=1e-14)
+    assert mean_and_std([1e308, 0, -1e308]) == pytest.approx((0, 1e308), rel=1e-14)
+    assert mean_and_std([1.7e308, -1.7e308]).std == math.inf  # the true one is no float
+    assert pooled_std([1e300, 1e300], [1e-300, 3e-300]) == pytest.approx(1e-300, rel=1e-14)
+    assert pooled_std([1e300, 3e300], [1, 2]) == pytest.approx(1e300, rel=1e-14)
+    assert not recwarn.list
+
+
 def test_groups_without_any_spread():
     a, b = [0.1] * 3, [0.3] * 3  # the mean of three 0.1 is not 0.1
     assert mean_and_std(a).std == pooled_std(a, b) == 0

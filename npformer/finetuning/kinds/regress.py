@@ -27,10 +27,6 @@ LARGEST = 1e100  # whose square is still a number
 def labels(examples: Sequence[Example]) -> tuple[str, ...]:
     """Return the training numbers' mean and deviation, as text that gives back their bits."""
     y = numbers(examples)
-    far = np.flatnonzero(abs(y) > LARGEST)
-    if far.size:
-        where, got = examples[far[0]].where, y[far[0]]
-        raise CorpusError(f"{where}: expected a number within {LARGEST:g}, got {got:g}")
     return repr(float(y.mean())), repr(float(y.std()) or 1.0)
 
 
@@ -40,12 +36,15 @@ def numbers(examples: Sequence[Example]) -> Array:
     Raises
     ------
     CorpusError
-        Naming file and line of an example whose label is none.
+        Naming file and line of an example whose label is none, or beyond `LARGEST`.
     """
     for example in examples:
         if not isinstance(example.label, (int, float)):
             got = "none" if example.label is None else repr(example.label)
             raise CorpusError(f"{example.where}: expected a number as label, got {got}")
+        if not abs(example.label) <= LARGEST:
+            got = f"{example.label!r:.40}"
+            raise CorpusError(f"{example.where}: expected a number within {LARGEST:g}, got {got}")
     return np.array([example.label for example in examples], np.float64)
 
 

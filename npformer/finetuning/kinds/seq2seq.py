@@ -48,7 +48,8 @@ def rows(examples: Sequence[Example], tokenizer: Tokenizer, longest: int, segmen
     whole = [[cls, *target, sep] for target in tokens(examples, 1, tokenizer)]
     most = longest + 1  # the last token is not read
     written = [np.array(target[:most], np.intp) for target in whole]
-    return Rows(sources, None, None, cut, 1, written, sum(len(target) > most for target in whole))
+    targets_cut = sum(len(target) > most for target in whole)
+    return Rows(sources, None, None, cut, 1, written, targets_cut, given=1)
 
 
 def batch(

@@ -48,8 +48,12 @@ def is_comment(line: str, columns: int, width: int) -> bool:
     return line.startswith("#") and (columns != width or bool(_COMMENT.match(line)))
 
 
-def read_conll(lines: Sequence[str], name: str, wanted: dict[str, int | str] | None) -> Table:
+def read_conll(
+    lines: Sequence[str], name: str, roles: Sequence[str], wanted: dict[str, int | str] | None
+) -> Table:
     """Return a row for each sentence: its words, its tags, or the first of its lines that is bad.
+
+    Of "words" and "tags", those that are no role may be empty.
 
     Raises
     ------
@@ -78,6 +82,7 @@ def read_conll(lines: Sequence[str], name: str, wanted: dict[str, int | str] | N
         )
     else:
         word, tag = (1, 3) if conllu else (0, width - 1)
+    places = {"words": word, "tags": tag}
 
     rows: list[Row] = []
     words: list[str] = []
@@ -103,7 +108,7 @@ def read_conll(lines: Sequence[str], name: str, wanted: dict[str, int | str] | N
             comments += 1
             continue
         if not problem:
-            problem = _problem(fields, width, word, tag)
+            problem = _problem(fields, width, {role: places[role] for role in roles})
         if problem:
             bad = bad or Row(number, None, problem)
         elif not conllu or fields[0].isdigit():
@@ -115,13 +120,13 @@ def read_conll(lines: Sequence[str], name: str, wanted: dict[str, int | str] | N
     about += f"words in column {word + 1}, tags in column {tag + 1}"
     about += f", {counted(comments, 'comment')}" if comments else ""
     columns: dict[str, int | str] = {"words": word + 1, "tags": tag + 1}
-    return Table(rows, {"words": "words", "tags": "tags"}, about, written(columns))
+    return Table(rows, {role: role for role in roles}, about, written(columns))
 
 
-def _problem(fields: list[str], width: int, word: int, tag: int) -> str:
+def _problem(fields: list[str], width: int, places: dict[str, int]) -> str:
     if len(fields) != width:
         return f"expected {counted(width, 'column')}, got {len(fields)}"
-    for what, place in (("word", word), ("tag", tag)):
+    for role, place in places.items():
         if not fields[place].strip():
-            return f"expected a {what} in column {place + 1}, got {shown(fields[place])}"
+            return f"expected a {role.removesuffix('s')} in column {place + 1}, got {shown(fields[place])}"
     return ""

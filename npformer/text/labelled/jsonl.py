@@ -30,7 +30,13 @@ def parse_object(line: str) -> dict[str, Any]:
     return value
 
 
-def read_jsonl(lines: Sequence[str], name: str, task: str, wanted: dict[str, int | str] | None) -> Table:
+def read_jsonl(
+    lines: Sequence[str],
+    name: str,
+    task: str,
+    wanted: dict[str, int | str] | None,
+    like: dict[str, int | str] | None = None,
+) -> Table:
     """Return the rows, their values by the names of the fields; fields that have no role are passed over.
 
     Raises
@@ -50,10 +56,12 @@ def read_jsonl(lines: Sequence[str], name: str, task: str, wanted: dict[str, int
     good = [row for row in rows if not row.problem]
     if not good:
         return Table(rows, {}, "", "")
+    counts = Counter(key for row in good for key in row.values)
+    fields = [field for field, count in counts.items() if 2 * count > len(good)]
+    found = by_name(task, fields)
+    if like is not None and (found is None or set(map(str, like.values())) <= counts.keys()):
+        wanted = wanted or like
     if wanted is None:
-        counts = Counter(key for row in good for key in row.values)
-        fields = [field for field, count in counts.items() if 2 * count > len(good)]
-        found = by_name(task, fields)
         if found is None:
             what = f"expected fields for {task}, got {listed(fields)} {how_to_say(task)}"
             raise CorpusError(f"{name}:{good[0].line}: {what}")

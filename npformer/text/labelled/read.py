@@ -22,6 +22,7 @@ def read_examples(
     task: str,
     *,
     columns: str | None = None,
+    like: str | None = None,
     format: str | None = None,
     skip_bad: bool = False,
 ) -> Labelled:
@@ -38,6 +39,9 @@ def read_examples(
     columns : str, optional
         Which column has which role; see `parse_columns`. By default told by a header's names, by the names of
         JSON's fields, or by what stands in the columns.
+    like : str, optional
+        The `columns` of a file that was read before. They hold where `columns` is not given, unless this file
+        has other names, which tell its columns.
     format : {"tsv", "csv", "jsonl", "conll"}, optional
         By default told by what is in the file.
     skip_bad : bool
@@ -46,7 +50,7 @@ def read_examples(
     Returns
     -------
     Labelled
-        White space around texts, words and labels is gone. What was told is in `about`; with its `columns`,
+        White space around texts, words and labels is gone. What was told is in `about`; `like` its `columns`,
         a second file is read in the same way.
 
     Raises
@@ -56,7 +60,7 @@ def read_examples(
         JSON or not UTF-8, has an empty text or label, no finite number where one is wanted, or not as many
         tags as words; if the file cannot be read, or its columns told; if it has no example.
     ValueError
-        If there is no such task or format, or `columns` does not fit the task.
+        If there is no such task or format, or `columns` or `like` does not fit the task.
 
     Examples
     --------
@@ -72,10 +76,10 @@ def read_examples(
     check_task(task)
     if format is not None and format not in FORMATS:
         raise ValueError(f"read_examples: format: expected one of {', '.join(FORMATS)}, got {format!r}")
-    wanted = None if columns is None else parse_columns(columns, task)
+    wanted, former = (None if said is None else parse_columns(said, task) for said in (columns, like))
     name, lines = read_lines(str(path))
     told = tell_format(lines, name, task) if format is None else format
-    return examples_of(lines, name, task, told, wanted, skip_bad)
+    return examples_of(lines, name, task, told, wanted, skip_bad, former)
 
 
 def examples_of(
@@ -85,22 +89,22 @@ def examples_of(
     told: str,
     wanted: dict[str, int | str] | None,
     skip_bad: bool,
+    like: dict[str, int | str] | None = None,
 ) -> Labelled:
     """Return the examples of the lines of a file, whose format has been told; the rest is as above."""
     if told == "conll" and not task.endswith("tag"):
         raise CorpusError(f"{name}: expected TSV, CSV or JSONL for {task}, got CoNLL, which is for tag")
     about = FORMATS[told]
     if told == "jsonl":
-        table = read_jsonl(lines, name, task, wanted)
+        table = read_jsonl(lines, name, task, wanted, like)
     elif told == "conll":
-        table = read_conll(lines, name, wanted)
-        table = table._replace(keys={role: table.keys[role] for role in roles_of(task)[0]})
+        table = read_conll(lines, name, roles_of(task)[0], wanted or like)
     elif told == "tsv":
-        table = read_table(list(tsv_rows(lines)), name, task, wanted)
+        table = read_table(list(tsv_rows(lines)), name, task, wanted, like)
     else:
         delimiter = tell_delimiter(lines)
         about += " with semicolons" if delimiter == ";" else ""
-        table = read_table(list(csv_rows(lines, name, delimiter)), name, task, wanted)
+        table = read_table(list(csv_rows(lines, name, delimiter)), name, task, wanted, like)
     hint = SUFFIXES.get(PurePath(name).suffix.lower(), told)
     if hint != told and {hint, told} != {"tsv", "conll"}:
         about += f" (whatever its name says), {table.about}"

@@ -67,20 +67,28 @@ def columns_of(rows: Sequence[Row]) -> int:
     return counts.most_common(1)[0][0] if counts else 0
 
 
-def has_header(rows: Sequence[Sequence[str]]) -> bool:
+def has_header(rows: Sequence[Sequence[str]], task: str) -> bool:
     """Whether the first row names the columns.
 
-    It does if two of its fields are names by which columns are known; or one is, all are single words, and
-    none stands in its column again, as a label would.
+    It does if its names tell the columns of the task, with labels. Else none may stand in its column again,
+    as a label would, and two are names by which columns are known; or one is, and all are single words.
     """
     known = known_names(rows[0])
-    if known != 1 or len(rows) == 1:
-        return known > 1
+    if known == 0 or known == 1 == len(rows):
+        return False
+    if by_name(task.removeprefix("texts of "), rows[0]) is not None:
+        return True
     columns = zip(*([field.strip() for field in row] for row in rows), strict=True)
-    return all(_NAME.fullmatch(name) and name not in values for name, *values in columns)
+    return all((known > 1 or _NAME.fullmatch(name)) and name not in values for name, *values in columns)
 
 
-def read_table(rows: list[Row], name: str, task: str, wanted: dict[str, int | str] | None) -> Table:
+def read_table(
+    rows: list[Row],
+    name: str,
+    task: str,
+    wanted: dict[str, int | str] | None,
+    like: dict[str, int | str] | None = None,
+) -> Table:
     """Tell the columns of the rows of a table, and mark the rows that have others.
 
     Parameters
@@ -90,6 +98,8 @@ def read_table(rows: list[Row], name: str, task: str, wanted: dict[str, int | st
     task : str
     wanted : dict, optional
         The column of each role, by number or by name.
+    like : dict, optional
+        That of a file before, for one that does not tell itself; see `_fits`.
 
     Raises
     ------
@@ -100,9 +110,11 @@ def read_table(rows: list[Row], name: str, task: str, wanted: dict[str, int | st
     whole = [row for row in rows if not row.problem and len(row.values) == width]
     if not whole:
         return Table(rows, {}, "", "")
-    named = wanted is not None and any(isinstance(column, str) for column in wanted.values())
     first = next(row for row in rows if not row.problem)
-    header = named or len(first.values) == width and has_header([row.values for row in whole])
+    if wanted is None and like is not None and _fits(like, task, [field.strip() for field in first.values]):
+        wanted = like
+    named = wanted is not None and any(isinstance(column, str) for column in wanted.values())
+    header = named or len(first.values) == width and has_header([row.values for row in whole], task)
     names = [field.strip() for field in first.values] if header else None
     line = f"{name}:{first.line}"
     if header:
@@ -135,6 +147,15 @@ def read_table(rows: list[Row], name: str, task: str, wanted: dict[str, int | st
         about = "a header, " + ", ".join(f"{role} in {shown(names[place])}" for role, place in keys.items())
         columns = {role: _sayable(names[place], place, names) for role, place in keys.items()}
     return Table(rows, keys, about, written(columns))
+
+
+def _fits(like: dict[str, int | str], task: str, first: Sequence[str]) -> bool:
+    """Whether columns of another file hold for one with this first row.
+
+    They do unless it has names that tell its columns, and not those that the other had.
+    """
+    names = {column for column in like.values() if isinstance(column, str)}
+    return bool(names) and names <= set(first) or by_name(task, first) is None
 
 
 def _sayable(name: str, place: int, names: Sequence[str]) -> int | str:

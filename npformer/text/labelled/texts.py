@@ -34,9 +34,9 @@ def tell_texts(lines: Sequence[str], name: str, task: str) -> str | None:
         return "jsonl"
     hint = SUFFIXES.get(PurePath(name).suffix.lower())
     alone = 1 if task != "tag" else 2  # (the words of CoNLL stand in one column)
-    if _named(list(tsv_rows(sample)), alone if hint == "tsv" else 2):
+    if _named(list(tsv_rows(sample)), task, alone if hint == "tsv" else 2):
         return "tsv"
-    if hint == "csv" and _named(list(csv_rows(lines, name, tell_delimiter(lines)))[:SAMPLE], alone):
+    if hint == "csv" and _named(list(csv_rows(lines, name, tell_delimiter(lines)))[:SAMPLE], task, alone):
         return "csv"
     parted = any(not line.strip() for line in sample)
     if task == "tag" and (hint == "conll" or parted) and tell_format(lines, name, task) == "conll":
@@ -83,8 +83,8 @@ def texts_of(
     return examples_of(lines, name, f"texts of {task}", told, wanted, skip_bad)
 
 
-def _named(rows: list[Row], least: int) -> bool:
+def _named(rows: list[Row], task: str, least: int) -> bool:
     """Whether the rows are a table with a header, and have so many columns at least."""
     width = columns_of(rows)
     whole = [row.values for row in rows if not row.problem and len(row.values) == width]
-    return width >= least and rows[0].values == whole[0] and has_header(whole)
+    return width >= least and rows[0].values == whole[0] and has_header(whole, task)

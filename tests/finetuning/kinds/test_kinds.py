@@ -73,6 +73,22 @@ def test_numbers_are_scaled_and_scored_in_their_units():
     assert KINDS["regress"].labels([of(3.0)]) == ("3.0", "1.0")  # one number has no deviation
 
 
+@pytest.mark.parametrize("task", ["regress", "similarity"])
+@pytest.mark.parametrize("label", [1e200, -1e308, float("nan"), 10**400], ids="abcd")
+def test_numbers_whose_squares_are_none_are_refused_wherever_they_come(task, label):
+    kind, pair = KINDS[task], ("x", "y")
+    train, far = [of(1.0, texts=pair), of(2.0, texts=pair)], [of(3.0, texts=pair), of(label, texts=pair)]
+    labels, said = kind.labels(train), [Prediction(1.0)] * 2
+    for use in (
+        lambda: kind.labels(far),
+        lambda: kind.targets(far, labels),
+        lambda: kind.scores(far, said, labels),
+        lambda: kind.baseline(train, far, labels),
+    ):
+        with pytest.raises(CorpusError, match=r"a.tsv:1: expected a number within 1e\+100, got (nan|-?1)"):
+            use()
+
+
 def test_similarities_are_stretched_to_cosines():
     kind, pair = KINDS["similarity"], ("x", "y")
     train = [of(1.0, texts=pair), of(5.0, texts=pair), of(2.0, texts=pair)]

@@ -257,6 +257,40 @@ def test_a_second_file_is_read_as_the_first(write):
     assert found.examples == [Example(("Hi",), "spam", None, f"{dev}:1")]
 
 
+def test_a_second_file_that_tells_its_columns_is_read_by_them(write):
+    train = read_examples(write(TSV), "classify")
+    assert train.columns == "text=2,label=1"
+    dev = write("text\tlabel\nHi\tspam\n", "dev.txt")
+    found = read_examples(dev, "classify", like=train.columns, format=train.format)
+    assert found.examples == [Example(("Hi",), "spam", None, f"{dev}:2")]
+    for header in ("", "klasse\ttext\n"):  # no header, or one that does not tell them
+        dev = write(header + "spam\tHi\n", "dev.txt")
+        found = read_examples(dev, "classify", like=train.columns, format=train.format)
+        assert found.examples[-1][:2] == (("Hi",), "spam")
+        assert len(found.examples) == 1
+    said = read_examples(dev, "classify", columns="text=1,label=2", like=train.columns)
+    assert said.examples[0].label == "Hi"
+
+
+@pytest.mark.parametrize("format", ["tsv", "jsonl"])
+def test_names_of_the_first_file_are_those_of_a_second_that_has_them(write, format):
+    def file(names, values, name):
+        rows = [names, values]
+        if format == "jsonl":
+            fields = ", ".join(f'"{a}": "{b}"' for a, b in zip(*rows, strict=True))
+            return write(f"{{{fields}}}\n", name)
+        return write("".join("\t".join(row) + "\n" for row in rows), name)
+
+    train = read_examples(file(["review", "topic"], ["so", "x"], "a.txt"), "classify")
+    for third, label in (("review", "y"), ("comment", "b")):  # the names of the first, or its own
+        dev = file(["topic", "label", third], ["y", "b", "c"], "b.txt")
+        found = read_examples(dev, "classify", like=train.columns, format=format).examples[0]
+        assert (found.label, found.texts) == (label, ("c",))
+    other = file(["a title", "kind"], ["so", "y"], "b.txt")
+    with pytest.raises(CorpusError, match="expected a (column named|field) 'review'"):
+        read_examples(other, "classify", like=train.columns, format=format)
+
+
 def test_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TSV.encode() + b"ham\n")))
     with pytest.raises(CorpusError, match=r"^<stdin>:5: expected 2 columns, got 1$"):

@@ -13,15 +13,29 @@ HEADERS = {
     "one, and nothing again": ([["text", "is_spam"], ["a", "1"], ["b", "1"]], True),
     "one, but a label that comes again": ([["spam", "message"], ["spam", "hi"], ["ham", "so"]], False),
     "one, but a text of several words": ([["question", "How are you"], ["order", "Tea"]], False),
+    "two known that do not tell": ([["text", "date", "comment"], ["a", "1", "b"]], True),
+    "two known, one a label that comes again": (
+        [["review", "negative"], ["film", "positive"], ["plot", "negative"]], False),
+    "two known that tell, whatever comes again": ([["text", "label"], ["a", "label"]], True),
     "one alone": ([["text", "spam"]], False),
     "none": ([["ham", "hi"], ["spam", "so"]], False),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("what", HEADERS)
 def test_headers(what):
     rows, expected = HEADERS[what]
-    assert has_header(rows) == expected
+    assert has_header(rows, "classify") == has_header(rows, "texts of classify") == expected
+
+
+@pytest.mark.parametrize("name", ["h.csv", "h.tsv"])
+def test_an_example_of_known_names_is_not_lost(write, name):
+    rows = [("review", "negative"), ("film", "positive"), ("plot", "negative"), ("so so", "positive")]
+    between = "," if name.endswith("csv") else "\t"
+    path = write("".join(f"{text}{between}{label}\n" for text, label in rows), name)
+    found = read_examples(path, "classify", columns="text=1,label=2")
+    assert [(example.texts[0], example.label) for example in found.examples] == rows
+    assert ", no header, " in found.about
 
 
 def test_columns_by_number_and_name(write):

@@ -59,6 +59,13 @@ def test_labels_are_not_looked_at():
     assert words.examples[0].words == ("Rome", "was")
 
 
+def test_tags_that_are_empty_are_not_looked_at_either():
+    found = texts_of(["Rome\t", "was\tO", "", "so\t "], "a.conll", "tag")
+    assert [example.words for example in found.examples] == [("Rome", "was"), ("so",)]
+    with pytest.raises(CorpusError, match="a.conll:2: expected a word in column 1, got ' '"):
+        texts_of(["Rome\tO", " \tO"], "a.conll", "tag")
+
+
 def test_what_cannot_be_read_is_told():
     with pytest.raises(CorpusError, match="a.jsonl:1: expected fields for texts of classify, got 'body_t'"):
         texts_of(['{"body_t": "a"}'], "a.jsonl", "classify")
