@@ -79,7 +79,8 @@ def generate(
         The stream of sequence i comes from (seed, i), from the i-th of several seeds, or is spawned from the
         generator.
     threads : int, optional
-        Of BLAS, where threadpoolctl is installed; default: as many as it has, usually one a core.
+        Of BLAS, where threadpoolctl is installed; default: as many as it has, usually one a core. The whole
+        process has them, and of several calls at once the first decides.
 
     Returns
     -------
@@ -162,7 +163,8 @@ def stream(
 ) -> Iterator[Piece]:
     """Yield the tokens and the text of `generate` as they come.
 
-    The arguments, and what is raised, at once, are those of `generate`.
+    The arguments, and what is raised, at once, are those of `generate`. BLAS has `threads` from the first
+    piece to the last, or until the iterator is closed.
 
     Yields
     ------
