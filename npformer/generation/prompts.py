@@ -136,12 +136,12 @@ def next_logits(model: Decoder | EncoderDecoder, hidden: Array) -> Array:
     Raises
     ------
     ValueError
-        If the model's weights make something that is not a number.
+        If the model's weights make something that is not finite.
     """
     logits, _ = model.lm_head.forward(model.params, hidden[:, -1], False)
-    if np.isnan(logits.max()):
+    if not np.isfinite(logits.max()):
         raise ValueError(
-            "the model's logits are not numbers: its weights are damaged, or its training diverged"
+            "the model's logits are not finite: its weights are damaged, or its training diverged"
         )
     return logits
 

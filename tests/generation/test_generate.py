@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from npformer.functional import log_softmax
-from npformer.generation import Generation, generate, stream
+from npformer.generation import Generation, beam_search, generate, stream
 from npformer.models import Decoder, Encoder, EncoderConfig, EncoderDecoder
 
 PROMPTS = [[3, 9, 9, 1, 20], [7], [2, 5, 11]]
@@ -241,7 +241,9 @@ def test_bad_input_of_an_encoder_decoder_and_of_an_encoder(translator: EncoderDe
         generate(Encoder(config), [[1]])  # type: ignore[arg-type]
 
 
-def test_weights_that_are_no_numbers_are_told(gpt2: Decoder) -> None:
-    gpt2.params["decoder.norm.gamma"][0] = np.nan
-    with pytest.raises(ValueError, match="logits are not numbers"):
-        generate(gpt2, [[1]])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_told(gpt2: Decoder, value: float) -> None:
+    gpt2.params["decoder.norm.gamma"][0] = value
+    for call in (generate, beam_search):
+        with pytest.raises(ValueError, match="logits are not finite"), np.errstate(invalid="ignore"):
+            call(gpt2, [[1]])
