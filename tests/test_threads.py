@@ -119,11 +119,12 @@ def test_blas_is_not_at_one_thread_while_others_hold_it_at_two(several, environm
     for name in threads.BLAS_VARIABLES if environment else ():
         several.setenv(name, environment)
     with threads.blas_threads(2):
-        with pytest.warns(RuntimeWarning, match="held at 2 threads"), threads.one_blas_thread() as held:
-            assert not held
-            assert limits == [2]
-        with pytest.warns(RuntimeWarning, match="held at 2 threads"), workers(4, 4) as executor:
-            assert executor is None
+        with pytest.warns(RuntimeWarning, match="held at 2 threads"):  # noqa: SIM117
+            with threads.one_blas_thread() as held:
+                assert (held, limits) == (False, [2])
+        with pytest.warns(RuntimeWarning, match="held at 2 threads"):  # noqa: SIM117
+            with workers(4, 4) as executor:
+                assert executor is None
     with threads.one_blas_thread() as held:
         assert held
         with threads.blas_threads(2):  # the first of those in it at once decides

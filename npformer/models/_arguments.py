@@ -54,6 +54,13 @@ def token_mask(model: str, argument: str, mask: Any, shape: tuple[int, ...]) -> 
     return None if mask.all() else mask
 
 
+def positions(mask: Array | None) -> Array | None:
+    """Return the positions (B, T) of real tokens among themselves; None where they are 0, 1, 2, ..."""
+    if mask is None or not (mask[:, 1:] & ~mask[:, :-1]).any():  # padding on the right
+        return None
+    return np.maximum(np.cumsum(mask, axis=1) - 1, 0)
+
+
 def unbroken(model: str, real: Array) -> None:
     """Raise if padding stands between the real tokens (B, T) of a sequence."""
     begun = np.logical_or.accumulate(real, axis=1)[:, :-1]
