@@ -42,7 +42,8 @@ def one_blas_thread() -> Iterator[bool]:
     """Hold every BLAS at one thread; yield whether that could be done, with a warning where not.
 
     It cannot without threadpoolctl, nor while others hold BLAS at more (`blas_threads`). Then Python had
-    better use one thread as well: the threads of BLAS are all that there are. (Python shows the warning once.)
+    better use one thread as well: the threads of BLAS are all that there are.
+    (Python shows the warning once.)
     """
     if available_cores() == 1 or all(os.environ.get(name) == "1" for name in BLAS_VARIABLES):
         limit: Limit = contextlib.nullcontext  # it has one
@@ -73,7 +74,7 @@ def one_blas_thread() -> Iterator[bool]:
 
 @contextlib.contextmanager
 def blas_threads(n: int | None) -> Iterator[None]:
-    """Give every BLAS `n` threads, where threadpoolctl is installed and nobody holds them; None: as they are."""
+    """Give every BLAS `n` threads if threadpoolctl is installed and nobody holds them; None: as they are."""
     if n is None:
         yield
         return
