@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         model = merge_lora(model)
     if blas_threads(args) > 1:  # one token after another, shared by threads
         model.params = model.params.for_decoding()
-    unknown = unknown_tokens(tokenizer, texts)
+    unknown = unknown_tokens(tokenizer, texts, sources=not decoder)
     if unknown:
         print(f"npformer generate: {unknown}", file=sys.stderr)
     options: dict[str, Any] = {

@@ -12,7 +12,7 @@ import pytest
 from npformer.generation import generate, generate_texts, stream_text
 from npformer.generation import texts as module
 from npformer.models import Decoder, DecoderConfig, EncoderDecoder
-from npformer.text import WordPieceTokenizer
+from npformer.text import CharacterTokenizer, WordPieceTokenizer
 from npformer.text.train_wordpiece import SPECIAL_TOKENS
 
 WORDS = [
@@ -116,6 +116,21 @@ def test_special_tokens_in_a_prompt_are_text(tokenizer: Any) -> None:
     prompts, options = module.encoded(Decoder(config), tokenizer, ["the [SEP]"])
     assert tokenizer.sep_id not in prompts[0]
     assert options == {"stop_tokens": tokenizer.sep_id}
+
+
+def test_the_sentinels_of_a_source_are_tokens_and_nothing_else_is(
+    gpt2: Decoder, translator: EncoderDecoder
+) -> None:
+    tokenizer = CharacterTokenizer.train(["[SEP]"]).with_sentinels(2)
+    as_text = tokenizer.encode_plain("P[SEP]", specials=False)
+    first, second = tokenizer.sentinel_ids
+    sources, _ = module.encoded(translator, tokenizer, ["P[SEP][S0]P[S1]"])
+    expected = [*as_text, first, as_text[0], second]
+    assert sources == [[tokenizer.cls_id, *expected, tokenizer.sep_id]]
+    prompts, _ = module.encoded(gpt2, tokenizer, ["P[SEP]", "[S1]"])
+    assert prompts == [as_text, tokenizer.encode_plain("[S1]", specials=False)]
+    assert module.unknown_tokens(tokenizer, ["P[S1]"], sources=True) is None
+    assert "in P[S1]" in str(module.unknown_tokens(tokenizer, ["P[S1]"]))
 
 
 def test_bad_input(gpt2: Decoder, translator: EncoderDecoder, tokenizer: Any) -> None:
