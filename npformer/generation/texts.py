@@ -20,6 +20,7 @@ from ..models import Decoder, EncoderDecoder
 from ..text.sentinels import encode_sentinels
 from .beam import EarlyStopping, beam_search
 from .generate import generate, stream
+from .prompts import require_threads
 from .results import Generation, Piece
 
 BATCH = 32  # texts
@@ -77,6 +78,7 @@ def generate_texts(
     """
     if isinstance(texts, str):
         raise TypeError(f"texts: expected a sequence of texts, got one: [{texts[:20]!r}]")
+    require_threads("generate", threads)
     if n < 1:
         raise ValueError(f"n: expected at least 1, got {n}")
     drawing = bool(sampling.get("temperature"))
@@ -118,7 +120,7 @@ def generate_texts(
 
     order = np.argsort([-len(ids) for ids in prompts], kind="stable").tolist()
     workers = available_cores() if threads is None else threads
-    size = max(1, min(BATCH, -(-len(order) // max(workers, 1))))
+    size = max(1, min(BATCH, -(-len(order) // workers)))
     batches = [order[start : start + size] for start in range(0, len(order), size)]
     if len(batches) == 1:
         work(batches[0], threads)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from .._allocator import keep_freed_memory
 from .._threads import available_cores, one_blas_thread
 from .decoder import Decoder
+from .encoder import Encoder
 from .parameters import Array
 from .pooling import mean_pooled
 
@@ -98,7 +99,7 @@ def encode(
         If a sequence is empty, too long for the model, or has an id out of range (naming it by its place);
         if `pooling` is unknown or the model has no pooler; if `threads` or `micro_tokens` is below 1.
     TypeError
-        If a sequence does not hold integers, but e.g. text.
+        If `model` is another, or a sequence does not hold integers, but e.g. text.
 
     References
     ----------
@@ -114,6 +115,8 @@ def encode(
     >>> [hidden.shape for hidden in encode(model, [[1, 5, 2], [1, 7, 9, 4, 2]], pooling=None)]
     [(3, 8), (5, 8)]
     """
+    if not isinstance(model, Encoder | Decoder):
+        raise TypeError(f"encode: model: expected an Encoder or Decoder, got {type(model).__name__}")
     if pooling not in POOLINGS:
         expected = ", ".join(map(repr, POOLINGS))
         raise ValueError(f"encode: pooling: expected one of {expected}, got {pooling!r}")

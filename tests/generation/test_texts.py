@@ -138,6 +138,9 @@ def test_bad_input(gpt2: Decoder, translator: EncoderDecoder, tokenizer: Any) ->
         generate_texts(gpt2, tokenizer, ["a"], n=2)
     with pytest.raises(ValueError, match="^n: expected at least 1, got 0"):
         generate_texts(gpt2, tokenizer, ["a"], n=0)
+    for count in (1, 40):
+        with pytest.raises(ValueError, match="^generate: threads: expected at least 1, got 0$"):
+            generate_texts(gpt2, tokenizer, count * ["a"], threads=0)
     with pytest.raises(ValueError, match="beams: expected 1 with a temperature, got 2"):
         generate_texts(gpt2, tokenizer, ["a"], beams=2, temperature=1.0)
     with pytest.raises(ValueError, match="beams: expected 1 with top_k, which is of draws, got 2"):

@@ -92,6 +92,12 @@ def test_bad_input_is_named(make_encoder, sequences, options, message):
         encode(make_encoder(), sequences, **options)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "pooler"])
+def test_another_model_is_named(make_encoder_decoder, pooling):
+    with pytest.raises(TypeError, match="^encode: model: expected an Encoder or Decoder, got EncoderD"):
+        encode(make_encoder_decoder(), [[1]], pooling=pooling)
+
+
 def test_floats_are_no_ids(make_encoder):
     with pytest.raises(TypeError, match=r"sequences\[0\]: expected integers, got dtype float64"):
         encode(make_encoder(), [[1.0]])
