@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     """Print what is generated for each text."""
     from ..finetuning.folder import task_of
     from ..generation.texts import generate_texts, stream_text, unknown_tokens
-    from ..models import Decoder, EncoderDecoder, merge_lora
+    from ..generation.weights import for_decoding
+    from ..models import Decoder, EncoderDecoder
     from ..training import load_model
 
     if args.stream and (args.beams != 1 or args.n != 1):
@@ -104,10 +105,7 @@ def run(args: argparse.Namespace) -> int:
         )
     decoder = isinstance(model, Decoder)
     texts = texts_of(args, decoder)
-    if model.config.lora is not None:  # else each step would merge them again
-        model = merge_lora(model)
-    if blas_threads(args) > 1:  # one token after another, shared by threads
-        model.params = model.params.for_decoding()
+    model = for_decoding(model, blas_threads(args))
     unknown = unknown_tokens(tokenizer, texts, sources=not decoder)
     if unknown:
         print(f"npformer generate: {unknown}", file=sys.stderr)

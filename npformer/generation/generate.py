@@ -22,6 +22,7 @@ from .results import Generation, Piece
 from .sampling import Sampling, log_probabilities
 from .stopping import Stopping
 from .text import GrowingText, Tokenizer
+from .weights import without_adapters
 
 Seed = int | Sequence[int] | np.random.Generator
 
@@ -204,6 +205,7 @@ def _pieces(
     threads: int | None,
 ) -> Iterator[Piece]:
     with blas_threads(threads):
+        model = without_adapters(model)
         state, logits, before, room = reading.start(model, inputs, stopping.max_new_tokens)
         texts = [
             None if stopping.tokenizer is None else GrowingText(stopping.tokenizer, ids, stopping.strings)

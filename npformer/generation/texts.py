@@ -20,8 +20,9 @@ from ..models import Decoder, EncoderDecoder
 from ..text.sentinels import encode_sentinels
 from .beam import EarlyStopping, beam_search
 from .generate import generate, stream
-from .prompts import require_threads
+from .prompts import require_model, require_threads
 from .results import Generation, Piece
+from .weights import without_adapters
 
 BATCH = 32  # texts
 
@@ -78,6 +79,7 @@ def generate_texts(
     """
     if isinstance(texts, str):
         raise TypeError(f"texts: expected a sequence of texts, got one: [{texts[:20]!r}]")
+    require_model("generate", model)
     require_threads("generate", threads)
     if n < 1:
         raise ValueError(f"n: expected at least 1, got {n}")
@@ -90,6 +92,7 @@ def generate_texts(
         if beams > 1 and name != "temperature" and value is not None:
             raise ValueError(f"beams: expected 1 with {name}, which is of draws, got {beams}")
     prompts, options = encoded(model, tokenizer, texts)
+    model = without_adapters(model)  # once for all batches
     options |= {
         "max_new_tokens": max_new_tokens,
         "repetition_penalty": repetition_penalty,
