@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,27 @@ def token_ids(model: str, argument: str, ids: Any, vocab_size: int, max_position
             f"got {ids.shape[1]}"
         )
     return ids
+
+
+def sequences(op: str, argument: str, values: Sequence[Any], upper: int, longest: int) -> list[Array]:
+    """Return `sequence` of each of `values`."""
+    return [sequence(op, f"{argument}[{i}]", each, upper, longest) for i, each in enumerate(values)]
+
+
+def sequence(op: str, argument: str, values: Any, upper: int, longest: int) -> Array:
+    """Return `values` as an array (T,) of integers in [0, upper), T from 1 to `longest`."""
+    if isinstance(values, (str, bytes)):
+        raise TypeError(f"{op}: {argument}: expected token ids, got text; tokenizer.encode(text).ids")
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise ValueError(f"{op}: {argument}: expected one axis of integers, got shape {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{op}: {argument}: expected at least one token, got none")
+    if array.size > longest:
+        raise ValueError(
+            f"{op}: {argument}: expected at most max_positions = {longest} tokens, got {array.size}"
+        )
+    return integers(op, argument, array, 1, upper)
 
 
 def token_mask(model: str, argument: str, mask: Any, shape: tuple[int, ...]) -> Array | None:
