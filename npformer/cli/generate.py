@@ -60,7 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="end before this text (any number of times)",
     )
     add("-n", "--n", type=int, default=1, metavar="N", help="results for each text, behind their scores (1)")
-    add("--seed", type=int, default=0, metavar="S", help="of the draws; the same gives the same text (0)")
+    same = "of the draws; the same gives the same text on the same machine (0)"
+    add("--seed", type=int, default=0, metavar="S", help=same)
     add("--stream", action="store_true", help="print text as it comes")
     add("--json", action="store_true", help="print one JSON object a text, or with --stream a token")
 
