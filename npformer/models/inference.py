@@ -126,7 +126,8 @@ def encode(
         raise ValueError(f"encode: pooling: expected 'mean', 'last' or None for a decoder, got {pooling!r}")
     if pooling == "pooler" and not model.config.pooler:
         raise ValueError("encode: pooling: expected a model with a pooler for 'pooler', got one without")
-    c, threads = model.config, available_cores() if threads is None else threads
+    c: Any = model.config
+    threads = available_cores() if threads is None else threads
     for name, value in (("threads", threads), ("micro_tokens", micro_tokens)):
         if value < 1:
             raise ValueError(f"encode: {name}: expected at least 1, got {value}")
