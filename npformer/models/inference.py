@@ -119,14 +119,14 @@ def encode(
     """
     if not isinstance(model, Encoder | Decoder):
         raise TypeError(f"encode: model: expected an Encoder or Decoder, got {type(model).__name__}")
+    c: Any = model.config
     if pooling not in POOLINGS:
         expected = ", ".join(map(repr, POOLINGS))
         raise ValueError(f"encode: pooling: expected one of {expected}, got {pooling!r}")
     if isinstance(model, Decoder) and pooling in ("cls", "pooler"):
         raise ValueError(f"encode: pooling: expected 'mean', 'last' or None for a decoder, got {pooling!r}")
-    if pooling == "pooler" and not model.config.pooler:
+    if pooling == "pooler" and not c.pooler:
         raise ValueError("encode: pooling: expected a model with a pooler for 'pooler', got one without")
-    c: Any = model.config
     threads = available_cores() if threads is None else threads
     for name, value in (("threads", threads), ("micro_tokens", micro_tokens)):
         if value < 1:
