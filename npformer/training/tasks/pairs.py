@@ -135,8 +135,7 @@ def width(seq_len: int) -> int:
 def left_out(part: Sequence[Pair], packed: Packed) -> str | None:
     """Return a line on the pairs that were too long, if any were."""
     n, length = len(part) - len(packed.ids), (packed.ids.shape[1] - 1) // 2
-    longer = f"a source of more than {length} tokens, or a target of more than {length + 1}"
-    return f"{n:,} of {len(part):,} pairs left out: {longer}" if n else None
+    return f"{n:,} of {len(part):,} pairs left out: a side has more than {length} tokens" if n else None
 
 
 def lengths(packed: Packed) -> Array:
