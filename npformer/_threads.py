@@ -15,12 +15,14 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:  # a command's --help does not wait for it
     from concurrent.futures import Executor
 
 Result = TypeVar("Result")
+Limit = Callable[[], contextlib.AbstractContextManager[object]]
 
 PIECES = 4  # a thread that is late takes one fewer; more pieces are more hand-overs
 WORTH = 1 << 20  # numbers: less than that is done before another thread has woken
@@ -39,31 +41,40 @@ def available_cores() -> int:
 def one_blas_thread() -> Iterator[bool]:
     """Hold every BLAS at one thread; yield whether that could be done, with a warning where not.
 
-    Where not, Python had better use one thread as well: the threads of BLAS then are all that there are.
+    It cannot without threadpoolctl, nor while others hold BLAS at more (`blas_threads`). Then Python had
+    better use one thread as well: the threads of BLAS are all that there are.
     (Python shows the warning once.)
     """
     if available_cores() == 1 or all(os.environ.get(name) == "1" for name in BLAS_VARIABLES):
-        yield True
-        return
-    try:
-        import threadpoolctl
-    except ImportError:
-        warnings.warn(
-            "BLAS may use several threads, so npformer uses one, and the last bits may differ: set "
-            f"{', '.join(BLAS_VARIABLES[:-1])} and {BLAS_VARIABLES[-1]} to 1 before Python starts, or "
-            "install threadpoolctl (npformer[speed])",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-        yield False
-        return
-    with _limit.held(lambda: threadpoolctl.threadpool_limits(1, user_api="blas")):
-        yield True
+        limit: Limit = contextlib.nullcontext  # it has one
+    else:
+        try:
+            import threadpoolctl
+        except ImportError:
+            warnings.warn(
+                "BLAS may use several threads, so npformer uses one, and the last bits may differ: set "
+                f"{', '.join(BLAS_VARIABLES[:-1])} and {BLAS_VARIABLES[-1]} to 1 before Python starts, or "
+                "install threadpoolctl (npformer[speed])",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+            yield False
+            return
+        limit = partial(threadpoolctl.threadpool_limits, 1, user_api="blas")
+    with _limit.held(1, limit) as n:
+        if n != 1:
+            warnings.warn(
+                f"BLAS is held at {n} threads by what has not ended (generate, stream or beam_search with "
+                "threads), so npformer uses one, and the last bits may differ",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        yield n == 1
 
 
 @contextlib.contextmanager
 def blas_threads(n: int | None) -> Iterator[None]:
-    """Give every BLAS `n` threads, as far as threadpoolctl is installed; None leaves them as they are."""
+    """Give every BLAS `n` threads if threadpoolctl is installed and nobody holds them; None: as they are."""
     if n is None:
         yield
         return
@@ -72,27 +83,31 @@ def blas_threads(n: int | None) -> Iterator[None]:
     except ImportError:
         yield
         return
-    with _limit.held(lambda: threadpoolctl.threadpool_limits(n, user_api="blas")):
+    with _limit.held(n, partial(threadpoolctl.threadpool_limits, n, user_api="blas")):
         yield
 
 
 class _Shared:
-    """A context of the whole process: entered for the first of those in it at once, left after the last.
+    """A limit of the whole process: set for the first of those in it at once, taken back after the last.
 
     One for each would be gone with the first for all of them, and the last would put back what it had found.
     """
 
     def __init__(self) -> None:
         self._lock, self._context, self._users = threading.Lock(), contextlib.ExitStack(), 0
+        self._n = 0  # of the first
 
     @contextlib.contextmanager
-    def held(self, make: Callable[[], contextlib.AbstractContextManager[object]]) -> Iterator[None]:
+    def held(self, n: int, make: Limit) -> Iterator[int]:
+        """Set a limit of `n` with `make`, unless there is one; yield the one that there is."""
         with self._lock:
             if not self._users:
                 self._context.enter_context(make())
+                self._n = n
             self._users += 1
+            in_force = self._n
         try:
-            yield
+            yield in_force
         finally:
             with self._lock:
                 self._users -= 1

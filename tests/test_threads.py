@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -92,16 +93,42 @@ def test_the_limit_holds_until_the_last_of_several_threads_has_finished():
         limits[0] = before
 
     shared = threads._Shared()
-    first, second = (shared.held(to_one) for _ in range(2))
+    first, second = (shared.held(1, to_one) for _ in range(2))
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
     assert limits == [1]
     second.__exit__(None, None, None)
     assert limits == [2]
-    with pytest.raises(ArithmeticError, match="True"), shared.held(to_one):  # and again
+    with pytest.raises(ArithmeticError, match="True"), shared.held(1, to_one):  # and again
         raise ArithmeticError(limits.copy() == [1])
     assert limits == [2]
+
+
+@pytest.mark.parametrize("environment", ["1", None], ids=["held_by_the_environment", "held_by_threadpoolctl"])
+def test_blas_is_not_at_one_thread_while_others_hold_it_at_two(several, environment):
+    limits = []
+
+    @contextlib.contextmanager
+    def limit(n, user_api):
+        limits.append(n)
+        yield
+        limits.pop()
+
+    several.setitem(sys.modules, "threadpoolctl", types.SimpleNamespace(threadpool_limits=limit))
+    for name in threads.BLAS_VARIABLES if environment else ():
+        several.setenv(name, environment)
+    with threads.blas_threads(2):
+        with pytest.warns(RuntimeWarning, match="held at 2 threads"):  # noqa: SIM117
+            with threads.one_blas_thread() as held:
+                assert (held, limits) == (False, [2])
+        with pytest.warns(RuntimeWarning, match="held at 2 threads"):  # noqa: SIM117
+            with workers(4, 4) as executor:
+                assert executor is None
+    with threads.one_blas_thread() as held:
+        assert held
+        with threads.blas_threads(2):  # the first of those in it at once decides
+            assert 2 not in limits
 
 
 @pytest.fixture

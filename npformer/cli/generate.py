@@ -60,7 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="end before this text (any number of times)",
     )
     add("-n", "--n", type=int, default=1, metavar="N", help="results for each text, behind their scores (1)")
-    add("--seed", type=int, default=0, metavar="S", help="of the draws; the same gives the same text (0)")
+    same = "of the draws; the same gives the same text on the same machine (0)"
+    add("--seed", type=int, default=0, metavar="S", help=same)
     add("--stream", action="store_true", help="print text as it comes")
     add("--json", action="store_true", help="print one JSON object a text, or with --stream a token")
 
@@ -75,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
     """Print what is generated for each text."""
     from ..finetuning.folder import task_of
     from ..generation.texts import generate_texts, stream_text, unknown_tokens
-    from ..models import Decoder, EncoderDecoder, merge_lora
+    from ..generation.weights import for_decoding
+    from ..models import Decoder, EncoderDecoder
     from ..training import load_model
 
     if args.stream and (args.beams != 1 or args.n != 1):
@@ -104,11 +106,8 @@ def run(args: argparse.Namespace) -> int:
         )
     decoder = isinstance(model, Decoder)
     texts = texts_of(args, decoder)
-    if model.config.lora is not None:  # else each step would merge them again
-        model = merge_lora(model)
-    if blas_threads(args) > 1:  # one token after another, shared by threads
-        model.params = model.params.for_decoding()
-    unknown = unknown_tokens(tokenizer, texts)
+    model = for_decoding(model, blas_threads(args))
+    unknown = unknown_tokens(tokenizer, texts, sources=not decoder)
     if unknown:
         print(f"npformer generate: {unknown}", file=sys.stderr)
     options: dict[str, Any] = {

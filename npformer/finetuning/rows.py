@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..objectives._padding import padded
+from ..models._padding import padded
 from ..text import Tokenizer
 from ..text.labelled import Example
 

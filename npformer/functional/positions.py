@@ -11,15 +11,17 @@ import numpy as np
 from ._arguments import Array, require_size
 
 
-def sinusoidal_positions(length: int, d_model: int) -> Array:
+def sinusoidal_positions(length: int, d_model: int, start: int = 0) -> Array:
     """Return the position encodings of "Attention Is All You Need".
 
     Parameters
     ----------
     length : int
-        Number of positions, from 0.
+        Number of positions.
     d_model : int
         An odd one ends with a sine.
+    start : int
+        The first position: the rows are those of a longer array from 0, to the bit.
 
     Returns
     -------
@@ -28,7 +30,7 @@ def sinusoidal_positions(length: int, d_model: int) -> Array:
     Raises
     ------
     ValueError
-        If `length` or `d_model` is negative.
+        If one of them is negative.
     TypeError
         If one of them is no integer.
 
@@ -44,9 +46,11 @@ def sinusoidal_positions(length: int, d_model: int) -> Array:
     """
     length = require_size("sinusoidal_positions", "length", length)
     d_model = require_size("sinusoidal_positions", "d_model", d_model)
+    start = require_size("sinusoidal_positions", "start", start)
 
     even = np.arange(0, d_model, 2)  # 2i
-    angle = np.arange(length)[:, None] / 10000.0 ** (even / max(d_model, 1))  # (length, ceil(d_model / 2))
+    t = np.arange(start, start + length)[:, None]
+    angle = t / 10000.0 ** (even / max(d_model, 1))  # (length, ceil(d_model / 2))
     P = np.empty((length, d_model))
     P[:, 0::2] = np.sin(angle)
     P[:, 1::2] = np.cos(angle[:, : d_model // 2])

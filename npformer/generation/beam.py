@@ -33,6 +33,7 @@ from .sampling import Sampling
 from .sampling import repetition_penalty as penalised
 from .stopping import Stopping
 from .text import Tokenizer, continuation, cut_at
+from .weights import without_adapters
 
 Array = Any
 EarlyStopping = bool | Literal["never"]
@@ -122,6 +123,7 @@ def beam_search(
     inputs = reading.checked(model, prompts, begin, max_new_tokens, op)
     reading.require_threads(op, threads)
     with blas_threads(threads):
+        model = without_adapters(model)
         state, logits, before, room = reading.start(model, inputs, max_new_tokens)
         searches = [
             Search(int(beams), float(length_penalty), early, stopping, ids, r)

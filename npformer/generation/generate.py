@@ -22,6 +22,7 @@ from .results import Generation, Piece
 from .sampling import Sampling, log_probabilities
 from .stopping import Stopping
 from .text import GrowingText, Tokenizer
+from .weights import without_adapters
 
 Seed = int | Sequence[int] | np.random.Generator
 
@@ -79,7 +80,8 @@ def generate(
         The stream of sequence i comes from (seed, i), from the i-th of several seeds, or is spawned from the
         generator.
     threads : int, optional
-        Of BLAS, where threadpoolctl is installed; default: as many as it has, usually one a core.
+        Of BLAS, where threadpoolctl is installed; default: as many as it has, usually one a core. The whole
+        process has them, and of several calls at once the first decides.
 
     Returns
     -------
@@ -162,7 +164,8 @@ def stream(
 ) -> Iterator[Piece]:
     """Yield the tokens and the text of `generate` as they come.
 
-    The arguments, and what is raised, at once, are those of `generate`.
+    The arguments, and what is raised, at once, are those of `generate`. BLAS has `threads` from the first
+    piece to the last, or until the iterator is closed.
 
     Yields
     ------
@@ -202,6 +205,7 @@ def _pieces(
     threads: int | None,
 ) -> Iterator[Piece]:
     with blas_threads(threads):
+        model = without_adapters(model)
         state, logits, before, room = reading.start(model, inputs, stopping.max_new_tokens)
         texts = [
             None if stopping.tokenizer is None else GrowingText(stopping.tokenizer, ids, stopping.strings)

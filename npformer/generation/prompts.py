@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..models import Decoder, DecodingState, EncoderDecoder
+from ..models import Decoder, DecodingState, EncoderDecoder, _arguments
+from ..models._padding import padded
 
 Array = Any
 
@@ -73,14 +74,15 @@ def checked(
     c = model.config
     if len(prompts) == 0:
         raise ValueError(f"{op}: prompts: expected at least one, got none")
-    read = [_ids(op, f"prompts[{i}]", ids, c.vocab_size, c.max_positions) for i, ids in enumerate(prompts)]
+    read = _arguments.sequences(op, "prompts", prompts, c.vocab_size, c.max_positions)
     if isinstance(model, Decoder):
         if begin is not None:
             raise ValueError(f"{op}: begin: expected None for a decoder, whose prompts begin, got {begin!r}")
         return Inputs(read, None)
     if begin is None:
         raise ValueError(f"{op}: begin: expected the token that begins a target, got None")
-    return Inputs(len(read) * [_ids(op, "begin", np.atleast_1d(begin), c.vocab_size, c.max_positions)], read)
+    target = _arguments.sequence(op, "begin", np.atleast_1d(begin), c.vocab_size, c.max_positions)
+    return Inputs(len(read) * [target], read)
 
 
 def require_threads(op: str, threads: int | None) -> None:
@@ -95,12 +97,12 @@ def start(model: Decoder | EncoderDecoder, inputs: Inputs, max_new_tokens: int) 
     # The last new token is not read: it needs no room.
     room = [model.config.max_positions + 1 - ids.size for ids in before]
     capacity = max(ids.size for ids in before) + min(max_new_tokens, max(room)) - 1
-    ids, mask = _padded(before, left=True)
+    ids, mask = padded(before, left=True)
     if isinstance(model, Decoder):
         state = model.start(len(before), capacity)
     else:
         assert inputs.sources is not None
-        sources, source_mask = _padded(inputs.sources, left=False)
+        sources, source_mask = padded(inputs.sources)
         state = model.start(sources, capacity, source_mask)
     hidden = model.step(ids, state, mask)
     return Started(state, next_logits(model, hidden), [row.tolist() for row in before], room)
@@ -136,37 +138,11 @@ def next_logits(model: Decoder | EncoderDecoder, hidden: Array) -> Array:
     Raises
     ------
     ValueError
-        If the model's weights make something that is not a number.
+        If the model's weights make something that is not finite.
     """
     logits, _ = model.lm_head.forward(model.params, hidden[:, -1], False)
-    if np.isnan(logits.max()):
+    if not np.isfinite(logits.max()):
         raise ValueError(
-            "the model's logits are not numbers: its weights are damaged, or its training diverged"
+            "the model's logits are not finite: its weights are damaged, or its training diverged"
         )
     return logits
-
-
-def _padded(rows: list[Array], left: bool) -> tuple[Array, Array]:
-    """Return (B, longest) ids, 0 where there is padding, and True where there is none."""
-    lengths = np.array([row.size for row in rows])
-    mask = np.arange(lengths.max()) < lengths[:, None]
-    mask = mask[:, ::-1] if left else mask
-    ids = np.zeros(mask.shape, np.intp)
-    ids[mask] = np.concatenate(rows)
-    return ids, mask
-
-
-def _ids(op: str, which: str, values: npt.ArrayLike, vocab_size: int, longest: int) -> Array:
-    ids = np.asarray(values)
-    if ids.ndim != 1:
-        raise ValueError(f"{op}: {which}: expected one axis of token ids, got shape {ids.shape}")
-    if ids.size == 0:
-        raise ValueError(f"{op}: {which}: expected at least one token, got none")
-    if ids.dtype.kind not in "iu":
-        raise TypeError(f"{op}: {which}: expected integers, got dtype {ids.dtype}")
-    low, high = int(ids.min()), int(ids.max())
-    if low < 0 or high >= vocab_size:
-        raise ValueError(f"{op}: {which}: expected ids in [0, {vocab_size}), got {low if low < 0 else high}")
-    if ids.size > longest:
-        raise ValueError(f"{op}: {which}: expected at most max_positions = {longest} tokens, got {ids.size}")
-    return ids.astype(np.intp, copy=False)

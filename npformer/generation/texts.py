@@ -17,9 +17,12 @@ import numpy as np
 
 from .._threads import available_cores, one_blas_thread
 from ..models import Decoder, EncoderDecoder
+from ..text.sentinels import encode_sentinels
 from .beam import EarlyStopping, beam_search
 from .generate import generate, stream
+from .prompts import require_model, require_threads
 from .results import Generation, Piece
+from .weights import without_adapters
 
 BATCH = 32  # texts
 
@@ -76,6 +79,8 @@ def generate_texts(
     """
     if isinstance(texts, str):
         raise TypeError(f"texts: expected a sequence of texts, got one: [{texts[:20]!r}]")
+    require_model("generate", model)
+    require_threads("generate", threads)
     if n < 1:
         raise ValueError(f"n: expected at least 1, got {n}")
     drawing = bool(sampling.get("temperature"))
@@ -87,6 +92,7 @@ def generate_texts(
         if beams > 1 and name != "temperature" and value is not None:
             raise ValueError(f"beams: expected 1 with {name}, which is of draws, got {beams}")
     prompts, options = encoded(model, tokenizer, texts)
+    model = without_adapters(model)  # once for all batches
     options |= {
         "max_new_tokens": max_new_tokens,
         "repetition_penalty": repetition_penalty,
@@ -117,7 +123,7 @@ def generate_texts(
 
     order = np.argsort([-len(ids) for ids in prompts], kind="stable").tolist()
     workers = available_cores() if threads is None else threads
-    size = max(1, min(BATCH, -(-len(order) // max(workers, 1))))
+    size = max(1, min(BATCH, -(-len(order) // workers)))
     batches = [order[start : start + size] for start in range(0, len(order), size)]
     if len(batches) == 1:
         work(batches[0], threads)
@@ -160,7 +166,7 @@ def encoded(
 ) -> tuple[list[list[int]], dict[str, Any]]:
     """Return the prompts or sources, and how a sequence begins and ends, as options of `generate`.
 
-    Special tokens written in a text are text, except where the vocabulary has sentinels: sources hold those.
+    Special tokens written in a text are text, except that the sentinels of a source are tokens.
 
     Raises
     ------
@@ -170,11 +176,11 @@ def encoded(
     if not texts:
         raise ValueError("texts: expected at least one, got none")
     options = {"stop_tokens": tokenizer.sep_id}
-    specials = bool(tokenizer.sentinel_ids)
     if isinstance(model, Decoder):
-        what, ids = "prompt", [tokenizer.encode_plain(text, specials=specials) for text in texts]
+        what, ids = "prompt", [_ids(tokenizer, text, False) for text in texts]
     else:
-        what, ids = "source", [tokenizer.encode(text, specials=specials).ids for text in texts]
+        what = "source"
+        ids = [[tokenizer.cls_id, *_ids(tokenizer, text, True), tokenizer.sep_id] for text in texts]
         options["begin"] = tokenizer.cls_id
     longest = model.config.max_positions
     for number, (text, of_text) in enumerate(zip(texts, ids, strict=True), 1):
@@ -187,13 +193,22 @@ def encoded(
     return ids, options
 
 
-def unknown_tokens(tokenizer: Any, texts: Sequence[str]) -> str | None:
+def _ids(tokenizer: Any, text: str, source: bool) -> list[int]:
+    if source:
+        return encode_sentinels(tokenizer, text)
+    ids: list[int] = tokenizer.encode_plain(text, specials=False)
+    return ids
+
+
+def unknown_tokens(tokenizer: Any, texts: Sequence[str], sources: bool = False) -> str | None:
     """Return a line on what of the texts the vocabulary lacks, and is read as [UNK]; None for nothing.
 
     Parameters
     ----------
     tokenizer : WordPieceTokenizer or CharacterTokenizer
     texts : sequence of str
+    sources : bool
+        Whether they are sources, whose sentinels are tokens.
 
     Examples
     --------
@@ -201,11 +216,10 @@ def unknown_tokens(tokenizer: Any, texts: Sequence[str]) -> str | None:
     >>> unknown_tokens(CharacterTokenizer.train(["ab "]), ["ab", "a bc", "d"])
     'text 2: of 4 tokens 1 is not in the vocabulary and read as [UNK], in bc; so in 1 more text'
     """
-    specials = bool(tokenizer.sentinel_ids)
     found = [
         (number, ids)
         for number, text in enumerate(texts, 1)
-        if tokenizer.unk_id in (ids := tokenizer.encode_plain(text, specials=specials))
+        if tokenizer.unk_id in (ids := _ids(tokenizer, text, sources))
     ]
     if not found:
         return None
@@ -213,7 +227,7 @@ def unknown_tokens(tokenizer: Any, texts: Sequence[str]) -> str | None:
     words = [
         word
         for word in dict.fromkeys(texts[number - 1].split())
-        if tokenizer.unk_id in tokenizer.encode_plain(word, specials=specials)
+        if tokenizer.unk_id in _ids(tokenizer, word, sources)
     ]
     count, others = ids.count(tokenizer.unk_id), len(found) - 1
     verb = "is" if count == 1 else "are"

@@ -65,7 +65,9 @@ def read_state_dict(op: str, state: Mapping[str, Any] | str | os.PathLike[str]) 
                 raise ValueError
             with np.load(path, allow_pickle=False) as stored:
                 state = {key: stored[key] for key in stored.files}
-        except (ValueError, zipfile.BadZipFile, EOFError):
+        except OSError:
+            raise
+        except Exception:  # a damaged file can fail in any way: zipfile, zlib, struct, tokenize
             raise ValueError(f"{op}: {path}: expected an .npz file of plain arrays") from None
     if not isinstance(state, Mapping):
         raise TypeError(

@@ -76,6 +76,8 @@ def scores_of_masks(
         if value.dtype == np.bool_:
             allowed.append(~value)
             continue
+        if not (value < np.inf).all():
+            raise ValueError(f"{op}: {name}: expected numbers or -inf, got NaN or +inf among them")
         may = value > -np.inf
         if not may.all():
             allowed.append(may)

@@ -154,7 +154,9 @@ def to_torch_state_dict(params: Mapping[str, Array], kind: str | None = None) ->
     Notes
     -----
     Names do not tell everything: torch.nn's layers have layer norms (no RMSNorm) and no positions, and
-    `n_heads`, `norm_first`, the activation and eps are the module's arguments.
+    `n_heads`, `norm_first`, the activation and eps are the module's arguments. So are norms behind stacks:
+    an `EncoderDecoder` has them in its pre-norm form alone, and ``torch.nn.Transformer`` always makes them,
+    unless it is given `custom_encoder` and `custom_decoder`, stacks with ``norm=None``.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,27 @@ def token_ids(model: str, argument: str, ids: Any, vocab_size: int, max_position
     return ids
 
 
+def sequences(op: str, argument: str, values: Sequence[Any], upper: int, longest: int) -> list[Array]:
+    """Return `sequence` of each of `values`."""
+    return [sequence(op, f"{argument}[{i}]", each, upper, longest) for i, each in enumerate(values)]
+
+
+def sequence(op: str, argument: str, values: Any, upper: int, longest: int) -> Array:
+    """Return `values` as an array (T,) of integers in [0, upper), T from 1 to `longest`."""
+    if isinstance(values, (str, bytes)):
+        raise TypeError(f"{op}: {argument}: expected token ids, got text; tokenizer.encode(text).ids")
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise ValueError(f"{op}: {argument}: expected one axis of integers, got shape {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{op}: {argument}: expected at least one token, got none")
+    if array.size > longest:
+        raise ValueError(
+            f"{op}: {argument}: expected at most max_positions = {longest} tokens, got {array.size}"
+        )
+    return integers(op, argument, array, 1, upper)
+
+
 def token_mask(model: str, argument: str, mask: Any, shape: tuple[int, ...]) -> Array | None:
     """Return a mask of real tokens (B, T), None where there is none or everything is real."""
     if mask is None:
@@ -52,6 +73,13 @@ def token_mask(model: str, argument: str, mask: Any, shape: tuple[int, ...]) -> 
     if mask.shape != shape:
         raise ValueError(f"{model}: {argument}: expected shape {shape}, got {mask.shape}")
     return None if mask.all() else mask
+
+
+def positions(mask: Array | None) -> Array | None:
+    """Return the positions (B, T) of real tokens among themselves; None where they are 0, 1, 2, ..."""
+    if mask is None or not (mask[:, 1:] & ~mask[:, :-1]).any():  # padding on the right
+        return None
+    return np.maximum(np.cumsum(mask, axis=1) - 1, 0)
 
 
 def unbroken(model: str, real: Array) -> None:

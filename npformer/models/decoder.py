@@ -202,7 +202,7 @@ class Decoder:
         at = None if at is None else _arguments.integers(name, "at", at, 1, ids.size)
         _arguments.names(name, collect, self.collectable)
         weights = self.params if params is None else params
-        T, positions = ids.shape[1], _positions(mask)
+        T, positions = ids.shape[1], _arguments.positions(mask)
         allowed = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, T): broadcasts over h, T
         if prefix is not None:
             lengths = _arguments.integers(name, "prefix", prefix, 1, T + 1)
@@ -314,10 +314,3 @@ class Decoder:
         from .pretrained import save_pretrained  # which imports this file
 
         save_pretrained(self, folder, tokenizer)
-
-
-def _positions(mask: Array | None) -> Array | None:
-    """Return the positions (B, T) of real tokens among themselves; None where they are 0, 1, 2, ..."""
-    if mask is None or not (mask[:, 1:] & ~mask[:, :-1]).any():  # padding on the right
-        return None
-    return np.maximum(np.cumsum(mask, axis=1) - 1, 0)

@@ -149,7 +149,7 @@ class EncoderDecoder:
         ids : array_like of int, shape (B, T)
             The target, beginning with a token that says so.
         source_mask, mask : array_like of bool, shape (B, S) and (B, T), optional
-            True = a real token, False = padding, on the right.
+            True = a real token, False = padding, on whichever side: positions count the real tokens.
         at : array_like of int, shape (n,), optional
             Flat positions ``b * T + t`` of the target whose output is wanted.
         collect, keep, recompute, rng, params
@@ -186,7 +186,7 @@ class EncoderDecoder:
             "collected": into,
         }
         memory, source_keys, c_source, c_encoder = self._encode(weights, source_ids, source_mask, options)
-        x, c_target = self.embeddings.forward(weights, ids, None, keep, rng)
+        x, c_target = self.embeddings.forward(weights, ids, None, keep, rng, _arguments.positions(mask))
         if into is not None:
             into["embeddings"] = x
         keys = None if mask is None else mask[:, None, None, :]
@@ -281,8 +281,9 @@ class EncoderDecoder:
         self, params: Any, ids: Array, mask: Array | None, options: Mapping[str, Any]
     ) -> tuple[Array, Array | None, Any, StackCache]:
         """Return the memory (B, S, d_model), who may be attended to (B, 1, 1, S), and the caches."""
-        keys = None if mask is None else mask[:, None, None, :]
-        x, c_source = self.embeddings.forward(params, ids, None, options["keep"], options.get("rng"))
+        keys, positions = None if mask is None else mask[:, None, None, :], _arguments.positions(mask)
+        keep, rng = options["keep"], options.get("rng")
+        x, c_source = self.embeddings.forward(params, ids, None, keep, rng, positions)
         if options.get("collected") is not None:
             options["collected"]["source_embeddings"] = x
         memory, c_encoder = self.encoder.forward(params, x, keys, **options)

@@ -19,7 +19,10 @@ import numpy.typing as npt
 
 from .._allocator import keep_freed_memory
 from .._threads import available_cores, one_blas_thread
+from . import _arguments
+from ._padding import padded
 from .decoder import Decoder
+from .encoder import Encoder
 from .parameters import Array
 from .pooling import mean_pooled
 
@@ -98,7 +101,7 @@ def encode(
         If a sequence is empty, too long for the model, or has an id out of range (naming it by its place);
         if `pooling` is unknown or the model has no pooler; if `threads` or `micro_tokens` is below 1.
     TypeError
-        If a sequence does not hold integers, but e.g. text.
+        If `model` is another, or a sequence does not hold integers, but e.g. text.
 
     References
     ----------
@@ -114,33 +117,34 @@ def encode(
     >>> [hidden.shape for hidden in encode(model, [[1, 5, 2], [1, 7, 9, 4, 2]], pooling=None)]
     [(3, 8), (5, 8)]
     """
+    if not isinstance(model, Encoder | Decoder):
+        raise TypeError(f"encode: model: expected an Encoder or Decoder, got {type(model).__name__}")
+    c: Any = model.config
     if pooling not in POOLINGS:
         expected = ", ".join(map(repr, POOLINGS))
         raise ValueError(f"encode: pooling: expected one of {expected}, got {pooling!r}")
     if isinstance(model, Decoder) and pooling in ("cls", "pooler"):
         raise ValueError(f"encode: pooling: expected 'mean', 'last' or None for a decoder, got {pooling!r}")
-    if pooling == "pooler" and not model.config.pooler:
+    if pooling == "pooler" and not c.pooler:
         raise ValueError("encode: pooling: expected a model with a pooler for 'pooler', got one without")
     threads = available_cores() if threads is None else threads
     for name, value in (("threads", threads), ("micro_tokens", micro_tokens)):
         if value < 1:
             raise ValueError(f"encode: {name}: expected at least 1, got {value}")
-    ids = _checked("sequences", sequences, model.config.vocab_size, model.config.max_positions)
+    ids = _arguments.sequences("encode", "sequences", sequences, c.vocab_size, c.max_positions)
     segments = None
     if segment_ids is not None:
         if isinstance(model, Decoder):
             raise ValueError("encode: segment_ids: expected None for a decoder, got some")
-        segments = _checked("segment_ids", segment_ids, model.config.n_segments, model.config.max_positions)
+        segments = _arguments.sequences("encode", "segment_ids", segment_ids, c.n_segments, c.max_positions)
         if [s.size for s in segments] != [i.size for i in ids]:
             raise ValueError("encode: segment_ids: expected the lengths of the sequences, got others")
 
     results: list[Any] = [None] * len(ids)
 
     def work(places: Array) -> None:
-        lengths = np.array([ids[i].size for i in places])
-        mask = np.arange(lengths.max()) < lengths[:, None]  # (b, T)
-        of_piece = _padded([ids[i] for i in places], mask)
-        segments_of_piece = None if segments is None else _padded([segments[i] for i in places], mask)
+        of_piece, mask = padded([ids[i] for i in places])  # (b, T)
+        segments_of_piece = None if segments is None else padded([segments[i] for i in places])[0]
         vectors = _vectors(model, of_piece, segments_of_piece, mask, pooling)
         if normalize:
             norms = [np.linalg.norm(v, axis=-1, keepdims=True) for v in vectors]
@@ -230,12 +234,6 @@ def least_padding(descending: Array, most: int, overhead: int) -> list[tuple[int
     return pieces[::-1]
 
 
-def _padded(rows: list[Array], mask: Array) -> Array:
-    ids = np.zeros(mask.shape, np.intp)
-    ids[mask] = np.concatenate(rows)
-    return ids
-
-
 def _vectors(
     model: Any, ids: Array, segment_ids: Array | None, mask: Array, pooling: str | None
 ) -> list[Array]:
@@ -254,27 +252,3 @@ def _vectors(
     if pooling == "mean":
         return list(mean_pooled(hidden, mask)[0])
     return [row[:n].copy() for row, n in zip(hidden, mask.sum(axis=1), strict=True)]
-
-
-def _checked(argument: str, sequences: Sequence[npt.ArrayLike], upper: int, longest: int) -> list[Array]:
-    checked = []
-    for i, values in enumerate(sequences):
-        if isinstance(values, (str, bytes)):
-            raise TypeError(
-                f"encode: {argument}[{i}]: expected token ids, got text; tokenizer.encode(text).ids"
-            )
-        array, which = np.asarray(values), f"encode: {argument}[{i}]"
-        if array.ndim != 1:
-            raise ValueError(f"{which}: expected one axis of tokens, got shape {array.shape}")
-        if array.size == 0:
-            raise ValueError(f"{which}: expected at least one token, got none")
-        if array.dtype.kind not in "iu":
-            raise TypeError(f"{which}: expected integers, got dtype {array.dtype}")
-        if array.size > longest:
-            raise ValueError(f"{which}: expected at most max_positions = {longest} tokens, got {array.size}")
-        low, high = int(array.min()), int(array.max())
-        if low < 0 or high >= upper:
-            got = low if low < 0 else high
-            raise ValueError(f"{which}: expected integers in [0, {upper}), got {got}")
-        checked.append(array.astype(np.intp, copy=False))
-    return checked

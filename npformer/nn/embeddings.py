@@ -117,8 +117,7 @@ class Embeddings:
             p, position = embedding(positions, params[self.position])
             x += p
         elif self.positions == "sinusoidal":
-            table = sinusoidal_positions(T if positions is None else self.max_positions, self.d_embedding)
-            x += (table if positions is None else table[positions]).astype(x.real.dtype)
+            x += self._sinusoidal(T, positions).astype(x.real.dtype)
         if self.n_segments:
             segment_ids = np.zeros_like(ids) if segment_ids is None else segment_ids
             s, segment = embedding(segment_ids, params[self.segment])
@@ -130,6 +129,14 @@ class Embeddings:
         if self.projection is not None:
             x, projection = self.projection.forward(params, x, keep)  # (B, T, d_model)
         return x, EmbeddingsCache(token, position, segment, norm, dropped, projection) if keep else None
+
+    def _sinusoidal(self, T: int, positions: Array | None) -> Array:
+        """Return the encodings of T positions, or of some (B, T): a step of decoding has a few alone."""
+        if positions is None or not positions.size:
+            return sinusoidal_positions(T, self.d_embedding)
+        low, high = int(positions.min()), int(positions.max())
+        table: Array = sinusoidal_positions(high + 1 - low, self.d_embedding, low)
+        return table[positions - low]
 
     def backward(self, params: Params, dx: Array, cache: EmbeddingsCache, grads: Grads) -> None:
         """Add the parameters' gradients to `grads`; ids have none."""

@@ -9,7 +9,6 @@ Targets are named by flat positions b · T + t, so they move with both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -100,20 +99,3 @@ def trim_targets(at: Array, T: int, start: int, stop: int) -> Array:
     rows, column = np.divmod(at, T)
     moved: Array = rows * (stop - start) + column - start
     return moved
-
-
-def padded(rows: Sequence[Array], pad_id: int) -> tuple[Array, Array]:
-    """Return sequences of different lengths as one array, filled up on the right, and which are real tokens.
-
-    Examples
-    --------
-    >>> padded([np.array([7, 8]), np.array([9])], pad_id=0)
-    (array([[7, 8],
-           [9, 0]]), array([[ True,  True],
-           [ True, False]]))
-    """
-    lengths = np.array([row.size for row in rows])
-    mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-    ids = np.full(mask.shape, pad_id, np.concatenate(rows).dtype)
-    ids[mask] = np.concatenate(rows)
-    return ids, mask

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ._padding import padded
+from ..models._padding import padded
 from ._tokens import Metrics
 from .seq2seq import Seq2Seq, Seq2SeqBatch
 

@@ -166,14 +166,14 @@ def split_pairs(
 
 
 def pair_rows(pairs: Sequence[Pair], tokenizer: Tokenizer, seq_len: int) -> Iterator[list[int]]:
-    """Yield the rows, 2 S + 1 tokens each; pairs of which a side has more than S tokens are left out.
+    """Yield the rows, 2 S + 1 tokens each; pairs of which a side has more than its places are left out.
 
     Parameters
     ----------
     pairs : sequence of Pair
     tokenizer : WordPieceTokenizer or CharacterTokenizer
     seq_len : int
-        S, the most tokens of a source; a target has one more, since the model reads all but its last.
+        S, the places of a source; a target has one more, since the model reads all but its last token.
 
     Examples
     --------

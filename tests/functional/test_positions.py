@@ -31,7 +31,17 @@ def test_a_longer_one_begins_with_a_shorter_one():
     np.testing.assert_array_equal(sinusoidal_positions(9, 6)[:4], sinusoidal_positions(4, 6))
 
 
+@pytest.mark.parametrize("d_model", [1, 6, 7, 64, 192])
+def test_one_that_starts_later_is_a_part_of_it_to_the_bit(d_model):
+    whole = sinusoidal_positions(70, d_model)
+    for start, length in ((0, 1), (1, 1), (13, 1), (64, 1), (5, 3), (31, 39), (70, 0)):
+        part = sinusoidal_positions(length, d_model, start)
+        np.testing.assert_array_equal(part, whole[start : start + length])
+
+
 def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="^sinusoidal_positions: start: expected an integer >= 0, got -1"):
+        sinusoidal_positions(1, 4, -1)
     with pytest.raises(ValueError, match="^sinusoidal_positions: length: expected an integer >= 0, got -1"):
         sinusoidal_positions(-1, 4)
     with pytest.raises(TypeError, match=r"^sinusoidal_positions: d_model: expected an integer, got 4\.0"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from npformer.functional import log_softmax
-from npformer.generation import Generation, generate, stream
+from npformer.generation import Generation, beam_search, generate, stream
 from npformer.models import Decoder, Encoder, EncoderConfig, EncoderDecoder
 
 PROMPTS = [[3, 9, 9, 1, 20], [7], [2, 5, 11]]
@@ -194,10 +194,10 @@ def test_without_a_tokenizer_there_is_no_text(gpt2: Decoder) -> None:
         ([[1], []], {}, ValueError, r"prompts\[1\]: expected at least one token, got none"),
         ([], {}, ValueError, "prompts: expected at least one, got none"),
         ([[1] * 15], {}, ValueError, r"prompts\[0\]: expected at most max_positions = 14 tokens, got 15"),
-        ([[1, 23]], {}, ValueError, r"prompts\[0\]: expected ids in \[0, 23\), got 23"),
-        ([[1, -1]], {}, ValueError, r"prompts\[0\]: expected ids in \[0, 23\), got -1"),
+        ([[1, 23]], {}, ValueError, r"prompts\[0\]: expected integers in \[0, 23\), got 23"),
+        ([[1, -1]], {}, ValueError, r"prompts\[0\]: expected integers in \[0, 23\), got -1"),
         ([[1.5]], {}, TypeError, r"prompts\[0\]: expected integers, got dtype float64"),
-        ([[[1]]], {}, ValueError, r"prompts\[0\]: expected one axis of token ids, got shape \(1, 1\)"),
+        ([[[1]]], {}, ValueError, r"prompts\[0\]: expected one axis of integers, got shape \(1, 1\)"),
         ([[1]], {"max_new_tokens": 0}, ValueError, "max_new_tokens: expected at least 1, got 0"),
         ([[1]], {"max_new_tokens": 1.5}, TypeError, "max_new_tokens: expected an integer, got 1.5"),
         ([[1]], {"top_p": 0.0}, ValueError, r"top_p: expected a number in \(0, 1\], got 0.0"),
@@ -234,14 +234,16 @@ def test_bad_input_of_an_encoder_decoder_and_of_an_encoder(translator: EncoderDe
         generate(translator, [[1]])
     with pytest.raises(ValueError, match="slide: expected False for an encoder-decoder, got True"):
         generate(translator, [[1]], begin=1, slide=True)
-    with pytest.raises(ValueError, match=r"begin: expected ids in \[0, 23\), got 40"):
+    with pytest.raises(ValueError, match=r"begin: expected integers in \[0, 23\), got 40"):
         generate(translator, [[1]], begin=40)
     config = EncoderConfig(vocab_size=9, d_model=4, n_heads=2, d_ff=8, n_layers=1, max_positions=4)
     with pytest.raises(TypeError, match="model: expected a Decoder or EncoderDecoder, got Encoder"):
         generate(Encoder(config), [[1]])  # type: ignore[arg-type]
 
 
-def test_weights_that_are_no_numbers_are_told(gpt2: Decoder) -> None:
-    gpt2.params["decoder.norm.gamma"][0] = np.nan
-    with pytest.raises(ValueError, match="logits are not numbers"):
-        generate(gpt2, [[1]])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_told(gpt2: Decoder, value: float) -> None:
+    gpt2.params["decoder.norm.gamma"][0] = value
+    for call in (generate, beam_search):
+        with pytest.raises(ValueError, match="logits are not finite"), np.errstate(invalid="ignore"):
+            call(gpt2, [[1]])

@@ -12,7 +12,7 @@ import pytest
 from npformer.generation import generate, generate_texts, stream_text
 from npformer.generation import texts as module
 from npformer.models import Decoder, DecoderConfig, EncoderDecoder
-from npformer.text import WordPieceTokenizer
+from npformer.text import CharacterTokenizer, WordPieceTokenizer
 from npformer.text.train_wordpiece import SPECIAL_TOKENS
 
 WORDS = [
@@ -118,11 +118,29 @@ def test_special_tokens_in_a_prompt_are_text(tokenizer: Any) -> None:
     assert options == {"stop_tokens": tokenizer.sep_id}
 
 
+def test_the_sentinels_of_a_source_are_tokens_and_nothing_else_is(
+    gpt2: Decoder, translator: EncoderDecoder
+) -> None:
+    tokenizer = CharacterTokenizer.train(["[SEP]"]).with_sentinels(2)
+    as_text = tokenizer.encode_plain("P[SEP]", specials=False)
+    first, second = tokenizer.sentinel_ids
+    sources, _ = module.encoded(translator, tokenizer, ["P[SEP][S0]P[S1]"])
+    expected = [*as_text, first, as_text[0], second]
+    assert sources == [[tokenizer.cls_id, *expected, tokenizer.sep_id]]
+    prompts, _ = module.encoded(gpt2, tokenizer, ["P[SEP]", "[S1]"])
+    assert prompts == [as_text, tokenizer.encode_plain("[S1]", specials=False)]
+    assert module.unknown_tokens(tokenizer, ["P[S1]"], sources=True) is None
+    assert "in P[S1]" in str(module.unknown_tokens(tokenizer, ["P[S1]"]))
+
+
 def test_bad_input(gpt2: Decoder, translator: EncoderDecoder, tokenizer: Any) -> None:
     with pytest.raises(ValueError, match="n: expected 1, as greedy decoding has one result, got 2"):
         generate_texts(gpt2, tokenizer, ["a"], n=2)
     with pytest.raises(ValueError, match="^n: expected at least 1, got 0"):
         generate_texts(gpt2, tokenizer, ["a"], n=0)
+    for count in (1, 40):
+        with pytest.raises(ValueError, match="^generate: threads: expected at least 1, got 0$"):
+            generate_texts(gpt2, tokenizer, count * ["a"], threads=0)
     with pytest.raises(ValueError, match="beams: expected 1 with a temperature, got 2"):
         generate_texts(gpt2, tokenizer, ["a"], beams=2, temperature=1.0)
     with pytest.raises(ValueError, match="beams: expected 1 with top_k, which is of draws, got 2"):

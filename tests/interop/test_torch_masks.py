@@ -63,6 +63,16 @@ def test_one_sequence_alone_has_a_padding_mask_of_one_axis():
         ),
         ({"padding": np.ones(5, bool)}, ValueError, "padding: expected shape (2, 5), got (5,)"),
         (
+            {"attention": np.where(np.eye(4, 5) > 0, np.nan, 0.0)},
+            ValueError,
+            "attn_mask: expected numbers or -inf, got NaN or +inf among them",
+        ),
+        (
+            {"padding": np.full((2, 5), np.inf, np.float32)},
+            ValueError,
+            "padding: expected numbers or -inf, got NaN or +inf among them",
+        ),
+        (
             {"padding": np.ones((2, 5), int)},
             TypeError,
             "padding: expected an array or tensor of float32, float64 or bool, got dtype int64",

@@ -161,6 +161,16 @@ def test_what_is_not_supported_is_said(states):
         from_torch_state_dict(state | {"out_proj.bias": np.ones(6, int)}, n_heads=2)
 
 
+def test_a_damaged_file_is_named(tmp_path):
+    path = tmp_path / "damaged.npz"
+    np.savez_compressed(path, x=np.arange(1000.0))
+    whole = path.read_bytes()
+    for place in range(60, len(whole) - 150, 100):  # in the compressed array
+        path.write_bytes(whole[:place] + bytes(20) + whole[place + 20 :])
+        with pytest.raises(ValueError, match=r"damaged\.npz: expected an \.npz file of plain arrays"):
+            from_torch_state_dict(path, n_heads=2)
+
+
 def test_nothing_is_unpickled(tmp_path):
     for name in ("model.pt", "model.pth", "model.bin"):
         (tmp_path / name).write_bytes(b"never read")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from npformer.gradcheck import error_of
 from npformer.interop import from_torch_state_dict, to_torch_state_dict
+from npformer.models import EncoderDecoder, EncoderDecoderConfig
 
 pytestmark = pytest.mark.extra
 torch = pytest.importorskip("torch", reason="needs torch: pip install '.[parity]'")
@@ -203,6 +204,24 @@ def test_torch_loads_what_is_given_back(kind):
     other.load_state_dict({key: torch.from_numpy(x) for key, x in state.items()})
     for key, x in one.state_dict().items():
         assert torch.equal(x, other.state_dict()[key]), key
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+@pytest.mark.parametrize("norm", ["post", "pre"])
+def test_torch_loads_an_encoder_decoder_of_either_form(norm):
+    config = EncoderDecoderConfig(9, 4, 2, 6, 2, 2, max_positions=5, norm=norm)
+    state = to_torch_state_dict(EncoderDecoder(config).params)
+    tensors = {key: torch.from_numpy(x) for key, x in state.items()}
+    whole = torch.nn.Transformer(4, 2, 2, 2, 6)
+    if norm == "post":
+        with pytest.raises(RuntimeError, match="Missing key.*encoder.norm.weight.*decoder.norm.bias"):
+            whole.load_state_dict(tensors)
+        encoder = torch.nn.TransformerEncoder(torch.nn.TransformerEncoderLayer(4, 2, 6), 2, norm=None)
+        decoder = torch.nn.TransformerDecoder(torch.nn.TransformerDecoderLayer(4, 2, 6), 2, norm=None)
+        whole = torch.nn.Transformer(4, 2, custom_encoder=encoder, custom_decoder=decoder)
+    whole.load_state_dict(tensors)
+    for key, x in tensors.items():
+        assert torch.equal(x, whole.state_dict()[key]), key
 
 
 def test_what_the_page_says_of_rows_without_keys_is_so():

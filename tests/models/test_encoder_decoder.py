@@ -56,6 +56,24 @@ def test_masked_memory_is_deleted_memory_and_pairs_do_not_see_each_other(model):
     np.testing.assert_array_equal(same[1, :2], whole[1, :2])
 
 
+def test_padding_on_either_side_changes_nothing(model):
+    source, target, dhidden = SOURCE[:1, :3], TARGET[:1], np.random.default_rng(4).standard_normal((1, 4, 8))
+    alone, cache = model.forward(source, target)
+    expected = model.params.zeros_like()
+    model.backward(dhidden, cache, expected)
+    for before, after in ((2, 0), (1, 1), (0, 2)):
+        columns = ((0, 0), (before, after))
+        masks = [np.pad(np.ones(ids.shape, bool), columns) for ids in (source, target)]
+        longer = [np.pad(ids, columns, constant_values=3) for ids in (source, target)]
+        padded, cache = model.forward(*longer, source_mask=masks[0], mask=masks[1])
+        np.testing.assert_allclose(padded[:, before : before + 4], alone, rtol=0, atol=1e-12)
+        grads = model.params.zeros_like()
+        model.backward(np.pad(dhidden, (*columns, (0, 0))), cache, grads)
+        np.testing.assert_allclose(grads.flat, expected.flat, atol=1e-12 * np.abs(expected.flat).max())
+        written = model.step(longer[1], model.start(longer[0], 6, masks[0]), masks[1])
+        np.testing.assert_allclose(written[masks[1]], alone[0], rtol=0, atol=1e-12)
+
+
 def test_outputs_and_gradients_at_some_positions_are_those_of_the_full_pass(make_encoder_decoder):
     at = np.array([0, 2, 3, 5])
     for changes in FORMS.values():

@@ -78,7 +78,7 @@ def test_no_sequences(model):
         ([[1], []], {}, r"sequences\[1\]: expected at least one token, got none"),
         ([[1], [1] * 8], {}, r"sequences\[1\]: expected at most max_positions = 7 tokens, got 8"),
         ([[1, 13]], {}, r"sequences\[0\]: expected integers in \[0, 13\), got 13"),
-        ([[[1, 2]]], {}, r"sequences\[0\]: expected one axis of tokens, got shape \(1, 2\)"),
+        ([[[1, 2]]], {}, r"sequences\[0\]: expected one axis of integers, got shape \(1, 2\)"),
         ([[1, 2]], {"segment_ids": [[0]]}, "segment_ids: expected the lengths of the sequences"),
         ([[1, 2]], {"segment_ids": [[0, 2]]}, r"segment_ids\[0\]: expected integers in \[0, 2\), got 2"),
         ([[1]], {"pooling": "max"}, "expected one of 'mean', 'cls', 'pooler', 'last', None, got 'max'"),
@@ -90,6 +90,12 @@ def test_no_sequences(model):
 def test_bad_input_is_named(make_encoder, sequences, options, message):
     with pytest.raises(ValueError, match=message):
         encode(make_encoder(), sequences, **options)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "pooler"])
+def test_another_model_is_named(make_encoder_decoder, pooling):
+    with pytest.raises(TypeError, match="^encode: model: expected an Encoder or Decoder, got EncoderD"):
+        encode(make_encoder_decoder(), [[1]], pooling=pooling)
 
 
 def test_floats_are_no_ids(make_encoder):

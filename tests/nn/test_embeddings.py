@@ -48,6 +48,23 @@ def test_the_sum_is_of_scaled_tokens_and_the_positions_given(positions, generic_
     assert cache is None
 
 
+def test_only_the_positions_given_are_computed_to_the_bit_of_all(monkeypatch):
+    block = make(positions="sinusoidal")
+    params = {"e.token": np.zeros((7, 4))}
+    whole, _ = block.forward(params, np.zeros((1, 6), int))
+    rows = []
+
+    def counted(length, *others):
+        rows.append(length)
+        return sinusoidal_positions(length, *others)
+
+    monkeypatch.setattr("npformer.nn.embeddings.sinusoidal_positions", counted)
+    for given in ([[5]], [[4], [2]], [[0, 0, 1, 2]], np.zeros((0, 3), int)):
+        x, _ = block.forward(params, np.zeros_like(given), positions=np.array(given))
+        np.testing.assert_array_equal(x, whole[0][given])
+    assert rows == [1, 3, 3, 3]
+
+
 @pytest.mark.parametrize("normalise", [False, True])
 def test_a_width_of_their_own_is_mapped_behind_the_norm(normalise, generic_block):
     rng = np.random.default_rng(2)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ...models import Decoder
+from ...models._padding import padded
 from ...objectives import CausalLM
-from ...objectives._padding import padded
 from ...text import Tokenizer
 from ...text.labelled import Example
 from ..rows import Rows

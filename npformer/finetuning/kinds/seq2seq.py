@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ...models import EncoderDecoder
+from ...models._padding import padded
 from ...objectives import Seq2Seq
-from ...objectives._padding import padded
 from ...text import Tokenizer
 from ...text.labelled import Example
 from ..rows import Rows

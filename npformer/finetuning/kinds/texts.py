@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...generation import generate
-from ...models import merge_lora
 from ...scores import rouge, rouge_words
 from ...text import CorpusError, Tokenizer
 from ...text.labelled import Example
@@ -59,8 +58,6 @@ def write(model: Any, sources: Sequence[Any], tokenizer: Tokenizer, **options: A
     **options
         Of `npformer.generation.generate`.
     """
-    if model.config.lora is not None:  # else each step would merge them again
-        model = merge_lora(model)
     options |= {"max_new_tokens": model.config.max_positions, "stop_tokens": tokenizer.sep_id}
     written = generate(model, sources, **options)
     return [tokenizer.decode([i for i in one.ids if i != tokenizer.sep_id]).strip() for one in written]

@@ -2,7 +2,8 @@
 
     training    rows of T + 1 tokens of one long stream (text/stream.py)
     held out    windows of T tokens, each half a window on; targets are the tokens that are new, so that all
-                but the first have half a window before them, and every token is a target once
+                but the first have half a window before them, and every token is a target once; of
+                more than JUDGED tokens some windows, evenly spaced
     baseline    an interpolated n-gram on the same tokens, which looks back as far as it likes (ngram.py)
 
 Bits per character and per byte are the loss of all targets over the text that their tokens stand for, so that
