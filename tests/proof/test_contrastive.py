@@ -83,7 +83,7 @@ def test_a_mean_over_padding_is_seen_by_the_stored_values(monkeypatch: pytest.Mo
         hidden, c_model = self.forward(model, batch, **options)
         vectors = hidden.mean(axis=1).reshape(len(batch.ids), 2, -1)
         weights = np.full(hidden.shape[:2], 1 / hidden.shape[1])
-        return vectors, contrastive.EmbeddingCache(c_model, weights, vectors.shape)
+        return vectors, contrastive.EmbeddingCache(c_model, weights)
 
     monkeypatch.setattr(Contrastive, "embed", over_padding)
     point = draw_point(MASKS, 0)

@@ -117,8 +117,8 @@ def test_a_broken_block_fails(mistake: str, monkeypatch: pytest.MonkeyPatch, fai
 FORGOTTEN: dict[str, tuple[str, Any, str, Callable[..., Any]]] = {
     "learned positions count the padding on the left": (
         GPT2,
-        npformer.models.decoder,
-        "_positions",
+        npformer.models._arguments,
+        "positions",
         lambda true: lambda mask: None,
     ),
     "attention to later tokens": (
