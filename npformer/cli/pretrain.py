@@ -72,7 +72,6 @@ FIELDS: dict[str, tuple[Any, str]] = {
 # What has a use with some choices alone: the field of the choice, and these.
 ONLY_WITH = {
     "rotary_base": ("positions", ("rotary",)),
-    "cased": ("tokenizer", ("wordpiece",)),
     "momentum": ("optimizer", ("sgd",)),
     "beta1": ("optimizer", ("adam", "adamw")),
     "beta2": ("optimizer", ("adam", "adamw")),
@@ -118,7 +117,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         option = f"--{name.replace('_', '-')}"
         recipe.add_argument(option, dest=name, type=kind, metavar=_METAVAR[kind], help=what)
     recipe.add_argument(
-        "--cased", action="store_true", default=None, help="of wordpiece: keep capitals and accents"
+        "--cased",
+        action="store_true",
+        default=None,
+        help="of wordpiece: keep capitals and accents, as characters always do",
     )
     recipe.add_argument(
         "--lines",

@@ -187,10 +187,6 @@ BAD = {
         "beta1: only --optimizer adam or adamw has a use for it, got sgd",
     ),
     "beta2": (["text.txt", "--optimizer", "sgd", "--beta2", "0.5"], "beta2: only --optimizer adam or adamw"),
-    "cased characters": (
-        ["text.txt", "--tokenizer", "char", "--cased"],
-        "cased: only --tokenizer wordpiece has a use for it, got char",
-    ),
     "pieces of characters": (["text.txt", "--tokenizer", "char", "--vocab-size", "99"], "vocab_size: with"),
     "one character": (
         ["aaa.txt", "--objective", "clm", "--tokenizer", "char", "--held-out-tail", "0.5"],

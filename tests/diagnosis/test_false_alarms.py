@@ -87,10 +87,16 @@ def test_a_saturated_softmax_is_right_up_to_the_rounding_of_its_outputs(seed):
 
 
 QUICK = ("linear", "layer_norm", "binary_cross_entropy_with_logits", "mean_pooling")
+LONG = ("multi_head_attention", "query_key_norm_attention")
 
 
 @pytest.mark.parametrize(
-    "op", [op if op in QUICK else pytest.param(op, marks=pytest.mark.thorough) for op in INDEX]
+    "op",
+    [
+        *QUICK,
+        *(pytest.param(op, marks=pytest.mark.thorough) for op in INDEX if op not in (*QUICK, *LONG)),
+        *(pytest.param(op, marks=pytest.mark.exhaustive) for op in LONG),
+    ],
 )
 def test_the_right_gradient_computed_in_float32_is_told_of_no_other_mistake(op):
     """Its numbers are float32's; none of the mistakes changes it by less than it is rounded by."""

@@ -61,7 +61,10 @@ def test_right_results_pass(op, which, tmp_path, only):
 
 
 IN_FLOAT32 = [(op, slice(-1, None)) for op in OPS if op not in CONSTANTS]
-IN_FLOAT32 += [pytest.param(op, slice(None), marks=pytest.mark.thorough) for op, _ in IN_FLOAT32]
+IN_FLOAT32 += [
+    pytest.param(op, slice(None), marks=pytest.mark.exhaustive if op in LONG else pytest.mark.thorough)
+    for op, _ in IN_FLOAT32
+]
 
 
 @pytest.mark.parametrize(("op", "which"), IN_FLOAT32)
