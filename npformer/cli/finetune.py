@@ -133,7 +133,9 @@ def run(args: argparse.Namespace) -> int:
         first = ways.get(Path(file).suffix)
         way = {"columns": args.columns, "format": args.format}
         if first is not None:
-            way = {"like" if args.columns is None else "columns": first.columns, "format": first.format}
+            way = {"columns": args.columns, "format": first.format}
+            if args.columns is None:
+                way["like"] = first.columns
         read = read_examples(file, args.task, **way, skip_bad=args.skip_bad)
         ways.setdefault(Path(file).suffix, read)
         parts[part], about[part] = read.examples, file

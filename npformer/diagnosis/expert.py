@@ -36,16 +36,20 @@ def recall(evidence: Evidence) -> Mapping[str, Sequence[Hypothesis]]:
     if not evidence.wrong:
         return {}
     narrow = any(isinstance(x, np.ndarray) and x.dtype == np.float32 for x in evidence.inputs.values())
-    known = recognise(
-        evidence.op,
-        evidence.inputs,
-        evidence.output_at({}) if narrow else evidence.out,  # in float64, where the forward can
-        evidence.dout,
-        evidence.cache,
-        evidence.forward,
-        evidence.output_at,
-    )
-    if known is None:
+    # of float32 inputs the output in float64, if the forward can; its cache has float32 still
+    for out in (evidence.output_at({}), evidence.out) if narrow else (evidence.out,):
+        known = recognise(
+            evidence.op,
+            evidence.inputs,
+            out,
+            evidence.dout,
+            evidence.cache,
+            evidence.forward,
+            evidence.output_at,
+        )
+        if known is not None:
+            break
+    else:
         return {}
     given = {
         mine: np.asarray(evidence.given[theirs], np.float64)

@@ -108,6 +108,12 @@ def _called(name: str, context: Context) -> list[Any]:
     return [v for v in values if isinstance(v, numbers) and not isinstance(v, bool)]
 
 
+def _weight_of(class_weights: Any, targets: Any) -> Any:
+    """The weight of each target, 0 for what is no class: an ignored one."""
+    inside = (targets >= 0) & (targets < len(class_weights))
+    return np.where(inside, class_weights[np.where(inside, targets, 0)], 0.0)
+
+
 def _finished(
     op: str, arrays: Mapping[str, Any], context: Context, found: dict[str, list[Any]]
 ) -> dict[str, list[Any]]:
@@ -126,7 +132,7 @@ def _finished(
         name = "class_weights" if op == "weighted_cross_entropy" else "real"
         both = []
         for given in found.pop(name, [arrays.get(name)]):  # mean of what is counted, sum, mean of everything
-            counted = given if name == "real" else given[arrays["targets"]]
+            counted = given if name == "real" else _weight_of(given, arrays["targets"])
             both += [(given, float(d)) for d in (np.sum(counted), 1, counted.size) if d > 0]
         found[f"{name}, divisor"] = both
         del found["divisor"]

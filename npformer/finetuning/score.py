@@ -94,14 +94,14 @@ def training_examples(folder: str | Path, task: Task) -> list[Example]:
 def reading(folder: str | Path, file: str) -> dict[str, Any]:
     """Return how the fine-tuning of a folder would have read a file: options of `read_examples`.
 
-    A file with another suffix than that of training has, of all that, at most the columns that were said.
+    Of a file with another suffix than that of training, these are the columns that were said, if any were.
     """
     _, values = _config_of(folder)
     train, how, said = values.get("train"), values.get("read"), values.get("columns")
     if not isinstance(train, str) or how is None or Path(train).suffix != Path(file).suffix:
-        return {"like": said}
+        return {"columns": said}
     # columns that nobody said were told by the file, and another may tell others
-    return {"like" if said is None else "columns": how["columns"], "format": how["format"]}
+    return {"columns": said, "like": how["columns"], "format": how["format"]}
 
 
 def _config_of(folder: str | Path) -> tuple[Path | None, dict[str, Any]]:
@@ -111,7 +111,10 @@ def _config_of(folder: str | Path) -> tuple[Path | None, dict[str, Any]]:
     """
     folder = Path(folder)
     for path in (folder / "config.json", folder.absolute().parent / "config.json"):
-        values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if values.get("run") == "finetune":
+        try:
+            values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        except ValueError:  # somebody else's file
+            continue
+        if isinstance(values, dict) and values.get("run") == "finetune":
             return path, values
     return None, {}

@@ -137,7 +137,7 @@ def judge(
         sentence = f"The gradient of {name} is {given.dtype}, the input {x.dtype}; it is off by {error:.1e}."
         findings.append(Finding(Verdict.PRECISION, sentence))
         nothing = float(np.max(np.abs(numeric[known]), initial=0.0)) <= NOTHING * scale_all
-        if error * scale > FLOAT32_ERROR * (scale_all if nothing else scale):
+        if error * (scale or 1.0) > FLOAT32_ERROR * (scale_all if nothing else scale):
             findings += _wrong(wrong, worst, reference, error, tolerance)
     elif (
         not single

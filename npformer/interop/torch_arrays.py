@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import zipfile
 from collections.abc import Mapping
@@ -65,9 +66,9 @@ def read_state_dict(op: str, state: Mapping[str, Any] | str | os.PathLike[str]) 
                 raise ValueError
             with np.load(path, allow_pickle=False) as stored:
                 state = {key: stored[key] for key in stored.files}
-        except OSError:
-            raise
-        except Exception:  # a damaged file can fail in any way: zipfile, zlib, struct, tokenize
+        except Exception as error:  # a damaged file can fail in any way: zipfile, zlib, struct, tokenize
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a seek to where it says
+                raise
             raise ValueError(f"{op}: {path}: expected an .npz file of plain arrays") from None
     if not isinstance(state, Mapping):
         raise TypeError(

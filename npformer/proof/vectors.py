@@ -157,7 +157,11 @@ def made_from(path: str | Path) -> tuple[str | None, int | None]:
     Raises what `read_vectors` does.
     """
     op, seed = _read(path)[1]
-    return op if isinstance(op, str) else None, seed if isinstance(seed, int) else None
+    if op is not None and not isinstance(op, str):
+        raise ValueError(f"{path}: op: expected a name, got {op!r}")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        raise ValueError(f"{path}: seed: expected an integer, got {seed!r}")
+    return op, seed
 
 
 def _read(path: str | Path) -> tuple[list[Vectors], tuple[Any, Any]]:

@@ -302,13 +302,31 @@ def test_a_file_is_scored_in_the_columns_of_training(place, capsys, said):
         assert ("source in column 2, target in column 1" in err) == said
         found = json.loads(out)
         assert (found["scores"], found["baseline"]) == (result["test"], result["test_baseline"])
-    (place / "test.csv").write_text("text,label,source,target\nbad,neg,bad,neg\na,pos,a,pos\n")
-    assert main(["predict", "tuned", "test.csv", "--score", "--json"]) == 0  # of another kind: by its header
+    # of another kind: by its header, or as was said of all files
+    (place / "test.csv").write_text("neg,bad\npos,a\n" if said else "text,label\nbad,neg\na,pos\n")
+    assert main(["predict", "tuned", "test.csv", "--score", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["scores"] == result["test"]
-    if said:
-        (place / "test.csv").write_text("neg,bad\npos,a\n")  # without one, as was said of all files
-        assert main(["predict", "tuned", "test.csv", "--score", "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["scores"] == result["test"]
+
+
+def test_columns_said_by_number_are_numbers_in_every_file(place, capsys):
+    """Whether it has a header or not."""
+    train = (place / "train.tsv").read_text()
+    (place / "headed.tsv").write_text("label\ttext\n" + train)
+    files = ["--train", "headed.tsv", "--columns", "label=1,text=2", "--epochs", "1", "--out", "tuned"]
+    assert finetune(*files) == 0
+    assert main(["predict", "tuned", "train.tsv", "--score"]) == 0
+    assert "text in column 2, label in column 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["[]", "// of something else"])
+def test_a_config_of_something_else_beside_a_model_is_passed_over(place, capsys, text):
+    assert finetune("--epochs", "1", "--out", "tuned") == 0
+    (place / "other").mkdir()
+    (place / "tuned" / "model").rename(place / "other" / "model")
+    (place / "other" / "config.json").write_text(text)
+    capsys.readouterr()
+    assert main(["predict", "other/model", "dev.tsv", "--score"]) == 0
+    assert "AttributeError" not in capsys.readouterr().err
 
 
 def test_a_byte_of_another_encoding_is_named(place, capsys):

@@ -114,3 +114,9 @@ def test_the_right_gradient_computed_in_float32_is_told_of_no_other_mistake(op):
     assert not report.passed
     named = {name for name in report.names if not name.startswith("wrong-")}  # which says where it begins
     assert named <= {"float32-inside", "unknown"}, str(report)
+
+
+def test_a_gradient_in_float32_where_all_are_zero_is_wrong_and_not_rounded():
+    inputs = [np.arange(4.0)]
+    report = npformer.check(lambda x: (0 * x, x), lambda dout, x: (5 * dout).astype(np.float32), inputs)
+    assert any(f.verdict.name == "WRONG" for f in report.results[0].findings), str(report)

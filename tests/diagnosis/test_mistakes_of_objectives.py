@@ -258,6 +258,26 @@ def test_class_weights_with_other_reductions(reduction, change, name):
     assert npformer.check(forward, lambda dout, cache: backward(dout, cache, change), point).names == {name}
 
 
+def test_class_weights_with_ignored_targets():
+    """Which have no weight, and are not counted."""
+
+    def forward(logits, targets, class_weights):
+        e = np.exp(logits - logits.max(-1, keepdims=True))
+        p, w = e / e.sum(-1, keepdims=True), np.where(targets < 0, 0, class_weights[targets * (targets >= 0)])
+        onehot = np.eye(p.shape[1])[targets * (targets >= 0)]
+        return (-w * np.log((p * onehot).sum(-1))).sum() / w.sum(), (p, onehot, w)
+
+    def backward(dout, cache):
+        p, onehot, w = cache
+        return dout * (w / w.sum())[:, None] * (p - onehot)
+
+    point = sample_inputs("weighted_cross_entropy", 0)
+    point["targets"][1] = -100
+    npformer.check(forward, backward, point).raise_if_failed()
+    report = npformer.check(forward, lambda dout, c: backward(dout, c) * c[2][:, None], point)
+    assert report.names == {"class-weight-twice"}
+
+
 @pytest.mark.parametrize("weight", [1, 50.0])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none", "mean of all"])
 def test_replaced_tokens_with_other_reductions(reduction, weight):

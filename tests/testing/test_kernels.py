@@ -117,6 +117,22 @@ def test_results_may_say_what_they_are_of(form, tmp_path):
         check_vectors("relu", path)
 
 
+@pytest.mark.parametrize(
+    ("op", "seed"), [("relu", 2), (["gelu"], 2), ("gelu", 2.0), ("gelu", [2]), ("gelu", True)]
+)
+def test_what_results_say_they_are_of_is_believed_or_refused(op, seed, tmp_path):
+    arrays = {**results("gelu", seed=2), "op": np.array(op), "seed": np.array(seed)}
+    with pytest.raises(ValueError, match="expected"):
+        check_vectors("gelu", written(tmp_path, arrays))
+
+
+@pytest.mark.parametrize("change", [lambda g: g + 5j, lambda g: g.astype(str)], ids=["complex", "text"])
+def test_what_is_no_real_number_does_not_pass_as_float32(change, tmp_path):
+    arrays = results("gelu", dtype="float32")
+    arrays = {key: change(x) if "gradients" in key else x for key, x in arrays.items()}
+    assert not check_vectors("gelu", written(tmp_path, arrays), dtype="float32").passed
+
+
 def test_a_wrong_gradient_is_named(tmp_path):
     arrays = results("rms_norm")
     for i, case in enumerate(vectors("rms_norm")):

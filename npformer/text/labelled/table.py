@@ -112,7 +112,9 @@ def read_table(
         return Table(rows, {}, "", "")
     first = next(row for row in rows if not row.problem)
     if wanted is None and like is not None and _fits(like, task, [field.strip() for field in first.values]):
-        wanted = like
+        again = any(field in below for field, *below in zip(*(row.values for row in whole), strict=True))
+        by_names = any(isinstance(column, str) for column in like.values())
+        wanted = None if by_names and again else like  # no names stand there: it has no header
     named = wanted is not None and any(isinstance(column, str) for column in wanted.values())
     header = named or len(first.values) == width and has_header([row.values for row in whole], task)
     names = [field.strip() for field in first.values] if header else None
