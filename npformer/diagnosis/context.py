@@ -39,9 +39,7 @@ class Context:
             k: x for k, x in inputs.items() if isinstance(x, np.ndarray) and x.dtype.kind == "b"
         }
         self.masks = list(self.booleans.values())
-        self.narrow = out.dtype == np.float32 and any(
-            isinstance(x, np.ndarray) and x.dtype == np.float32 for x in inputs.values()
-        )
+        self.narrow = out.dtype == np.float32 and any_float32(inputs)
         self.out, self.dout = wide(out), wide(dout)
         self.cached = list(_arrays_in(cache))
         self.named = {name.lower().replace("_", ""): s for name, s in _settings_of(forward, inputs).items()}
@@ -57,6 +55,10 @@ class Context:
         if name not in self.kept:
             self.kept[name] = kept_weights(self.output_at, name, v)
         return self.kept[name]
+
+
+def any_float32(inputs: Mapping[str, Any]) -> bool:
+    return any(isinstance(x, np.ndarray) and x.dtype == np.float32 for x in inputs.values())
 
 
 def wide(x: Array) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import functional
 from ..gradcheck import Evidence, Hypothesis, Verdict
+from .context import any_float32
 from .locate import locate
 from .program import program
 from .recognise import Recognised, other_forms, recognise
@@ -35,7 +36,7 @@ def recall(evidence: Evidence) -> Mapping[str, Sequence[Hypothesis]]:
     """
     if not evidence.wrong:
         return {}
-    narrow = any(isinstance(x, np.ndarray) and x.dtype == np.float32 for x in evidence.inputs.values())
+    narrow = any_float32(evidence.inputs)
     # of float32 inputs the output in float64, if the forward can; its cache has float32 still
     for out in (evidence.output_at({}), evidence.out) if narrow else (evidence.out,):
         known = recognise(

@@ -23,6 +23,7 @@ from .. import functional
 from ..diagnosis import check
 from ..gradcheck import Report
 from ..proof.cases import Case, cases
+from ..proof.cases.case import CONSTANTS
 from ..proof.vectors import made_from, read_vectors
 
 Array = npt.NDArray[Any]
@@ -90,11 +91,13 @@ def check_vectors(
     Raises
     ------
     ValueError
-        If there is no such op, a case or a gradient is missing in the results, or these say that they are of
-        another op or seed.
+        If there is no such op, or it has no gradients; if a case or a gradient is missing in the results, or
+        these say that they are of another op or seed.
     OSError
         If the file cannot be read.
     """
+    if op in CONSTANTS:
+        raise ValueError(f"check_vectors: op: expected one with gradients to judge, got {op}, which has none")
     if dtype is not None and dtype not in SAME_OUTPUT:
         raise ValueError(f"check_vectors: dtype: expected one of {', '.join(SAME_OUTPUT)}, got {dtype!r}")
     computed = read_vectors(results)

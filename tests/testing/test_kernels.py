@@ -81,6 +81,13 @@ def test_right_results_in_float32_pass(op, which, tmp_path, only):
     assert not check_vectors(op, written(tmp_path, arrays), 3).passed
 
 
+@pytest.mark.parametrize("op", CONSTANTS)
+def test_an_op_without_gradients_is_refused_in_a_line(op, tmp_path):
+    arrays = {f"{i}/out": case["out"] for i, case in enumerate(vectors(op))}
+    with pytest.raises(ValueError, match=f"expected one with gradients to judge, got {op}, which has none"):
+        check_vectors(op, written(tmp_path, arrays))
+
+
 def test_a_wrong_gradient_in_float32_is_named(tmp_path):
     arrays = results("rms_norm", dtype="float32")
     for i, case in enumerate(vectors("rms_norm")):
