@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     from ..finetuning import KINDS, Recipe, finetune, finetune_seeds, hold_out
     from ..finetuning.hold_out import in_both
     from ..text.corpus import lines_of
-    from ..text.labelled import Labelled, numbers_as_names, read_examples
+    from ..text.labelled import Labelled, header_as_example, numbers_as_names, read_examples
     from ..training import Interruption, TrainingStopped, free_folder, load_model, require_free
 
     if (args.dev is None) == (args.dev_share is None):
@@ -145,6 +145,8 @@ def run(args: argparse.Namespace) -> int:
             about["read"] = {"columns": read.columns, "format": read.format, "skip_bad": args.skip_bad}
             if (hint := numbers_as_names(read.examples)) is not None:
                 print(f"{file}: {hint}", file=sys.stderr)
+            if ", no header," in read.about and (hint := header_as_example(read.examples)) is not None:
+                print(hint, file=sys.stderr)
         elif n := in_both(parts["train"], read.examples):
             what = f"{part}: {n:,} of {len(read.examples):,} texts are in {args.train}, too"
             print(f"{what}: such scores flatter", file=sys.stderr)

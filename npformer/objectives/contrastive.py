@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..functional import info_nce, info_nce_backward
+from ..models.pooling import mean_pooled, mean_pooled_backward
 from ..nn import SequenceRandom
 from ._batches import extents_from_zero, keep_columns, take_sequences
 from ._padding import columns, extents
@@ -210,10 +211,7 @@ class Contrastive:
         )
         weights = None
         if self.pooling == "mean":
-            _, mask = batch.texts()
-            lengths = np.maximum(mask.sum(axis=1, keepdims=True), 1)  # a text without tokens is 0
-            weights = (mask / lengths).astype(hidden.real.dtype)
-            hidden = (weights[:, None, :] @ hidden)[:, 0]  # (B · views, d_model)
+            hidden, weights = mean_pooled(hidden, batch.texts()[1])  # (B · views, d_model)
         vectors = hidden.reshape(len(batch.ids), -1, hidden.shape[-1])
         return vectors, EmbeddingCache(c_model, weights)
 
@@ -251,12 +249,12 @@ class Contrastive:
         value = loss_sum if np.iscomplexobj(loss_sum) else float(loss_sum)
         return Metrics(value, n_correct, N), np.stack([da, db] if dn is None else [da, db, dn], axis=1)
 
-    # 3. The pooled vector is linear in the outputs: v = Σ_t w_t h_t, so dh_t = w_t dv.
+    # 3
     def backward(self, model: Any, dvectors: Array, cache: EmbeddingCache, grads: Any) -> None:
         """Add the parameters' gradients to `grads`, from the gradient of the vectors of `embed`."""
         dhidden = dvectors.reshape(-1, dvectors.shape[-1])
         if cache.weights is not None:
-            dhidden = cache.weights[:, :, None] * dhidden[:, None, :]
+            dhidden = mean_pooled_backward(dhidden, cache.weights)
         model.backward(dhidden, cache.model, grads)
 
     def loss_and_grad(

@@ -136,7 +136,8 @@ def spans(
     >>> list(spans(np.arange(9) > 0, starts, 0.5, np.random.default_rng(7)))
     [(8, 9), (3, 5), (1, 3)]
     """
-    budget = int(rate * np.count_nonzero(ordinary) + rng.random())
+    n = int(np.count_nonzero(ordinary))
+    budget = min(int(rate * n + rng.random()), n)  # of a rate of 1 the sum may be rounded up
     goes_on = np.append(ordinary[1:] & ~starts[1:], False)
     begin = np.flatnonzero(starts).tolist()  # of each word
     end = (np.flatnonzero(ordinary & ~goes_on) + 1).tolist()

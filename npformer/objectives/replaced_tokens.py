@@ -173,7 +173,7 @@ class ReplacedTokens:
     ) -> None:
         self.masking = MaskedLM(vocab_size, mask_id, special_ids, rate)
         for name, value in (("weight", weight), ("generator_weight", generator_weight)):
-            if not value >= 0.0:
+            if not 0.0 <= value < np.inf:
                 raise ValueError(f"ReplacedTokens: {name}: expected a number of at least 0, got {value}")
         self.weight, self.generator_weight = float(weight), float(generator_weight)
 

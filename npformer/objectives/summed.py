@@ -96,7 +96,8 @@ class Summed:
     def __init__(self, objectives: Mapping[str, Any], weights: Sequence[float] | None = None) -> None:
         self.objectives = dict(objectives)
         self.weights = [1.0] * len(self.objectives) if weights is None else [float(w) for w in weights]
-        if not self.weights or len(self.weights) != len(self.objectives) or min(self.weights) <= 0:
+        positive = all(0.0 < weight < np.inf for weight in self.weights)
+        if not self.weights or len(self.weights) != len(self.objectives) or not positive:
             expected = f"a positive one for each of {', '.join(self.objectives) or 'no parts'}"
             raise ValueError(f"Summed: weights: expected {expected}, got {weights}")
 

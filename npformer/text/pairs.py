@@ -59,6 +59,8 @@ def read_pairs(
     ...
     npformer.text.errors.CorpusError: ....tsv: line 2: expected a source, a tab and a target, got no tab
     """
+    if columns is not None and min(columns) < 1:
+        raise ValueError(f"read_pairs: columns: expected numbers from 1, got {columns}")
     paths = [str(files)] if isinstance(files, (str, Path)) else [str(file) for file in files]
     if not 1 <= len(paths) <= 2:
         raise CorpusError(
@@ -117,6 +119,8 @@ def _lines(path: str) -> tuple[str, list[str]]:
 
 def _pair(source: str, target: str, name: str, other: str, number: int) -> Pair:
     pair = Pair(source.strip(), target.strip())
+    if not pair.source and not pair.target:
+        raise CorpusError(f"{name}: line {number}: expected a source and a target, got neither")
     if not pair.source:
         raise CorpusError(f"{name}: line {number}: a target without a source")
     if not pair.target:

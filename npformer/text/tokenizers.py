@@ -74,7 +74,11 @@ def load_tokenizer(folder: str | os.PathLike[str]) -> Tokenizer:
             kind, lowercase = values.get("kind", "wordpiece"), values["lowercase"]
             if kind not in KINDS:
                 raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+            if not isinstance(lowercase, bool):
+                raise ValueError(f"lowercase: expected true or false, got {json.dumps(lowercase)}")
+        except OSError as error:
+            raise CorpusError(f"{about}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CorpusError(f"{about}: not the description of a tokenizer ({error})") from None
-        return read_tokenizer(Path(folder) / "vocab.txt", str(kind), bool(lowercase))
+        return read_tokenizer(Path(folder) / "vocab.txt", str(kind), lowercase)
     return read_tokenizer(Path(folder) / "vocab.txt")

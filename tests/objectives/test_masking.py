@@ -214,6 +214,20 @@ def test_what_cannot_be_chosen_from_is_no_error(masking):
     np.testing.assert_array_equal(batch.at, [9, 10])
 
 
+def test_a_budget_that_is_rounded_up_beyond_all_tokens_ends():
+    class Latest:  # the largest number that Generator.random gives, for the budget; 1.0 * 10 + that is 11.0
+        def __init__(self):
+            self.rng, self.first = np.random.default_rng(0), True
+
+        def random(self):
+            first, self.first = self.first, False
+            return 1 - 2**-53 if first else self.rng.random()
+
+    everything = np.ones(10, bool)
+    found = list(spans(everything, everything, 1.0, Latest()))
+    assert sum(stop - start for start, stop in found) == 10
+
+
 def test_words_are_those_of_the_tokenizer():
     vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "un", "##able", "is", "##d"]
     tokenizer = WordPieceTokenizer(vocab)

@@ -248,6 +248,7 @@ def test_nothing_is_no_loss_and_no_gradient(make_electra):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"weight": float("inf")}, "ReplacedTokens: weight: expected a number of at least 0, got inf"),
         ({"weight": -1.0}, "ReplacedTokens: weight: expected a number of at least 0, got -1.0"),
         ({"generator_weight": float("nan")}, "ReplacedTokens: generator_weight: expected"),
         ({"rate": 0.0}, "rate"),

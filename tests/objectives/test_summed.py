@@ -179,6 +179,6 @@ def test_what_does_not_fit_together_is_refused(make_encoder):
         objective.join(masked)
     with pytest.raises(ValueError, match="join: expected one target at a place, got two at 0"):
         objective.join(pairs, pairs)
-    for weights in ([1.0], [1.0, 0.0], [1.0, -1.0]):
+    for weights in ([1.0], [1.0, 0.0], [1.0, -1.0], [np.nan, 1.0], [1.0, np.inf]):
         with pytest.raises(ValueError, match="weights: expected a positive one for each of mlm, nsp, got"):
             Summed(objective.objectives, weights)

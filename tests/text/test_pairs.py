@@ -46,6 +46,10 @@ def test_bad_pairs_of_files(tmp_path):
         read_pairs([a, b])
     with pytest.raises(CorpusError, match="c.txt: line 2: a source without a target"):
         read_pairs([a, c])
+    with pytest.raises(CorpusError, match="c.txt: line 2: expected a source and a target, got neither"):
+        read_pairs([c, c])
+    with pytest.raises(ValueError, match=r"columns: expected numbers from 1, got \(0, 1\)"):
+        read_pairs(a, (0, 1))
     with pytest.raises(CorpusError, match="columns: expected one file"):
         read_pairs([a, a], (1, 2))
     with pytest.raises(CorpusError, match="got 3"):

@@ -31,7 +31,7 @@ def test_folders_of_earlier_versions_and_damaged_ones(tmp_path):
     assert load_tokenizer(tmp_path).lowercase
     (tmp_path / "tokenizer.json").write_text('{"lowercase": false}')
     assert not load_tokenizer(tmp_path).lowercase
-    for text in ("{", "{}", "[]", json.dumps({"lowercase": True, "kind": "bytes"})):
+    for text in ("{", "{}", "[]", '{"lowercase": "false"}', json.dumps({"lowercase": True, "kind": "bytes"})):
         (tmp_path / "tokenizer.json").write_text(text)
         with pytest.raises(CorpusError, match="tokenizer.json: not the description of a tokenizer"):
             load_tokenizer(tmp_path)

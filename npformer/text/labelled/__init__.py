@@ -5,7 +5,7 @@
 
 from .columns import parse_columns
 from .example import Example, Labelled
-from .labels import check_bio, check_labels, is_bio, labels_of, numbers_as_names
+from .labels import check_bio, check_labels, header_as_example, is_bio, labels_of, numbers_as_names
 from .read import read_examples
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Labelled",
     "check_bio",
     "check_labels",
+    "header_as_example",
     "is_bio",
     "labels_of",
     "numbers_as_names",

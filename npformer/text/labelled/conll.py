@@ -49,11 +49,16 @@ def is_comment(line: str, columns: int, width: int) -> bool:
 
 
 def read_conll(
-    lines: Sequence[str], name: str, roles: Sequence[str], wanted: dict[str, int | str] | None
+    lines: Sequence[str],
+    name: str,
+    roles: Sequence[str],
+    wanted: dict[str, int | str] | None,
+    like: dict[str, int | str] | None = None,
 ) -> Table:
     """Return a row for each sentence: its words, its tags, or the first of its lines that is bad.
 
-    Of "words" and "tags", those that are no role may be empty.
+    Of "words" and "tags", those that are no role may be empty. `like` holds in a file that has its columns
+    and does not tell its own, as CoNLL-U does.
 
     Raises
     ------
@@ -72,9 +77,10 @@ def read_conll(
         if len(split(line)) == width and not line.startswith(DOCSTART) and not is_comment(line, width, width)
     )
     fields = split(lines[first])
-    named = wanted is not None and any(isinstance(column, str) for column in wanted.values())
-    header = named or known_names(fields) > 1
     conllu = width == 10 and bool(_CONLLU_ID.fullmatch(fields[0]))
+    if wanted is None and like is not None and not conllu and _fits(like, fields):
+        wanted = like
+    named = wanted is not None and any(isinstance(column, str) for column in wanted.values())
     if wanted is not None:
         line = f"{name}:{first + 1}"
         word, tag = (
@@ -83,6 +89,8 @@ def read_conll(
     else:
         word, tag = (1, 3) if conllu else (0, width - 1)
     places = {"words": word, "tags": tag}
+    of_tags = {row[tag] for row in map(split, lines[first + 1 :]) if len(row) == width}
+    header = named or known_names(fields) > 1 and fields[tag] not in of_tags  # a tag would stand there again
 
     rows: list[Row] = []
     words: list[str] = []
@@ -108,7 +116,7 @@ def read_conll(
             comments += 1
             continue
         if not problem:
-            problem = _problem(fields, width, {role: places[role] for role in roles})
+            problem = _problem(fields, width, {role: places[role] for role in roles}, conllu)
         if problem:
             bad = bad or Row(number, None, problem)
         elif not conllu or fields[0].isdigit():
@@ -116,16 +124,27 @@ def read_conll(
             words.append(fields[word])
             tags.append(fields[tag])
     close()
-    about = "ten columns as in CoNLL-U, " if conllu else ""
+    about = "a header, " if header else ""
+    about += "ten columns as in CoNLL-U, " if conllu else ""
     about += f"words in column {word + 1}, tags in column {tag + 1}"
     about += f", {counted(comments, 'comment')}" if comments else ""
     columns: dict[str, int | str] = {"words": word + 1, "tags": tag + 1}
     return Table(rows, {role: role for role in roles}, about, written(columns))
 
 
-def _problem(fields: list[str], width: int, places: dict[str, int]) -> str:
+def _fits(like: dict[str, int | str], first: Sequence[str]) -> bool:
+    """Whether columns of another file are there: those that have numbers, and the names in the first line."""
+    named = [column for column in like.values() if isinstance(column, str)]
+    return set(named) <= set(first) and all(
+        column <= len(first) for column in like.values() if isinstance(column, int)
+    )
+
+
+def _problem(fields: list[str], width: int, places: dict[str, int], conllu: bool) -> str:
     if len(fields) != width:
         return f"expected {counted(width, 'column')}, got {len(fields)}"
+    if conllu and not _CONLLU_ID.fullmatch(fields[0]):
+        return f"expected a word's number in column 1, got {shown(fields[0])}"
     for role, place in places.items():
         if not fields[place].strip():
             return f"expected a {role.removesuffix('s')} in column {place + 1}, got {shown(fields[place])}"

@@ -19,15 +19,25 @@ def parse_object(line: str) -> dict[str, Any]:
     if not line.strip(" "):
         raise BadRow("expected a JSON object, got an empty line")
     try:
-        value = json.loads(line)
+        value = json.loads(line, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         what = f"broken JSON ({error.msg}, character {error.pos + 1})"
         raise BadRow(f"expected a JSON object, got {what}") from None
+    except BadRow:
+        raise
     except (ValueError, RecursionError) as error:  # a number of thousands of figures; brackets without end
         raise BadRow(f"expected a JSON object, got what cannot be read ({type(error).__name__})") from None
     if not isinstance(value, dict):
         raise BadRow(f"expected a JSON object, got {shown(value)}")
     return value
+
+
+def _object(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of a field that is there twice, one value would be lost."""
+    for name, count in Counter(name for name, _ in fields).items():
+        if count > 1:
+            raise BadRow(f"expected each field once, got {shown(name)} {count} times")
+    return dict(fields)
 
 
 def read_jsonl(

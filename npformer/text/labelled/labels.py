@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ..errors import CorpusError
@@ -84,16 +85,42 @@ def numbers_as_names(examples: Iterable[Example]) -> str | None:
     return f"{different}, and each is taken for a name: for amounts, take regress"
 
 
+def header_as_example(examples: Sequence[Example]) -> str | None:
+    """Return a line if the first label seems to be a column's name: no other example has it, and theirs repeat.
+
+    Examples
+    --------
+    >>> rows = [Example((f"text {i}",), label, None, f"a.tsv:{i}") for i, label in enumerate("ababab")]
+    >>> header_as_example(rows) is None
+    True
+    >>> header_as_example([Example(("phrase",), "class of it", None, "a.tsv:1"), *rows])
+    "a.tsv:1 alone has the label 'class of it': if that is a header, say so with --columns and its names"
+    """
+    if not examples or not isinstance(first := examples[0].label, str):
+        return None
+    counts = Counter(item.label for item in examples)
+    if counts.pop(first) > 1 or not counts or min(counts.values()) < 2:
+        return None
+    told = f"{examples[0].where} alone has the label {shown(first)}"
+    return f"{told}: if that is a header, say so with --columns and its names"
+
+
 def is_bio(sequences: Iterable[Sequence[str]]) -> bool:
-    """Whether the tags are BIO: each is O or begins with B- or I-, and not all are O.
+    """Whether the tags are of entities: each is O or begins with B- or I-, and not all are O.
+
+    E- and S-, the last word of an entity and the only one of it, may be there besides; without B and I they
+    are names like others. A prefix may stand alone, where there is one kind of entity.
 
     Examples
     --------
     >>> is_bio([("O", "B-org"), ("O",)]), is_bio([("NOUN", "I-VERB")]), is_bio([("O", "O")])
     (True, False, False)
+    >>> is_bio([("B", "I", "O")]), is_bio([("S-org", "B-org", "E-org")]), is_bio([("S", "E", "N")])
+    (True, True, False)
     """
     tags = {tag for sequence in sequences for tag in sequence} - {"O"}
-    return bool(tags) and all(tag.startswith(("B-", "I-")) for tag in tags)
+    prefixes = {split_tag(tag)[0] for tag in tags}
+    return prefixes <= {"B", "I", "E", "S"} and not prefixes.isdisjoint({"B", "I"})
 
 
 def split_tag(tag: str) -> tuple[str, str]:
@@ -109,7 +136,7 @@ def split_tag(tag: str) -> tuple[str, str]:
 
 
 def check_bio(tags: Sequence[str]) -> list[int]:
-    """Return where an entity begins with I-: the tag before it is O, or of another kind, or there is none.
+    """Return where an entity begins with I- or E-: the tag before it does not go on, or is of another kind.
 
     That is no error. It is read as conlleval reads it, the script of the CoNLL-2000 task: an I- that
     continues nothing begins an entity. In the older scheme IOB1 that is how most entities begin; B- is kept
@@ -133,7 +160,7 @@ def check_bio(tags: Sequence[str]) -> list[int]:
     found, before = [], ("O", "")
     for place, tag in enumerate(tags):
         prefix, kind = split_tag(tag)
-        if prefix == "I" and (before[0] == "O" or before[1] != kind):
+        if prefix in ("I", "E") and (before[0] not in ("B", "I") or before[1] != kind):
             found.append(place)
         before = prefix, kind
     return found

@@ -98,7 +98,7 @@ def examples_of(
     if told == "jsonl":
         table = read_jsonl(lines, name, task, wanted, like)
     elif told == "conll":
-        table = read_conll(lines, name, roles_of(task)[0], wanted)
+        table = read_conll(lines, name, roles_of(task)[0], wanted, like)
     elif told == "tsv":
         table = read_table(list(tsv_rows(lines)), name, task, wanted, like)
     else:

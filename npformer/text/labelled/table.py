@@ -120,9 +120,7 @@ def read_table(
     names = [field.strip() for field in first.values] if header else None
     line = f"{name}:{first.line}"
     if header:
-        if first is not rows[0] and rows[0].problem:
-            raise CorpusError(f"{name}:{rows[0].line}: {rows[0].problem}")
-        rows = rows[1:]
+        rows = [row for row in rows if row is not first]  # bad ones before it stay, and are told or left out
         if len(first.values) != width:
             wide = counted(width, "column")
             raise CorpusError(f"{line}: expected {wide} in the header, got {len(first.values)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _PART = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)\*)?([a-z][a-z0-9_]*)")
@@ -29,7 +30,7 @@ def weights_of(objective: str) -> dict[str, float]:
     for part in objective.split("+"):
         match = _PART.fullmatch(part)
         weight = float(match[1] or 1) if match else 0.0
-        if match is None or weight == 0 or match[2] in found:
+        if match is None or not 0 < weight < math.inf or match[2] in found:
             expected = "NAME or a sum such as mlm+0.5*nsp, each name once, weights above 0"
             raise ValueError(f"objective: expected {expected}, got {objective!r}")
         found[match[2]] = weight

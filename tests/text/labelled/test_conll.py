@@ -47,17 +47,45 @@ def test_a_header(write):
     assert sentences(path, columns="words=form,tags=pos", format="conll") == [(("EU",), ("NNP",))]
 
 
+def test_a_header_is_said_and_a_word_is_none(write):
+    assert "CoNLL, a header, words in column 1" in read_examples(write("word\tpos\nEU\tNNP\n"), "tag").about
+    path = write("quality target\nis O\n\ngood O\nfood target\n")  # two names of columns, and a tag
+    assert sentences(path)[0] == (("quality", "is"), ("target", "O"))
+    assert ", a header," not in read_examples(path, "tag").about
+
+
+def test_columns_of_a_file_before(write):
+    path = write("a DT O B-x\nb NN I-y O\n")
+    assert sentences(path) == [(("a", "b"), ("B-x", "O"))]
+    assert sentences(path, like="words=1,tags=3") == [(("a", "b"), ("O", "I-y"))]
+    assert sentences(path, like="words=1,tags=5") == sentences(path)  # it has no such column
+    assert sentences(path, like="words=form,tags=pos") == sentences(path)
+    path = write("pos form\nDT a\nNN b\n")
+    assert sentences(path, like="words=form,tags=pos") == [(("a", "b"), ("DT", "NN"))]
+    path = write("1" + "\t{}" * 9)
+    assert sentences(path, like="words=3,tags=5") == sentences(path)  # CoNLL-U tells its own
+
+
+ROW = "{}\t{}\t{}\t{}\tX\t_\t0\tdep\t_\t_".format
+
+
+@pytest.mark.parametrize("number", ["l2", "", "_", "2a"])
+def test_a_row_of_conllu_without_a_number_is_bad(refused, number):
+    rows = [ROW("1", "Do", "do", "AUX"), ROW(number, "n't", "not", "PART"), ROW("3", "go", "go", "VERB")]
+    expected = f"a.txt:2: expected a word's number in column 1, got '{number}'"
+    assert refused("\n".join(rows), "tag") == expected
+
+
 def test_conllu(write):
-    row = "{}\t{}\t{}\t{}\tX\t_\t0\tdep\t_\t_".format
     rows = [
         "# sent_id = 1\n# text = Don't go",
-        row("1-2", "Don't", "_", "_"),
-        row("1", "Do", "do", "AUX"),
-        row("2", "n't", "not", "PART"),
-        row("2.1", "you", "you", "PRON"),
-        row("3", "go", "go", "VERB"),
+        ROW("1-2", "Don't", "_", "_"),
+        ROW("1", "Do", "do", "AUX"),
+        ROW("2", "n't", "not", "PART"),
+        ROW("2.1", "you", "you", "PRON"),
+        ROW("3", "go", "go", "VERB"),
         "",
-        row("1", "#", "#", "SYM"),
+        ROW("1", "#", "#", "SYM"),
     ]
     path = write("\n".join(rows))
     expected = [(("Do", "n't", "go"), ("AUX", "PART", "VERB")), (("#",), ("SYM",))]

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from npformer.scores import entities
 from npformer.text import CorpusError
 from npformer.text.labelled import (
     Example,
     check_bio,
     check_labels,
+    header_as_example,
     is_bio,
     labels_of,
     numbers_as_names,
@@ -54,6 +56,15 @@ def test_many_numbers_are_taken_for_amounts():
     assert numbers_as_names([tagged("1", "2")]) is None
 
 
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [("kaabb", True), ("kaaaa", True), ("kabb", False), ("aabb", False), ("kkaa", False), ("k", False)],
+)
+def test_a_header_of_unknown_names(labels, told):
+    hint = header_as_example([classed(label, i) for i, label in enumerate(labels, 1)])
+    assert (hint or "").startswith("dev.tsv:1 alone has the label 'k'") is told
+
+
 def test_unknown_labels_are_named(write):
     check_labels([classed("a"), tagged("O", "B-x")], ["a", "O", "B-x"])
     whole = r"expected a label of training \('a', 'b'\), got 'c'; finetune --labels FILE names more"
@@ -88,7 +99,16 @@ def test_entities_that_begin_with_i_are_those_of_conlleval(tags):
     assert sorted([*found, *(i for i, tag in enumerate(tags) if tag.startswith("B-"))]) == conlleval(tags)
 
 
+@given(st.lists(st.sampled_from(["O", *(f"{prefix}-{kind}" for prefix in "BIES" for kind in "ab")])))
+def test_entities_that_begin_with_i_or_e_are_those_that_are_scored(tags):
+    assert check_bio(tags) == [start for _, start, _ in entities(tags) if tags[start][0] in "IE"]
+
+
 def test_what_bio_is():
     assert is_bio([("O",), ("I-x",)])
+    assert is_bio([("S-a", "E-b"), ("O", "B-b")])
+    assert is_bio([("B", "I"), ("O",)])
+    assert not is_bio([("S", "E", "O")])
+    assert not is_bio([("B-x", "Q-x")])
     assert not is_bio([("O",), ("x",)])
     assert not is_bio([])

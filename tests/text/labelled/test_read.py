@@ -80,6 +80,9 @@ BAD = {
         "a.txt:5: expected a JSON object, got what cannot be read (RecursionError)"),
     "JSONL: an empty line": (
         JSONL + "\n" + JSONL, "classify", "a.txt:5: expected a JSON object, got an empty line"),
+    "JSONL: a field twice": (
+        JSONL + '{"text": "a", "label": "x", "text": "b"}\n', "classify",
+        "a.txt:5: expected each field once, got 'text' 2 times"),
     "JSONL: no label": (
         JSONL + '{"text": "hi", "label": null}\n', "classify", "a.txt:5: expected a label, got null"),
     "JSONL: an empty label": (

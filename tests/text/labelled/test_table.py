@@ -113,6 +113,12 @@ REFUSED = {
 }  # fmt: skip
 
 
+def test_a_bad_row_before_the_header_is_left_out(write):
+    found = read_examples(write("\ntext,label\na,b\n"), "classify", skip_bad=True)
+    assert [(item.texts, item.label) for item in found.examples] == [(("a",), "b")]
+    assert [line.split(":", 1)[1] for line in found.skipped] == ["1: expected an example, got an empty line"]
+
+
 @pytest.mark.parametrize("what", REFUSED)
 def test_columns_that_are_not_there(refused, what):
     content, options, message = REFUSED[what]

@@ -21,7 +21,9 @@ def test_weights(objective, expected):
 
 
 @pytest.mark.parametrize(
-    "objective", ["", "mlm+", "mlm+mlm", "0*mlm+nsp", "mlm+-1*nsp", "mlm+1e3*nsp", "mlm + nsp", "mlm+nan*nsp"]
+    "objective",
+    ["", "mlm+", "mlm+mlm", "0*mlm+nsp", "mlm+-1*nsp", "mlm+1e3*nsp", "mlm + nsp", "mlm+nan*nsp"]
+    + [f"mlm+{'9' * 400}*nsp"],  # which is infinite
 )
 def test_what_is_no_sum(objective):
     with pytest.raises(ValueError, match="objective: expected NAME or a sum such as mlm"):
