@@ -10,6 +10,7 @@ when it is read, and the one before it is taken.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -44,7 +45,9 @@ def write_arrays(file: BinaryIO, arrays: Mapping[str, Array]) -> None:
 
 
 def save_checkpoint(folder: str | os.PathLike[str], checkpoint: Checkpoint) -> Path:
-    """Write `checkpoint` into `folder` and delete those older than the last two.
+    """Write `checkpoint` into `folder` and delete those that are older than it and the one before.
+
+    Those of later steps stay: no run has come to them that could read them.
 
     Parameters
     ----------
@@ -68,7 +71,8 @@ def save_checkpoint(folder: str | os.PathLike[str], checkpoint: Checkpoint) -> P
     arrays["about"] = np.frombuffer(about.encode(), dtype=np.uint8)
     path = folder / f"step-{checkpoint.step:08d}.npz"
     write_atomically(path, lambda file: write_arrays(file, arrays))
-    for older in list_checkpoints(folder)[:-KEEP]:
+    found = list_checkpoints(folder)
+    for older in found[: found.index(path) + 1][:-KEEP]:
         with contextlib.suppress(OSError):
             older.unlink()
     return path
@@ -91,6 +95,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     ------
     ValueError
         If the file is not a whole checkpoint.
+    OSError
+        If it cannot be read now, which says nothing of the file.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -104,6 +110,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             groups[group][rest] = value
         return Checkpoint(about.pop("step"), groups["params"], groups["optimizer"], about)
     except Exception as error:  # a damaged file can fail in any way: zipfile, struct, json, a missing name
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # a place before its start
+            raise
         raise ValueError(f"{path}: not a whole checkpoint ({type(error).__name__}: {error})") from error
 
 

@@ -64,13 +64,14 @@ def sequences_of_step(seed: int, step: int, batch_size: int, n_sequences: int) -
     """
     places = step * batch_size + np.arange(batch_size)
     epochs, within = places // n_sequences, places % n_sequences
-    orders = {epoch: _order(seed, epoch, n_sequences) for epoch in np.unique(epochs).tolist()}
+    orders = {epoch: order_of_epoch(seed, epoch, n_sequences) for epoch in np.unique(epochs).tolist()}
     return np.array(
         [orders[e][w] for e, w in zip(epochs.tolist(), within.tolist(), strict=True)], dtype=np.intp
     )
 
 
 @functools.lru_cache(maxsize=2)  # a step asks for one epoch or two, and the next step for the same
-def _order(seed: int, epoch: int, n_sequences: int) -> Array:
+def order_of_epoch(seed: int, epoch: int, n_sequences: int) -> Array:
+    """Return the order in which an epoch goes through its sequences, shape (n_sequences,)."""
     order = generator(seed, ORDER, epoch).permutation(n_sequences)
     return order.astype(np.uint32) if n_sequences <= 1 << 32 else order  # of what grows with the data, half

@@ -7,6 +7,7 @@ for, such as another head, begins as in any run.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ FORM = (
     *("layers", "d_model", "heads", "d_ff", "norm", "norm_type", "positions", "rotary_base", "activation"),
     *("neighbour_heads", "tokenizer", "vocab_size", "cased"),
 )
+# Fields of a model's configuration that no shape of a parameter shows, and that change what is computed.
+COMPUTED = ("n_heads", "norm", "activation", "positions", "rotary_base")
 TOKENS = "embeddings.token"
 # What models are called where a person gave one for another.
 KINDS: dict[type, str] = {
@@ -90,7 +93,7 @@ class Start(NamedTuple):
         Raises
         ------
         ValueError
-            If it is another kind of model or of tokenizer, or a parameter has another shape.
+            If it is another kind of model or of tokenizer, has another form, or a parameter another shape.
         """
         from .config import build_model
 
@@ -105,6 +108,10 @@ class Start(NamedTuple):
                 f"{self.folder}: expected a run of the objective {config.objective}, with "
                 f"{config.n_sentinels} sentinels in its vocabulary, got {len(self.tokenizer.sentinel_ids)}"
             )
+        for name in COMPUTED if old.config.positions == "rotary" else COMPUTED[:-1]:
+            expected, got = (getattr(model.config, name) for model in (old, new))
+            if expected != got:
+                raise ValueError(f"{name}: expected {expected}, as {self.folder} has, got {got}")
         values = {name: old.params[name] for name in new.params if name in old.params}
         for name, value in values.items():
             if value.shape != new.params[name].shape:
@@ -177,4 +184,6 @@ def read_initial(path: Path) -> dict[str, Array] | None:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except Exception as error:  # a damaged file can fail in any way
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         raise ValueError(f"{path}: damaged ({error})") from None

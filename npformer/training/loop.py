@@ -157,7 +157,7 @@ def _train(
                 stopping = ranks.any(stop.made)
                 if done % checkpoint_every == 0 or done == steps or stopping:
                     saved = _save(run, trainer, done, metrics, say, must=done == steps or stopping)
-                    if stopping and done < steps:
+                    if stopping:
                         raise Interruption(f"stopped after step {done:,} of {steps:,}; saved in {saved}")
     finally:
         metrics.close()

@@ -99,13 +99,8 @@ class MpiRanks(Ranks):
     def all_gather(self, vector: Array) -> None:
         """Fill the other ranks' parts of `vector` with what their owners have there."""
         parts = self._parts(vector.size)
-        counts = [stop - start for start, stop in parts]
-        mine, own = parts[self.rank][0], counts[self.rank]
-        sent = [0 if rank == self.rank else own for rank in range(self.size)]
-        counts[self.rank] = 0  # it is there
-        self._world.Alltoallv(
-            [vector, (sent, [mine] * self.size)], [vector, (counts, [start for start, _ in parts])]
-        )
+        places = ([stop - start for start, stop in parts], [start for start, _ in parts])
+        self._world.Allgatherv(self._mpi.IN_PLACE, [vector, places])
 
     def gather(self, part: Array, n: int) -> Array:
         """Return, on rank 0, the vector of `n` entries of which every rank has its `part`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from .config import RunConfig
@@ -26,7 +27,7 @@ def seconds_per_step(
     The measured model is thrown away, and nothing it drew is drawn from again: the run does not notice.
     All `ranks` call it; the clock is that of the first.
     """
-    config = prepared.config.with_steps(1_000_000)  # a rate near 0: all in the warm-up
+    config = replace(prepared.config.with_steps(1_000_000), warmup=0.5)  # a rate near 0: all in the warm-up
     trainer = Trainer(config, prepared.tokenizer, prepared.train, ranks)
     if seconds is None:
         seconds = min(max(0.6 * (prepared.config.minutes or 0), 4.0), 20.0)

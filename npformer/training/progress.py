@@ -31,6 +31,7 @@ class Progress:
         self.loss: float | None = None
         self.held_out: float | None = None
         self.width = 0
+        self.gone = False
         self.begin(0)
 
     def begin(self, start: int) -> None:
@@ -60,23 +61,29 @@ class Progress:
     def say(self, line: str) -> None:
         """Write a line of its own, above the one that renews itself."""
         self.close()
-        self.out.write(line + "\n")
-        self.out.flush()
+        self._put(line + "\n")
 
     def close(self) -> None:
         """Leave the line that renews itself behind."""
         if self.width:
-            self.out.write("\n")
-            self.out.flush()
+            self._put("\n")
             self.width = 0
 
     def _write(self, line: str) -> None:
         if self.terminal:
-            self.out.write("\r" + line.ljust(self.width))
+            self._put("\r" + line.ljust(self.width))
             self.width = len(line)
         else:
-            self.out.write(line + "\n")
-        self.out.flush()
+            self._put(line + "\n")
+
+    def _put(self, text: str) -> None:
+        if self.gone:
+            return
+        try:
+            self.out.write(text)
+            self.out.flush()
+        except OSError:  # nobody reads it any more, as behind `2>&1 | head`: no reason to end a run
+            self.gone = True
 
 
 def clock(seconds: float) -> str:

@@ -24,3 +24,18 @@ def score(name: str, nats: float, accuracy: float, positions: int, **more: float
     if not positions:
         return {"name": name, "nats": None, "accuracy": None, "positions": 0}
     return {"name": name, "nats": nats, "accuracy": accuracy, "positions": int(positions), **more}
+
+
+def margin(baseline: dict[str, Any], model: dict[str, Any]) -> dict[str, float] | None:
+    """Return by how much a model beats a baseline, of their `score`; None for a mean over nothing.
+
+    Examples
+    --------
+    >>> margin(score("bigram", 3.5, 0.25, 90), score("decoder", 2.0, 0.5, 90))
+    {'nats': 1.5, 'accuracy': 0.25}
+    """
+    if not model["positions"]:
+        return None
+    smaller = [name for name in ("nats", "bits_per_character", "bits_per_byte") if name in model]
+    found: dict[str, float] = {name: baseline[name] - model[name] for name in smaller}
+    return {**found, "accuracy": model["accuracy"] - baseline["accuracy"]}

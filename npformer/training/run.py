@@ -256,8 +256,10 @@ def sole_use(folder: str | os.PathLike[str]) -> Iterator[None]:
     with open(Path(folder) / ".lock", "wb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise BlockingIOError(f"{folder}: another process is training this run") from None
+        except OSError:  # a file system without locks: as on Windows
+            pass
         yield
 
 

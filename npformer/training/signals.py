@@ -1,4 +1,4 @@
-"""Stopping by hand: the first SIGINT or SIGTERM is noted, a second one ends the process at once."""
+"""Stopping by hand: the first SIGINT, SIGTERM or SIGHUP is noted, a second one ends the process at once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal is gone; not on Windows
 
 
 class Interruption(KeyboardInterrupt):
@@ -18,7 +19,10 @@ class Interruption(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Context in which the first SIGINT or SIGTERM sets `made`. Only the main thread can catch signals."""
+    """Context in which the first SIGINT or SIGTERM sets `made`. Only the main thread can catch signals.
+
+    So does SIGHUP, where nobody has seen to it (nohup has it ignored).
+    """
 
     def __init__(self) -> None:
         self.made = False
@@ -26,12 +30,14 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            self._former = {number: signal.signal(number, self._note) for number in SIGNALS}
+            numbers = [*SIGNALS]
+            if HANG_UP is not None and signal.getsignal(HANG_UP) == signal.SIG_DFL:
+                numbers.append(HANG_UP)
+            self._former = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
+        _restore(self._former)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.made:
@@ -49,5 +55,10 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        _restore(former)
+
+
+def _restore(former: dict[int, Any]) -> None:
+    for number, handler in former.items():
+        # None: installed by what Python is embedded in, and cannot be put back
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -66,6 +66,29 @@ def test_a_torn_file_is_passed_over(tmp_path: Path, share: float):
     assert "step-00000002.npz: not a whole checkpoint" in said[0]
 
 
+def test_what_is_saved_stands_beside_torn_files_of_later_steps(tmp_path: Path):
+    for step in (9, 12):
+        path = save_checkpoint(tmp_path, make(step))
+        path.write_bytes(path.read_bytes()[:100])
+    for step in (3, 5, 7):
+        save_checkpoint(tmp_path, make(step))
+        newest = load_newest(tmp_path, [].append)
+        assert newest is not None
+        assert newest.step == step
+    assert [path.stem[-2:] for path in list_checkpoints(tmp_path)] == ["05", "07", "09", "12"]
+
+
+def test_a_file_that_cannot_be_read_now_is_not_passed_over(tmp_path: Path, monkeypatch):
+    save_checkpoint(tmp_path, make(1))
+
+    def failing(path, **options):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(module.np, "load", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        load_newest(tmp_path, silent)
+
+
 def test_no_altered_byte_goes_unnoticed(tmp_path: Path):
     path = save_checkpoint(tmp_path, make(1))
     data = path.read_bytes()

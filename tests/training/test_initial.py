@@ -116,6 +116,11 @@ def test_sentinels_that_the_earlier_vocabulary_lacks_are_missed(make_run, text):
         ({"objective": "clm"}, r"earlier: expected a decoder \(made by --objective clm\), got an encoder"),
         ({"tokenizer": "char"}, "^tokenizer: expected wordpiece, as .*earlier has, got char"),
         ({"d_model": 16}, r"embeddings.token: expected shape \(60, 16\), got \(60, 8\)"),
+        ({"heads": 4}, "^n_heads: expected 2, as .*earlier has, got 4"),
+        ({"norm": "post"}, "^norm: expected pre, as .*earlier has, got post"),
+        ({"activation": "relu"}, "^activation: expected gelu, as .*earlier has, got relu"),
+        ({"positions": "learned"}, "^positions: expected rotary, as .*earlier has, got learned"),
+        ({"rotary_base": 50.0}, "^rotary_base: expected 100.0, as .*earlier has, got 50.0"),
         ({"layers": 2, "d_ff": 24}, r"encoder.0.feed_forward.up.weight: expected shape"),
     ],
 )

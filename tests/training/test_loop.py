@@ -86,20 +86,22 @@ def test_resuming_restores_every_optimizer(make_run, monkeypatch, optimizer):
     assert everything(stopped) == everything(calm)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_finishes_the_step_and_saves(make_run, monkeypatch, number):
+@pytest.mark.parametrize("step_of", [7, 12])  # in the last one, too
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
+def test_a_signal_finishes_the_step_and_saves(make_run, monkeypatch, number, step_of):
     calm, stopped = make_run("calm"), make_run("stopped")
     quiet_fit(calm)
     update = trainer_module.Trainer.update
 
     def signalled(self, step, executor=None):
-        if step == 6:
+        if step == step_of - 1:
             os.kill(os.getpid(), number)
         return update(self, step, executor)
 
     before = signal.getsignal(number)
     monkeypatch.setattr(trainer_module.Trainer, "update", signalled)
-    with pytest.raises(Interruption, match="stopped after step 7 of 12; saved in .*step-00000007.npz"):
+    saved = f"stopped after step {step_of} of 12; saved in .*step-{step_of:08d}.npz"
+    with pytest.raises(Interruption, match=saved):
         quiet_fit(stopped)
     monkeypatch.undo()
     assert signal.getsignal(number) is before
@@ -188,7 +190,7 @@ def test_a_torn_checkpoint_costs_steps_and_nothing_else(make_run):
     assert everything(run) == everything(calm)
 
 
-def test_checkpoints_that_are_all_torn_are_not_passed_over_in_silence(make_run):
+def test_checkpoints_that_are_all_torn_are_not_passed_over_in_silence(make_run, monkeypatch):
     calm, run = make_run("calm"), make_run()
     quiet_fit(calm)
     quiet_fit(run)
@@ -197,8 +199,20 @@ def test_checkpoints_that_are_all_torn_are_not_passed_over_in_silence(make_run):
         path.write_bytes(path.read_bytes()[:1000])
     (run.folder / ".result.json.123.tmp").write_text("half")
     said: list[str] = []
-    quiet_fit(open_run(run.folder), said=said)
+    update = trainer_module.Trainer.update
+
+    def signalled(self, step, executor=None):
+        if step == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return update(self, step, executor)
+
+    monkeypatch.setattr(trainer_module.Trainer, "update", signalled)
+    with pytest.raises(Interruption, match="stopped after step 7 of 12; saved in .*step-00000007.npz"):
+        quiet_fit(open_run(run.folder), said=said)
+    monkeypatch.undo()
     assert said[2] == "no checkpoint can be read: starting again from the first step"
+    quiet_fit(open_run(run.folder), said=said)
+    assert said[-1] == "going on after step 7 of 12"
     assert everything(run) == everything(calm)
     assert not list(run.folder.glob(".*.tmp"))
 
@@ -251,6 +265,18 @@ def test_an_update_that_overflows_is_not_saved(make_run):
         quiet_fit(run)
     newest = load_newest(run.checkpoints, print)
     assert newest is None or all(np.isfinite(value).all() for value in newest.params.values())
+
+
+def test_a_file_system_without_locks_is_no_other_process(make_run, monkeypatch):
+    fcntl = pytest.importorskip("fcntl", reason="fcntl: not on this system")
+
+    def without(file, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", without)
+    run = make_run()
+    quiet_fit(run)
+    assert run.result is not None
 
 
 def test_one_process_at_a_time(make_run):

@@ -65,3 +65,13 @@ def test_quiet(clock):
     out = io.StringIO()
     run(out, clock, quiet=True).say("this is said all the same")
     assert out.getvalue() == "this is said all the same\n"
+
+
+def test_nobody_who_reads_it_is_no_error(clock):
+    class Closed(Terminal):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    progress = run(Closed(), clock)
+    progress.say("hello")
+    assert progress.loss is not None

@@ -86,7 +86,7 @@ def numbers_as_names(examples: Iterable[Example]) -> str | None:
 
 
 def header_as_example(examples: Sequence[Example]) -> str | None:
-    """Return a line if the first label seems to be a column's name: no other example has it, and theirs repeat.
+    """Return a line if the first label seems to be a column's name: it is there once, and the others repeat.
 
     Examples
     --------

@@ -24,7 +24,7 @@ from ...text import Document, Packed, Tokenizer, token_rows
 from ..evaluate import POSITIONS, Evaluation, evaluate, small_part
 from ..ngram import NGramWittenBell
 from ..ranks import Ranks
-from ..result import counted_part, score, share_counted
+from ..result import counted_part, margin, score, share_counted
 from .masked import batch as batch  # those of masked words do
 from .masked import finished as finished
 from .masked import initial_embeddings as initial_embeddings
@@ -199,11 +199,6 @@ def compare(
         ("decoder", of_model.loss, of_model.accuracy),
     ):
         models.append(score(name, nats, accuracy, at.size, **held_out.figures(nats)))
-    margin: dict[str, float] | None = None
-    if at.size:
-        wanted = [name for name in ("nats", "bits_per_character", "bits_per_byte") if name in models[0]]
-        margin = {str(name): models[0][name] - models[1][name] for name in wanted}
-        margin["accuracy"] = models[1]["accuracy"] - models[0]["accuracy"]
     share = share_counted(train, run.train)
     unit = "characters" if config.tokenizer == "char" else "tokens"
     return {
@@ -211,7 +206,7 @@ def compare(
         "steps": config.steps,
         "unit": unit,
         "models": models,
-        "margin": margin,
+        "margin": margin(*models),
         **share,
     }
 

@@ -13,7 +13,7 @@ would be its own negative.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -31,11 +31,10 @@ from .. import draws
 from ..evaluate import Evaluation, evaluate
 from ..initial import TOKENS, embed_text
 from ..ranks import Ranks
-from ..result import score
+from ..result import margin, score
 from . import masked
 from .masked import finished as finished
 from .masked import initial_embeddings as initial_embeddings
-from .masked import order as order
 from .masked import read as read
 from .masked import split as split
 from .masked import texts as texts
@@ -85,6 +84,27 @@ def build_model(config: RunConfig, vocab_size: int, rng: np.random.Generator) ->
 def build_objective(config: RunConfig, tokenizer: Tokenizer) -> Contrastive:
     """Return the objective of training."""
     return Contrastive(TEMPERATURE if config.temperature is None else config.temperature)
+
+
+def order(config: RunConfig, train: Packed) -> Callable[[int], Array]:
+    """Return the function from a step to its rows: whole batches of an epoch, none of them with one twice.
+
+    Raises
+    ------
+    ValueError
+        If a batch is larger than the data.
+    """
+    B = config.sequences_per_step
+    n = len(train.ids) // B * B  # the last of an epoch are left out of it; of the next they may be the first
+    if n == 0:
+        expected = f"sentences for one batch of simcse ({B}), each of them once"
+        raise ValueError(f"batch_size: expected {expected}, got {len(train.ids)}")
+
+    def rows_of(step: int) -> Array:
+        epoch, place = divmod(step * B, n)
+        return draws.order_of_epoch(config.seed, epoch, len(train.ids))[place : place + B]
+
+    return rows_of
 
 
 def rows(part: Iterable[Document], tokenizer: Tokenizer, config: RunConfig) -> Iterator[list[int]]:
@@ -215,13 +235,9 @@ def compare(
         ("encoder", model, evaluate(model, *judged, ranks)),
     ):
         models.append(score(name, found.loss, found.accuracy, found.n_targets, **figures(one, held_out)))
-    margin = {
-        "nats": models[0]["nats"] - models[1]["nats"],
-        "accuracy": models[1]["accuracy"] - models[0]["accuracy"],
-    }
     negatives = len(held_out.batches[0].ids) - 1
     return {"objective": "simcse", "steps": run.config.steps, "negatives": negatives, "models": models} | {
-        "margin": margin
+        "margin": margin(*models)
     }
 
 

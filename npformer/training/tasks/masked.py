@@ -36,7 +36,7 @@ from ..baselines import MostFrequentToken, TrigramWittenBell
 from ..evaluate import POSITIONS, Evaluation, evaluate, small_part
 from ..example import example_sentence
 from ..ranks import Ranks
-from ..result import counted_part, score, share_counted
+from ..result import counted_part, margin, score, share_counted
 from .task import Array, Generators, Make
 
 if TYPE_CHECKING:
@@ -249,16 +249,6 @@ def counting_models(
         counted = baseline(*train, tokenizer.vocab_size, tokenizer.special_ids)
         models.append(score(name, *counted.score(ids, at, targets), at.size))
     return models
-
-
-def margin(trigram: dict[str, Any], encoder: dict[str, Any]) -> dict[str, float] | None:
-    """Return by how much the encoder beats the trigram; None where nothing was predicted."""
-    if not encoder["positions"]:
-        return None
-    return {
-        "nats": trigram["nats"] - encoder["nats"],
-        "accuracy": encoder["accuracy"] - trigram["accuracy"],
-    }
 
 
 def table(result: dict[str, Any]) -> str:

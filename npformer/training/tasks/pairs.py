@@ -1,7 +1,7 @@
 """Sequence to sequence: an encoder-decoder turns sources into targets.
 
 batches     pairs of about one length: of a pool of 64 batches, drawn anew in every epoch, sorted by the
-            lengths of target and source; what an epoch has beyond its last whole batch waits for the next
+            lengths of target and source; what an epoch has beyond its last whole batch is left out of it
 held out    the loss without label smoothing, of every target token up to its [SEP]
 baseline    an n-gram of the targets, which has not read the source (ngram.py)
 """
@@ -22,7 +22,7 @@ from .. import draws
 from ..evaluate import POSITIONS, Evaluation, evaluate
 from ..ngram import NGramWittenBell
 from ..ranks import Ranks
-from ..result import counted_part, score, share_counted
+from ..result import counted_part, margin, score, share_counted
 from .masked import finished as finished
 from .task import Array, Generators, Make
 
@@ -240,15 +240,11 @@ def compare_with_ngram(
         ("encoder-decoder", of_model.loss, of_model.accuracy),
     ):
         models.append(score(name, nats, accuracy, of_model.n_targets, **held_out.figures(nats)))
-    margin = {
-        "nats": models[0]["nats"] - models[1]["nats"],
-        "accuracy": models[1]["accuracy"] - models[0]["accuracy"],
-    }
     share = share_counted(train, run.train)
     pairs = len(run.held_out.ids)
     about = {"objective": run.config.objective, "steps": run.config.steps}
     return {**about, "pairs": pairs, "models": models} | {
-        "margin": margin,
+        "margin": margin(*models),
         **share,
     }
 

@@ -19,7 +19,7 @@ from ...objectives import Metrics, ReplacedTokens, ReplacedTokensBatch
 from ...text import Packed, Tokenizer
 from ..evaluate import POSITIONS, Evaluation, evaluate, small_part
 from ..ranks import Ranks
-from ..result import score
+from ..result import margin, score
 from . import masked
 from .masked import RATE, passes
 from .masked import batch as batch  # those of masked words do
@@ -110,12 +110,6 @@ def compare(
     nats = both.losses[1] / held_out.objective.weight
     discriminator = score("discriminator", nats, both.accuracies[1], positions)
     original = score("always original", entropy(replaced), 1 - replaced, positions)
-    margin = None
-    if positions:
-        margin = {
-            "nats": original["nats"] - discriminator["nats"],
-            "accuracy": discriminator["accuracy"] - original["accuracy"],
-        }
     return {
         "objective": "rtd",
         "steps": run.config.steps,
@@ -123,7 +117,7 @@ def compare(
         "models": [discriminator],
         "original": original,
         "generator": score("generator", both.losses[0], both.accuracies[0], masked_tokens),
-        "margin": margin,
+        "margin": margin(original, discriminator),
     }
 
 

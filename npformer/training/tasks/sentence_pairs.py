@@ -37,7 +37,7 @@ from ..evaluate import POSITIONS, Evaluation, evaluate, small_part
 from ..example import example_sentence
 from ..length_rule import LengthRule, lengths_of
 from ..ranks import Ranks
-from ..result import counted_part, score, share_counted
+from ..result import counted_part, margin, score, share_counted
 from . import masked
 from .sums import weights_of
 from .task import Array, Generators, Make
@@ -260,7 +260,7 @@ class SentencePairTask:
             "steps": run.config.steps,
             "passes": len(held_out.batches),
             "models": [*models, words],
-            "margin": masked.margin(models[-1], words),
+            "margin": margin(models[-1], words),
             "pairs": [score("a coin", LN2, 0.5, pairs["positions"]), self.by_length(run, held_out), pairs],
             **share_counted(train, run.train),
         }

@@ -80,6 +80,20 @@ def test_text_without_a_sentence_is_refused(tmp_path, monkeypatch):
         prepare(TextFiles([(str(path), True)]), preset("tiny", objective="simcse", steps=1, **SIZES))
 
 
+def test_no_batch_has_a_sentence_twice(text):
+    p = prepared(text)
+    n = len(p.train.ids)
+    order = contrastive.order(p.config, p.train)
+    epoch = [order(step) for step in range(n // 16)]
+    assert n % 16  # some are left over
+    assert len(np.unique(epoch)) == n // 16 * 16
+    for step in range(5 * n // 16):
+        assert len(set(order(step).tolist())) == 16
+    assert {*order(n // 16)} != {*epoch[0]}
+    with pytest.raises(ValueError, match=rf"^batch_size: expected .* batch of simcse .{n + 1}., .* got {n}"):
+        contrastive.order(prepared(text, batch_size=n + 1).config, p.train)
+
+
 def test_dropout_is_needed():
     for objective in (lambda: RunConfig(objective="simcse", steps=1), lambda: prepared("", dropout=0.0)):
         with pytest.raises(ValueError, match="^dropout: expected above 0 for simcse"):
