@@ -249,6 +249,8 @@ class _Judge:
 def _near(x: Array, y: Array, allowed: float) -> bool:
     if x.shape != y.shape or x.dtype.kind not in "fiub":
         return False
+    if x.size and abs(x.flat[-1] - y.flat[-1]) > allowed:  # of most that differ one entry shows it
+        return False
     difference = np.abs(x - y)
     if np.isnan(difference).any():
         finite = np.isfinite(y)

@@ -103,14 +103,23 @@ def mechanical(op: str) -> tuple[Switch, ...]:
     return tuple(found)
 
 
-def neighbours(op: str, values: Mapping[str, Any]) -> Iterator[Switch]:
+def neighbours(op: str, values: Mapping[str, Any]) -> tuple[Switch, ...]:
     """Each quantity in each backward line replaced by another of the same shape."""
-    shapes = {
-        name: value.shape
-        for name, value in values.items()
-        if isinstance(value, np.ndarray) and value.dtype.kind in "fb"
-    }
+    return _neighbours(
+        op,
+        tuple(
+            (name, value.shape)
+            for name, value in values.items()
+            if isinstance(value, np.ndarray) and value.dtype.kind in "fb"
+        ),
+    )
+
+
+@functools.lru_cache(maxsize=64)  # who checks one backward often has the same shapes
+def _neighbours(op: str, of_values: tuple[tuple[str, tuple[int, ...]], ...]) -> tuple[Switch, ...]:
+    shapes = dict(of_values)
     lines = program(op).lines
+    found: list[Switch] = []
     for number, line in enumerate(lines):
         if not line.backward or line.target == "dout":
             continue
@@ -121,11 +130,13 @@ def neighbours(op: str, values: Mapping[str, Any]) -> Iterator[Switch]:
                 continue
             if node.id == "dout":
                 ones = _parsed("ones_like(dout)")
-                yield _switch(line, _replaced(line.expression, node, ones), "upstream-ignored", rank=1)
+                expression = _replaced(line.expression, node, ones)
+                found.append(_switch(line, expression, "upstream-ignored", rank=1))
             for other, shape in shapes.items():
                 if other in known and other != node.id and shape == shapes[node.id]:
                     expression = _replaced(line.expression, node, ast.Name(other, ast.Load()))
-                    yield _switch(line, expression, f"{other}-for-{node.id}")
+                    found.append(_switch(line, expression, f"{other}-for-{node.id}"))
+    return tuple(found)
 
 
 def _switch(line: Line, expression: ast.expr, identifier: str, rank: int = 2) -> Switch:
