@@ -85,7 +85,10 @@ BROKEN: dict[str, tuple[Any, str, Callable[[Any], Any], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("what", BROKEN)
+@pytest.mark.parametrize(
+    "what",
+    [pytest.param(what, marks=() if what == "no clipping" else pytest.mark.thorough) for what in BROKEN],
+)
 def test_a_broken_run_fails(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     where, name, breaks, runs = BROKEN[what]
     monkeypatch.setattr(where, name, breaks(getattr(where, name)))

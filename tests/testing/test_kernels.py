@@ -208,6 +208,7 @@ def test_intermediates_put_the_error_into_its_step(tmp_path, only):
     assert hypothesis.step == "6", str(report)
 
 
+@pytest.mark.thorough
 def test_a_softcap_without_its_slope_is_named(tmp_path, only):
     """Whatever else the case has: groups of heads, window, bias, mask and dropout."""
     op = "scaled_dot_product_attention"

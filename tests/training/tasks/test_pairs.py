@@ -124,25 +124,13 @@ def greedy(model, tokenizer, sources: list[str], longest: int) -> list[str]:
     return [tokenizer.decode(row[:end]) for row, end in zip(ids, ends, strict=True)]
 
 
-# The longest string, width, batch, steps, rate, and the share that is right at the least of strings that are
-# as long: a few seconds (at other seeds it is 0.94), or a quarter of a minute.
-SHORT, LONG = (4, 32, 96, 200, 1.2e-2, 0.8), (7, 64, 64, 700, 6e-3, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("task", "size"),
-    [
-        ("reverse", SHORT),
-        pytest.param("reverse", LONG, marks=pytest.mark.thorough),
-        pytest.param("copy", LONG, marks=pytest.mark.thorough),
-    ],
-)
-def test_a_tiny_model_learns_to(task, size):
-    longest, width, batch, steps, lr, share = size
-    step = {"copy": 1, "reverse": -1}[task]
-    known = [Pair(s, s[::step]) for s in strings(8000, longest, "abcdef" if size is SHORT else "abcdefgh")]
-    sizes = {"layers": 1, "d_model": width, "heads": 4, "d_ff": 2 * width, "seq_len": 9}
-    recipe = {"batch_size": batch, "lr": lr, "positions": "learned", "label_smoothing": 0.0}
+@pytest.mark.thorough
+@pytest.mark.parametrize(("task", "step"), [("copy", 1), ("reverse", -1)])
+def test_a_tiny_model_learns_to(task, step):
+    longest, steps = 7, 700
+    known = [Pair(s, s[::step]) for s in strings(8000, longest)]
+    sizes = {"layers": 1, "d_model": 64, "heads": 4, "d_ff": 128, "seq_len": 9}
+    recipe = {"batch_size": 64, "lr": 6e-3, "positions": "learned", "label_smoothing": 0.0}
     p = prepare(known, preset("tiny", objective="seq2seq", tokenizer="char", steps=steps, **sizes, **recipe))
     trainer = Trainer(p.config.with_steps(steps), p.tokenizer, p.train)
     for at in range(steps):
@@ -150,8 +138,7 @@ def test_a_tiny_model_learns_to(task, size):
     unseen = [p.tokenizer.decode(row[:9]) for row in p.held_out.ids]
     assert len(unseen) > 100
     assert not set(unseen) & {p.tokenizer.decode(row[:9]) for row in p.train.ids}
-    for length in range(longest if share < 1 else 3, longest + 1):
+    for length in range(3, longest + 1):
         sources = [s for s in unseen if len(s) == length]
         written = greedy(trainer.model, p.tokenizer, sources, 9)
-        right = [target == s[::step] for s, target in zip(sources, written, strict=True)]
-        assert np.mean(right) >= share
+        assert written == [s[::step] for s in sources]
