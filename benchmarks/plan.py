@@ -40,10 +40,8 @@ STEPS, SHORT_SHARE, SHORT_T = 1_000_000, 0.9, 128
 DAY = 86400.0
 
 # Measured on two cores of an AMD EPYC without AVX-512, OpenBLAS's kernel Haswell.
-RATE = 106e9  # FLOP a second of the products of a training step at BERT-base's widths, two threads (--measure)
-# Seconds AdamW takes for a parameter, one thread, vectors larger than the cache: by step_profile.py 25.2 ms of a
-# step of 5.36 million parameters (docs/performance.md).
-UPDATE = 4.7e-9
+RATE = 106e9  # FLOP a second of the products of a step at BERT-base's widths, two threads, by --measure
+UPDATE = 4.7e-9  # seconds AdamW takes for a parameter, one thread: step_profile.py's 25.2 ms for 5.36 million
 
 # Assumed.
 CORES, USE = 64, 0.7  # a large node: so many cores like those two, and the share of them that is of use
