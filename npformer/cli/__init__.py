@@ -11,7 +11,7 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from .. import __version__
@@ -35,6 +35,14 @@ COMMANDS = {
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line, and which knows what an unknown option may mean."""
+
+    late_epilog: Callable[[], str] | None = None  # what the help ends with, where NumPy is needed to know it
+
+    def format_help(self) -> str:
+        """Return the help."""
+        if self.late_epilog is not None:
+            self.epilog = self.late_epilog()
+        return super().format_help()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuse an unknown option first: who typed --trian did not forget --train."""
@@ -68,6 +76,7 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
         if name == chosen:
             module = importlib.import_module(f".{name}", __name__)
             module.add_arguments(command)
+            command.late_epilog = getattr(module, "epilog", None)
             command.add_argument("--debug", action="store_true", help="show the traceback of an error")
             command.set_defaults(run=module.run, blas_threads=getattr(module, "blas_threads", _one))
     return parser

@@ -8,10 +8,11 @@ import argparse
 def add_threads(parser: argparse.ArgumentParser, work: str) -> None:
     """Add --threads: a number of at least 1, or None where it is not given."""
     what = f"threads to work on {work} (one a core)"
-    parser.add_argument("--threads", type=_at_least_one, metavar="N", help=what)
+    parser.add_argument("--threads", type=at_least_one, metavar="N", help=what)
 
 
-def _at_least_one(given: str) -> int:
+def at_least_one(given: str) -> int:
+    """Return an option's number, or refuse it."""
     try:
         number = int(given)
     except ValueError:

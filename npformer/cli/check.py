@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 SHOWN = 5  # lines of what their code prints at every call
 
@@ -53,13 +54,7 @@ def run(args: argparse.Namespace) -> int:
         if one.pop("open", False):
             one["text"] = f"{one['name']}: {_words(outcome.status)}: {outcome.error}"
     if args.json:
-        told = {
-            "status": outcome.status,
-            "error": outcome.error,
-            "checked": checked,
-            "stdout": outcome.stdout,
-        }
-        print(json.dumps(told, indent=1))
+        print(as_json(checked, outcome.status, outcome.error, outcome.stdout))
     else:
         for one in checked:
             print(f"{one['text']}\n")
@@ -72,6 +67,12 @@ def run(args: argparse.Namespace) -> int:
     if any(one.get("absent") for one in checked):
         return 2  # the name was wrong, not the gradient
     return 0 if checked and all(one["passed"] for one in checked) else 1
+
+
+def as_json(checked: list[dict[str, Any]], status: str = "done", error: str = "", stdout: str = "") -> str:
+    """Return what --json prints: how it went, and for each that was checked its report."""
+    told = {"status": status, "error": error, "checked": checked, "stdout": stdout}
+    return json.dumps(told, indent=1)
 
 
 def _words(status: str) -> str:

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ._options import at_least_one
+
 WHEN = ("visible", "after_due_date", "after_published", "hidden")
 
 
@@ -42,14 +44,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("which", metavar="N", help="number or name")
     report = action("report", "a table of the points, for one student or a class")
     report.add_argument("dir", nargs="?", default="exercises", metavar="DIR", help="default: exercises")
-    report.add_argument("--only", metavar="N,N,...", help="these exercises; default: all")
+    report.add_argument(
+        "--only",
+        metavar="N,N,...",
+        help="these exercises; default: all, of a class those that anybody handed in",
+    )
     report.add_argument("--class", dest="whole_class", action="store_true", help="DIR has an entry a student")
     report.add_argument("--gradescope", metavar="FILE", help="write Gradescope's results.json")
-    report.add_argument("--hidden", default="after_due_date", choices=WHEN, help="when hidden tests show")
+    report.add_argument(
+        "--hidden",
+        choices=WHEN,
+        metavar="WHEN",
+        help=f"when Gradescope shows hidden tests: {', '.join(WHEN)} (default after_due_date)",
+    )
     report.add_argument(
         "--output", metavar="FILE", help="write it there: a class as CSV, or as JSON where FILE ends in .json"
     )
-    report.add_argument("--workers", type=int, metavar="N", help="files at a time (default: the cores)")
+    report.add_argument(
+        "--workers", type=at_least_one, metavar="N", help="files at a time (default: the cores)"
+    )
     graded(report)
 
 
@@ -92,6 +105,8 @@ def _check(args: argparse.Namespace) -> int:
 def _report(args: argparse.Namespace) -> int:
     from ..teaching.exercises import EXERCISES, exercise, grade_class, grade_folder, gradescope, report
 
+    if args.hidden and not args.gradescope:
+        raise ValueError("--hidden: for --gradescope alone, which shows students their tests")
     began = time.monotonic()
     settings: dict[str, Any] = {"seconds": args.seconds, "workers": args.workers}
     as_json = args.json or Path(args.output or "").suffix == ".json"
@@ -109,8 +124,8 @@ def _report(args: argparse.Namespace) -> int:
                 raise ValueError(f"{option}: expected the name of a file to write, got the folder {file!r}")
         grades = grade_folder(args.dir, chosen or EXERCISES, **settings)
         if args.gradescope:
-            took = time.monotonic() - began
-            gradescope.write(args.gradescope, gradescope.results(grades, args.hidden, took))
+            took, hidden = time.monotonic() - began, args.hidden or "after_due_date"
+            gradescope.write(args.gradescope, gradescope.results(grades, hidden, took))
         dicts = [grade.to_dict() for grade in grades]
         text = json.dumps(dicts, indent=1) + "\n" if as_json else report.table(grades) + "\n"
     if args.output:

@@ -27,21 +27,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("float64", "float32"),
         help="at whose accuracy --judge judges (default: that of the gradients in an .npz)",
     )
+    parser.add_argument(
+        "--json", action="store_true", help="print what --judge finds in the form of npformer check --json"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and say where, or print JSON, or judge results."""
     if args.judge is not None:
+        for option, given in (("--out", args.out), ("--format", args.format)):
+            if given is not None:
+                raise ValueError(f"{option}: for writing vectors: leave it out with --judge")
+
         from ..testing import check_vectors
+        from .check import as_json
 
         report = check_vectors(args.op, args.judge, args.seed, args.dtype)
-        print(report)
+        print(as_json(report.checked()) if args.json else report)
         return 0 if report.passed else 1
 
     from ..proof.vectors import to_json, write_vectors
 
     if args.dtype is not None:
         raise ValueError("--dtype: for --judge alone; vectors are float64")
+    if args.json:
+        raise ValueError("--json: for --judge alone; --out - prints vectors as JSON")
     seed = args.seed or 0
     if args.out == "-":
         print(to_json(args.op, seed))

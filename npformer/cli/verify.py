@@ -8,12 +8,17 @@ import json
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "ops", nargs="*", metavar="OP", help="ops, encoder, optimizers or training; default: all"
-    )
+    parser.add_argument("ops", nargs="*", metavar="OP", help="some of those named below; default: all")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="draws the points (default 0)")
     parser.add_argument("-v", "--verbose", action="store_true", help="a line for every input and parameter")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+
+
+def epilog() -> str:
+    """Name what can be proved: the ops, the models, the objectives, what trains them."""
+    from ..proof.verify import TARGETS
+
+    return f"OP is one of {', '.join(TARGETS)}."
 
 
 def run(args: argparse.Namespace) -> int:

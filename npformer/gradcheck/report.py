@@ -135,25 +135,33 @@ class Report:
         """The report in a notebook: as it is printed, with its spacing."""
         return f"<pre>{html.escape(str(self))}</pre>"
 
-    def to_json(self, indent: int | None = None) -> str:
-        """The report as a JSON object, without the arrays.
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain values for JSON, without the arrays.
 
         Numbers that JSON does not know are the strings "nan", "inf" and "-inf".
 
         Returns
         -------
-        str
+        dict
         """
-        content = {
+        return {
             "op": self.op,
             "passed": self.passed,
             "verdict": self.verdict.name,
             "strict": self.strict,
             "results": [_result(result) for result in self.results],
-            "blind_spots": [vars(spot) for spot in self.blind_spots],
+            "blind_spots": [{**vars(spot)} for spot in self.blind_spots],
             "notes": list(self.notes),
         }
-        return json.dumps(content, indent=indent, allow_nan=False)
+
+    def to_json(self, indent: int | None = None) -> str:
+        """The same as a JSON object.
+
+        Returns
+        -------
+        str
+        """
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
 
 def _result(result: Result) -> dict[str, Any]:

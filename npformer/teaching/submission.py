@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import json
 import re
 import sys
 import traceback
@@ -181,8 +180,7 @@ def _checked(module: Any, name: str, request: dict[str, Any]) -> dict[str, Any]:
             text += f"\nThis is a plainer point: at {first['point']}, {first['error']}"
         if report.passed and "attention" in op.lower():
             text += f"\n\n{OFF_BY_ONE}"
-        report_dict = json.loads(report.to_json())
-        told = {"name": name, "passed": report.passed, "text": text, "report": report_dict}
+        told = {"name": name, "passed": report.passed, "text": text, "report": report.to_dict()}
         misshapen = next((r.sentence for r in report.results if r.verdict.name == "SHAPE"), "")
         if not misshapen:
             return told

@@ -53,18 +53,37 @@ class KernelReport:
     @property
     def passed(self) -> bool:
         """Is every gradient right, and every output that was given?"""
-        return not self.outputs and all(report.passed for report in self.reports.values())
+        return all(self._case_passed(variant) for variant in self.reports)
 
     def __str__(self) -> str:
-        lines = []
-        for variant, report in self.reports.items():
-            wrong = self.outputs.get(variant)
-            which = variant if self.dtypes[variant] == "float64" else f"{variant}, in {self.dtypes[variant]}"
-            lines.append(f"{self.op}, {which}: {'passed' if report.passed and not wrong else 'FAILED'}")
-            if wrong:
-                lines.append(f"  {wrong}")
-            if not report.passed:
-                lines += [f"  {line}" if line else "" for line in str(report).splitlines()]
+        return "\n".join(self._words(variant) for variant in self.reports)
+
+    def checked(self) -> list[dict[str, Any]]:
+        """Return for each case "name" (its variant), "passed", "text" and "report", as `npformer check` does.
+
+        "passed" and "text" are of its gradients and of its output, "report" is of its gradients alone.
+        """
+        return [
+            {
+                "name": variant,
+                "passed": self._case_passed(variant),
+                "text": self._words(variant),
+                "report": report.to_dict(),
+            }
+            for variant, report in self.reports.items()
+        ]
+
+    def _case_passed(self, variant: str) -> bool:
+        return self.reports[variant].passed and variant not in self.outputs
+
+    def _words(self, variant: str) -> str:
+        report, dtype = self.reports[variant], self.dtypes[variant]
+        which = variant if dtype == "float64" else f"{variant}, in {dtype}"
+        lines = [f"{self.op}, {which}: {'passed' if self._case_passed(variant) else 'FAILED'}"]
+        if variant in self.outputs:
+            lines.append(f"  {self.outputs[variant]}")
+        if not report.passed:
+            lines += [f"  {line}" if line else "" for line in str(report).splitlines()]
         return "\n".join(lines)
 
 

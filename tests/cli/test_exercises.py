@@ -76,6 +76,29 @@ def test_a_number_is_found_in_the_folder_itself_too(tmp_path, capsys, monkeypatc
     assert "not started" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--hidden", "visible"], "--hidden: for --gradescope alone"),
+        (["--workers", "0"], "--workers: expected at least 1, got 0"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(arguments, words, tmp_path, capsys):
+    (tmp_path / "exercises").mkdir()
+    assert main(["exercises", "report", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert words in captured.err
+
+
+@pytest.mark.parametrize(("options", "shown"), [([], "after_due_date"), (["--hidden", "visible"], "visible")])
+def test_when_gradescope_shows_hidden_tests(options, shown, tmp_path):
+    (tmp_path / "exercises").mkdir()
+    assert main(["exercises", "report", "--only", "3", "--gradescope", "results.json", *options]) == 0
+    tests = json.loads((tmp_path / "results.json").read_text())["tests"]
+    assert {test["visibility"] for test in tests} == {"visible", shown}
+
+
 def test_a_folder_is_no_file_to_write(capsys):
     assert main(["exercises", "report", "--gradescope", "."]) == 2
     assert "--gradescope: expected the name of a file to write, got the folder '.'" in capsys.readouterr().err

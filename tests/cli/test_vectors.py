@@ -41,6 +41,10 @@ def test_standard_output_gets_json(capsys: pytest.CaptureFixture[str]) -> None:
         (["relu", "--format", "xml"], "invalid choice: 'xml'"),
         (["relu", "--out", "no/such/folder/x.npz"], "no/such/folder/x.npz: No such file or directory"),
         ([], "OP"),
+        (["relu", "--dtype", "float32"], "--dtype: for --judge alone"),
+        (["relu", "--json"], "--json: for --judge alone"),
+        (["relu", "--judge", "x.npz", "--out", "y.npz"], "--out: for writing vectors"),
+        (["relu", "--judge", "x.npz", "--format", "json"], "--format: for writing vectors"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
@@ -72,6 +76,29 @@ def test_results_in_flat_json_are_judged(tmp_path: Path) -> None:
         json.dumps({name: 2 * np.array(g) for name, g in flat("relu").items()}, default=np.ndarray.tolist)
     )
     assert main(["vectors", "relu", "--judge", str(path)]) == 1
+
+
+def test_a_verdict_in_json_has_the_form_of_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], in_this_process: None
+) -> None:
+    own = tmp_path / "own.py"
+    own.write_text("def relu(x):\n    return x * (x > 0), x\ndef relu_backward(dout, x):\n    return dout\n")
+    assert main(["check", str(own), "--json"]) == 1
+    of_check = json.loads(capsys.readouterr().out)
+    results: dict[str, object] = {name: 2 * np.array(g) for name, g in flat("relu").items()}
+    results["0/gradients/x"] = vectors("relu", 0)[0]["gradients"]["x"]
+    path = tmp_path / "results.npz"
+    np.savez(path, **results)  # type: ignore[arg-type]
+    assert main(["vectors", "relu", "--judge", str(path), "--json"]) == 1
+    of_kernel = json.loads(capsys.readouterr().out)
+    assert set(of_kernel) == set(of_check)
+    right, *wrong = of_kernel["checked"]
+    assert set(right) == set(of_check["checked"][0])
+    assert right["passed"]
+    assert right["report"]["passed"]
+    assert wrong
+    assert not any(one["passed"] or one["report"]["passed"] for one in wrong)
+    assert all(one["text"].startswith(f"relu, {one['name']}: FAILED") for one in wrong)
 
 
 def npy() -> bytes:

@@ -12,7 +12,7 @@ import pytest
 from npformer import functional
 from npformer.cli import main
 from npformer.proof import OPS
-from npformer.proof.verify import Report
+from npformer.proof.verify import TARGETS, Report
 
 
 def test_what_passes_exits_0_with_a_line_for_each_op(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,6 +75,12 @@ def test_an_unknown_op_exits_2_with_one_line_that_names_those_there_are(
     (line,) = captured.err.splitlines()
     assert "unknown op 'layernorm'" in line
     assert all(op in line for op in (*OPS, "encoder", "optimizers", "training"))
+
+
+def test_the_help_names_all_that_can_be_proved(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "--help"]) == 0
+    words = capsys.readouterr().out.replace(",", " ").replace(".", " ").split()
+    assert set(TARGETS) <= set(words)
 
 
 @pytest.mark.parametrize("seed", ["-1", "one"])

@@ -228,3 +228,17 @@ def test_a_softcap_without_its_slope_is_named(tmp_path, only):
     for i, case in enumerate(vectors(op)):
         names = {"softcap-slope-missing"} if i in capped else set()
         assert report.reports[case["variant"]].names == names, str(report)
+
+
+def test_each_case_is_told_apart_with_its_output(tmp_path):
+    arrays = results("relu")
+    arrays["0/out"] = arrays["0/out"] + 1.0
+    report = check_vectors("relu", written(tmp_path, arrays))
+    first, *others = report.checked()
+    assert not first["passed"]
+    assert first["report"]["passed"]  # its gradients are right
+    assert "The output differs" in first["text"]
+    assert all(one["passed"] for one in others)
+    assert [one["name"] for one in (first, *others)] == list(report.reports)
+    assert str(report) == "\n".join(one["text"] for one in (first, *others))
+    json.dumps(report.checked(), allow_nan=False)

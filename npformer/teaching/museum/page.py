@@ -11,7 +11,7 @@ import numpy as np
 
 from ...diagnosis import check
 from .exhibits import EXHIBITS, Exhibit
-from .index import INDEX
+from .index import INDEX, OPTIMIZER_INDEX
 
 
 def hides_at(exhibit: Exhibit) -> tuple[str, ...]:
@@ -91,6 +91,34 @@ def listing(only: str = "") -> str:
     for op in [only] if only else INDEX:
         lines.append(f"{op}")
         lines += [f"  {e.number:>3}  {e.name:<32} {e.what}" for e in EXHIBITS if e.op == op]
+    return "\n".join(lines)
+
+
+def updates(which: str = "") -> list[dict[str, str]]:
+    """Return the wrong updates of all optimizers, of one, or the one that is named; they have no pages.
+
+    Examples
+    --------
+    >>> updates("sgd/ascent")
+    [{'optimizer': 'sgd', 'name': 'ascent', 'what': 'the parameters are moved up the gradient'}]
+    """
+    return [
+        {"optimizer": optimizer, "name": name, "what": what}
+        for optimizer, names in OPTIMIZER_INDEX.items()
+        for name, what in names
+        if which in ("", optimizer, f"{optimizer}/{name}")
+    ]
+
+
+def listing_of_updates(which: str = "") -> str:
+    """Return the same as a list, by optimizer."""
+    lines = ["Wrong updates, named by npformer.diagnosis.check_optimizer:"]
+    optimizer = ""
+    for found in updates(which):
+        if found["optimizer"] != optimizer:
+            optimizer = found["optimizer"]
+            lines.append(optimizer)
+        lines.append(f"       {found['name']:<32} {found['what']}")
     return "\n".join(lines)
 
 
