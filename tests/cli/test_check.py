@@ -98,6 +98,25 @@ def test_json_shapes_and_strict(tmp_path, capsys):
     assert "equal-sizes" in capsys.readouterr().out
 
 
+TAKEN_FOR_X = """
+def product(x, w):
+    return x @ w, (x, w)
+
+def product_backward(dout, cache):
+    x, w = cache
+    return dout @ w.T, dout.T @ x
+"""
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("seed", ["0", "1", "7"])
+def test_what_is_sent_back_is_no_input_at_any_seed(seed, tmp_path, capsys):
+    path = tmp_path / "product.py"
+    path.write_text(TAKEN_FOR_X)  # for x.T @ dout: right where dout is x
+    assert main(["check", str(path), "--shapes", "x=5x4,w=4x4", "--seed", seed]) == 1
+    assert "WRONG" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
