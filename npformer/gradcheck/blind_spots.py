@@ -263,8 +263,8 @@ def of_cotangent(inputs: Mapping[str, Any], douts: Iterable[Array]) -> list[Blin
         for name, x in inputs.items():
             if isinstance(x, np.ndarray) and x.dtype.kind == "f" and _proportional(dout, x):
                 sentence = (
-                    f"dout is a multiple of {name}: a gradient that takes one for the other would pass, and that "
-                    "of a norm is zero."
+                    f"dout is a multiple of {name}: a gradient that takes one for the other would pass, "
+                    "and that of a norm is zero."
                 )
                 remedy = "draw dout from another stream of random numbers than the inputs"
                 spots.append(BlindSpot("cotangent-of-input", sentence, remedy, name))

@@ -63,8 +63,8 @@ def check(
         The inputs to check (default: all differentiable ones). A Python float named here counts as one,
         and so does one that the backward returns a gradient for.
     rng : numpy.random.Generator, optional
-        Draws the cotangent, standard normal; by default numbers that no seed gives: a cotangent that is one of
-        the inputs hides much.
+        Draws the cotangent, standard normal; by default numbers that no seed gives, since a cotangent that is
+        one of the inputs hides much.
     dout : array_like, or tuple of them for several outputs, optional
         The cotangent itself. The backward is then not asked for others, which would show whether it is
         linear in it.

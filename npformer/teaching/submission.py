@@ -7,7 +7,6 @@ import inspect
 import json
 import re
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 from ..diagnosis import check, sample_inputs
 from ..diagnosis.samples import SIZES
 from ..gradcheck.streams import own_stream
-from .child import in_the_authors_words, is_our_own, tell
+from .child import in_our_words, in_the_authors_words, is_our_own, tell
 
 # what people call an op -> the op
 ALIASES = {
@@ -207,11 +206,7 @@ def _raised(name: str, error: Exception, point: Any = None) -> dict[str, Any]:
     """What is said where a pair's code raises, with the sizes of a point that was not theirs."""
     line = f"{type(error).__name__}: {error}"
     if is_our_own(error):
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        text = (
-            f"{name}: npformer itself failed, not this code: {line} ({Path(last.filename).name}, line "
-            f"{last.lineno}). Please report it."
-        )
+        text = f"{name}: {in_our_words(error)}"
         return {"name": name, "passed": False, "text": text, "error": line, "point": ""}
     text = f"{name}: its code raised an exception\n{in_the_authors_words(error)}"
     where = ""
