@@ -161,9 +161,8 @@ def test_a_limit_is_a_positive_number(seconds):
         run_child("math:sqrt", 2.25, seconds=seconds)
 
 
-@pytest.mark.parametrize("seconds", [1e9, 1e300])
-def test_a_limit_may_be_longer_than_a_system_can_count(seconds):
-    assert run_child("math:sqrt", 2.25, seconds=seconds).value == 1.5
+def test_a_limit_may_be_longer_than_a_system_can_count():
+    assert run_child("math:sqrt", 2.25, seconds=1e300).value == 1.5
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of processor time")
