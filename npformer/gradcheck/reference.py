@@ -30,7 +30,7 @@ from .verdicts import Reference, digits_lost
 Array = npt.NDArray[Any]
 
 KINK_STEP = 2.0**-20  # 1e-6: as near as one output's slope is still good to four digits
-NARROW_STEP = 2.0**-24  # 6e-8, or NEAR of the largest entry where that is less
+NARROW_STEP = 2.0**-24  # 6e-8
 TINY_STEP = 2.0**-30  # 1e-9
 MOVES = 1e-6  # of an output at the widest step: TINY_STEP moves it by 3e-14 then, a hundred roundings
 STAIRS = 1e-4  # of the largest slope: what stairs leave of the widest stencil
@@ -158,13 +158,9 @@ def _sides_with(sharp: float, stencil: float, narrow: float) -> bool:
 def _narrow_slope(
     f: Callable[..., npt.ArrayLike], inputs: Mapping[str, Any], name: str, dout: Array, where: tuple[int, ...]
 ) -> float:
-    """The central difference of a step so narrow that its rounding leaves six digits at most.
-
-    Where all entries are tiny it is narrow beside them: a norm varies within their size.
-    """
+    """The central difference of a step so narrow that its rounding leaves six digits at most."""
     change = _along(f, inputs, name, where)
-    step = min(NARROW_STEP, NEAR * float(np.max(np.abs(np.asarray(inputs[name]))))) or NARROW_STEP
-    return float(np.sum(dout * (change(step) - change(-step))) / (2 * step))
+    return float(np.sum(dout * (change(NARROW_STEP) - change(-NARROW_STEP))) / (2 * NARROW_STEP))
 
 
 def _in_stairs(
