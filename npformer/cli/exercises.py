@@ -87,8 +87,7 @@ def _check(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([grade.to_dict() for grade in grades], indent=1))
     else:
-        text = "\n\n".join(report.detailed(grade) for grade in grades)
-        print(text.encode("utf-8", "backslashreplace").decode())  # a file's name need not be UTF-8
+        print(_readable("\n\n".join(report.detailed(grade) for grade in grades)))
     return 0 if all(grade.status == "passed" for grade in grades) else 1
 
 
@@ -116,12 +115,21 @@ def _report(args: argparse.Namespace) -> int:
             gradescope.write(args.gradescope, gradescope.results(grades, args.hidden, took))
         dicts = [grade.to_dict() for grade in grades]
         text = json.dumps(dicts, indent=1) + "\n" if as_json else report.table(grades) + "\n"
-    data = text.encode("utf-8", "backslashreplace")  # a file's name need not be UTF-8
+    text = _readable(text)
     if args.output:
-        write_atomically(args.output, lambda file: file.write(data) and None)  # type: ignore[misc]
+
+        def into(file: Any) -> None:
+            file.write(text.encode())
+
+        write_atomically(args.output, into)
     else:
-        print(data.decode(), end="")
+        print(text, end="")
     return 0
+
+
+def _readable(text: str) -> str:
+    """Text that can be printed and written: a file's name need not be UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _progress(done: int, of: int) -> None:

@@ -237,7 +237,8 @@ def check_optimizer(
     right = _replay(reference, {}, x, gradients, values)
     way = float(np.max(np.abs(right - x)))
     rounding = ROUNDED * steps * float(np.finfo(np.float64).eps * np.max(np.abs(x)))
-    allowed = max(MATCH * way, min(rounding, ROUNDED_WAY * way))  # (x (1 - lr wd) rounds as x does, not as lr)
+    # (x (1 - lr weight_decay) is rounded as x is, however small the rate)
+    allowed = max(MATCH * way, min(rounding, ROUNDED_WAY * way))
     if why:
         counted = why.startswith("Step 1 gave") and "every entry" in why and reference in FROM_ZERO
         return told(f"{why} {FROM_ZERO[reference]}", ["step-count-from-zero"]) if counted else told(why)

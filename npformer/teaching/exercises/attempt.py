@@ -94,8 +94,8 @@ def difference(given: Any, expected: Any, dtype: Any = None, shown: bool = True)
         given = np.asarray(given)
     except ValueError:
         return "expected an array, got a ragged list"
-    except Exception as error:  # of an __array__ of theirs
-        return f"expected an array, got {type(given).__name__}, which raises {type(error).__name__}: {error}"
+    except Exception as raised:  # by an __array__ of theirs
+        return f"expected an array, got {type(given).__name__}, which raises {type(raised).__name__}"
     expected = np.asarray(expected)
     if given.dtype.kind not in "fiub":
         return f"expected an array of numbers, got {type(given).__name__} of dtype {given.dtype}"
