@@ -65,11 +65,12 @@ def test_a_loop_and_what_it_started_are_killed(tmp_path):
     mark = tmp_path / "mark"
     (tmp_path / "later.py").write_text(f"import time\ntime.sleep(2)\nopen({str(mark)!r}, 'w')\n")
     source = (
-        "import subprocess, sys\n"
+        "import subprocess, sys, time\n"
         "def run(x):\n"
         f"    subprocess.Popen([sys.executable, {str(tmp_path / 'later.py')!r}])\n"
         "    while True:\n"
         "        print('x' * 1000)\n"
+        "        time.sleep(1e-3)\n"  # or the largest file would end it first
     )
     began = time.monotonic()
     found = outcome(tmp_path, source, seconds=1.0)
