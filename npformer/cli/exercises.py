@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .._files import write_atomically
 from ._options import at_least_one
 
 WHEN = ("visible", "after_due_date", "after_published", "hidden")
@@ -98,7 +99,7 @@ def _check(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([grade.to_dict() for grade in grades], indent=1))
     else:
-        print("\n\n".join(report.detailed(grade) for grade in grades))
+        print(_readable("\n\n".join(report.detailed(grade) for grade in grades)))
     return 0 if all(grade.status == "passed" for grade in grades) else 1
 
 
@@ -110,6 +111,9 @@ def _report(args: argparse.Namespace) -> int:
     began = time.monotonic()
     settings: dict[str, Any] = {"seconds": args.seconds, "workers": args.workers}
     as_json = args.json or Path(args.output or "").suffix == ".json"
+    for option, file in (("--gradescope", args.gradescope), ("--output", args.output)):
+        if file and Path(file).is_dir():
+            raise ValueError(f"{option}: expected the name of a file to write, got the folder {file!r}")
     chosen = [exercise(which) for which in args.only.split(",")] if args.only else []
     if args.whole_class:
         if args.gradescope:
@@ -119,20 +123,27 @@ def _report(args: argparse.Namespace) -> int:
         if as_json:
             text = json.dumps(report.class_dict(students, chosen), indent=1) + "\n"
     else:
-        for option, file in (("--gradescope", args.gradescope), ("--output", args.output)):
-            if file and Path(file).is_dir():
-                raise ValueError(f"{option}: expected the name of a file to write, got the folder {file!r}")
         grades = grade_folder(args.dir, chosen or EXERCISES, **settings)
         if args.gradescope:
             took, hidden = time.monotonic() - began, args.hidden or "after_due_date"
             gradescope.write(args.gradescope, gradescope.results(grades, hidden, took))
         dicts = [grade.to_dict() for grade in grades]
         text = json.dumps(dicts, indent=1) + "\n" if as_json else report.table(grades) + "\n"
+    text = _readable(text)
     if args.output:
-        Path(args.output).write_text(text, encoding="utf-8")
+
+        def into(file: Any) -> None:
+            file.write(text.encode())
+
+        write_atomically(args.output, into)
     else:
         print(text, end="")
     return 0
+
+
+def _readable(text: str) -> str:
+    """Text that can be printed and written: a file's name need not be UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _progress(done: int, of: int) -> None:

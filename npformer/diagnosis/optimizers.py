@@ -24,6 +24,7 @@ from ..gradcheck import GradientError
 
 Array = npt.NDArray[Any]
 MATCH = 1e-10  # of the way that the parameters went
+ROUNDED, ROUNDED_WAY = 4.0, 1e-6  # roundings of a parameter for each step, up to this part of the way
 SINGLE = 1e-4  # of it, for float32: a way is a part of the parameter
 
 HYPERPARAMETERS = {
@@ -235,13 +236,16 @@ def check_optimizer(
     given, why = _run(step, x, gradients)
     right = _replay(reference, {}, x, gradients, values)
     way = float(np.max(np.abs(right - x)))
+    rounding = ROUNDED * steps * float(np.finfo(np.float64).eps * np.max(np.abs(x)))
+    # (x (1 - lr weight_decay) is rounded as x is, however small the rate)
+    allowed = max(MATCH * way, min(rounding, ROUNDED_WAY * way))
     if why:
         counted = why.startswith("Step 1 gave") and "every entry" in why and reference in FROM_ZERO
         return told(f"{why} {FROM_ZERO[reference]}", ["step-count-from-zero"]) if counted else told(why)
     error = np.abs(given - right)
-    if np.max(error) <= MATCH * way:
+    if np.max(error) <= allowed:
         return told(f"{steps} steps agree with the rule.", passed=True)
-    first = tuple(int(i) for i in np.argwhere(~(error <= MATCH * way))[0])
+    first = tuple(int(i) for i in np.argwhere(~(error <= allowed))[0])
     off = (
         f"Step {first[0] + 1} differs, first at entry {first[1]}: {given[first]:.6g} for {right[first]:.6g}."
     )
@@ -259,18 +263,18 @@ def check_optimizer(
             if sum(len(known[name]) for name in names) != len(rewrites):
                 continue  # both rewrite one line
             wrong = _replay(reference, rewrites, x, gradients, values)
-            if np.max(np.abs(wrong - given)) <= min(MATCH * way, 1e-4 * float(np.max(error))):
+            if np.max(np.abs(wrong - given)) <= min(allowed, 1e-4 * float(np.max(error))):
                 lines = " and ".join(f"`{target} = {text}`" for target, text in rewrites.items())
                 instead = " and ".join(f"`{_line(reference, target)}`" for target in rewrites)
                 cause = f"{' + '.join(names)}: all {steps} steps are those of {lines}, for {instead}."
                 return told(f"{off} {cause}", names)
     for name, rewrites in _decays_added(reference):
-        if np.max(np.abs(_replay(reference, rewrites, x, gradients, values) - given)) <= MATCH * way:
+        if np.max(np.abs(_replay(reference, rewrites, x, gradients, values) - given)) <= allowed:
             lines = " and ".join(f"`{target} = {text}`" for target, text in rewrites.items())
             cause = f"{name}: all {steps} steps are those of {lines}; {reference} has no weight decay."
             return told(f"{off} {cause}", [name])
     for other in _other_hyperparameters(reference, values):
-        if np.max(np.abs(_replay(reference, {}, x, gradients, other) - given)) <= MATCH * way:
+        if np.max(np.abs(_replay(reference, {}, x, gradients, other) - given)) <= allowed:
             cause = (
                 f"other-hyperparameters: all {steps} steps are those of the rule with {_listed(other)}. Give "
                 "them to check_optimizer, or use those of the check."

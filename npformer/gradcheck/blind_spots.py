@@ -20,6 +20,7 @@ Array = npt.NDArray[Any]
 ZERO = 1e-14  # of the largest gradient
 FAINT_BESIDE = 1e-3  # of the largest gradient: from there on, one is judged by the others' size
 FAINT, FAINT_NARROW = 1e-6, 1e-2  # an error of this share must show; where the input is float32 or narrower
+PROPORTIONAL = 1e-6  # of dout: what may be left of it beside a multiple of an input (float32 has 1e-7)
 TINY_EPS = 1e-10  # of eps: at inputs of order 1, where it stands makes less than rounding does
 
 PROBABILITIES = ("p", "p_drop", "drop_prob", "dropout", "dropout_p", "dropout_prob", "dropout_rate")
@@ -235,6 +236,51 @@ def of_call(out: Array, dout: Array) -> list[BlindSpot]:
         )
         spots.append(BlindSpot("non-finite-output", sentence, "choose a point where all outputs are finite"))
     return spots
+
+
+def of_cotangent(inputs: Mapping[str, Any], douts: Iterable[Array]) -> list[BlindSpot]:
+    """What a cotangent hides that is one of the inputs, or a multiple of it.
+
+    Parameters
+    ----------
+    inputs : mapping of str to anything
+    douts : iterable of ndarray
+        One for each output.
+
+    Returns
+    -------
+    list of BlindSpot
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([1.0, -2.0, 3.0])
+    >>> [spot.identifier for spot in of_cotangent({"x": x}, [-2 * x])]
+    ['cotangent-of-input']
+    """
+    spots = []
+    for dout in douts:
+        for name, x in inputs.items():
+            if isinstance(x, np.ndarray) and x.dtype.kind == "f" and _proportional(dout, x):
+                sentence = (
+                    f"dout is a multiple of {name}: a gradient that takes one for the other would pass, "
+                    "and that of a norm is zero."
+                )
+                remedy = "draw dout from another stream of random numbers than the inputs"
+                spots.append(BlindSpot("cotangent-of-input", sentence, remedy, name))
+    return spots
+
+
+def _proportional(dout: Array, x: Array) -> bool:
+    if dout.dtype.kind not in "fiu" or dout.size != x.size or x.size < 2:
+        return False
+    if not (np.isfinite(dout).all() and np.isfinite(x).all()):
+        return False
+    a, b = (y.ravel().astype(np.float64) / (float(np.max(np.abs(y))) or 1.0) for y in (dout, x))
+    if not (a.any() and b.any()):
+        return False
+    left = a - b * float(a @ b) / float(b @ b)
+    return bool(np.linalg.norm(left) <= PROPORTIONAL * np.linalg.norm(a))
 
 
 def _defaults(forward: Callable[..., Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from .judge import judge
 from .observe import Observation, observe
 from .reference import reference
 from .report import Report
+from .streams import own_stream
 from .verdicts import Evidence, Expert, Finding, Hypothesis, Reference, Result, Verdict
 
 Array = npt.NDArray[Any]
@@ -62,8 +63,9 @@ def check(
         The inputs to check (default: all differentiable ones). A Python float named here counts as one,
         and so does one that the backward returns a gradient for.
     rng : numpy.random.Generator, optional
-        Draws the cotangent, standard normal; seeded with 0 by default.
-    dout : array_like or tuple of them, optional
+        Draws the cotangent, standard normal; by default numbers that no seed gives, since a cotangent that is
+        one of the inputs hides much.
+    dout : array_like, or tuple of them for several outputs, optional
         The cotangent itself. The backward is then not asked for others, which would show whether it is
         linear in it.
     strict : bool
@@ -100,7 +102,7 @@ def check(
     (True, 'OK')
     """
     problem = make_problem(forward, backward, inputs, wrt)
-    rng = rng if rng is not None else np.random.default_rng(0)
+    rng = rng if rng is not None else own_stream("cotangent")
     seen = observe(problem, dout, rng)
     if wrt is None and (numbers := numbers_with_a_gradient(seen.returned, problem)):
         problem = make_problem(forward, backward, inputs, [*problem.wrt, *numbers])
@@ -162,6 +164,7 @@ def check(
             {r.name: (r.tolerance * r.scale, problem.inputs[r.name].dtype.itemsize) for r in results},
         ),
         *blind_spots.of_call(out, joined(seen.dout)),
+        *blind_spots.of_cotangent(problem.inputs, parts(seen.dout)),
     ]
     return Report(op, tuple(results), tuple(spots), strict, tuple(called(problem, seen.out)))
 
@@ -215,7 +218,7 @@ def _error_nearby(
 
     Rounding makes another one. A cotangent of the user's stays: the backward may know no other.
     """
-    rng = np.random.default_rng(0)
+    rng = own_stream("nearby")
 
     def moved(x: Any) -> Any:
         is_float = isinstance(x, np.ndarray) and x.dtype.kind == "f"
@@ -245,7 +248,7 @@ def _size(f: Callable[..., Array], inputs: Mapping[str, Any], out: Array, cotang
     """
     with np.errstate(over="ignore"):
         whole = float(np.linalg.norm(cotangent * out))
-    rng = np.random.default_rng(0)
+    rng = own_stream("moves")
 
     def moved(x: Any) -> Any:
         if not (isinstance(x, np.ndarray) and x.dtype.kind == "f"):

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .streams import own_stream
+
 Array = npt.NDArray[Any]
 
 
@@ -19,7 +21,7 @@ def generic_like(inputs: Mapping[str, Any], rng: np.random.Generator | None = No
     inputs : mapping of str to anything
         A point, e.g. a model at initialisation.
     rng : numpy.random.Generator, optional
-        Default: seeded with 0.
+        Default: numbers of its own, the same each time.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def generic_like(inputs: Mapping[str, Any], rng: np.random.Generator | None = No
         raise TypeError(
             f"generic_like: inputs: expected a mapping of names to inputs, got {type(inputs).__name__}"
         )
-    rng = np.random.default_rng(0) if rng is None else rng
+    rng = own_stream("point") if rng is None else rng
     return {name: _like(x, rng) if isinstance(x, np.ndarray) else x for name, x in inputs.items()}
 
 

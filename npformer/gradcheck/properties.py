@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from .derivative import fresh
 from .report import GradientError
+from .streams import own_stream
 
 Array = npt.NDArray[Any]
 Forward = Callable[..., Any]
@@ -111,6 +112,11 @@ def causal(f: Forward, inputs: Mapping[str, Any], over: Mapping[str, int], out_a
     -------
     Property
 
+    Raises
+    ------
+    ValueError
+        If the axes do not fit, or an input cannot be changed: ids that are all one have no other to take.
+
     Examples
     --------
     >>> x = np.arange(6.0).reshape(3, 2)
@@ -120,7 +126,7 @@ def causal(f: Forward, inputs: Mapping[str, Any], over: Mapping[str, int], out_a
     'The output at position 0 changes with the input at position 1; mo'
     """
     size = _size(inputs, over, "causal")
-    before, rng = _out(f, inputs), np.random.default_rng(0)
+    before, rng = _out(f, inputs), own_stream("changes")
     for t in range(1, size):
         moved = dict(inputs)
         for name, axis in over.items():
@@ -129,6 +135,11 @@ def causal(f: Forward, inputs: Mapping[str, Any], over: Mapping[str, int], out_a
             index[axis] = slice(t, None)
             part = changed[tuple(index)]
             changed[tuple(index)] = _other(part, np.unique(changed), rng)
+            if np.array_equal(changed, inputs[name], equal_nan=changed.dtype.kind in "fc"):
+                raise ValueError(
+                    f"causal: inputs: expected {name} with values that can be changed (two different ids or "
+                    f"more, no floats beyond 1e15), got {changed.flat[:1]} and none that takes its place"
+                )
             moved[name] = changed
         early = np.arange(t)
         one, other = np.take(before, early, out_axis), np.take(_out(f, moved), early, out_axis)
@@ -143,6 +154,8 @@ def _other(x: Array, values: Array, rng: np.random.Generator) -> Array:
     """Other numbers in each place: a constant added to all is one that a norm does not see."""
     if x.dtype.kind == "f":
         return np.asarray(x + rng.standard_normal(x.shape), x.dtype)
+    if x.dtype.kind == "b":
+        return np.asarray(~x)
     return np.asarray(values[(np.searchsorted(values, x) + 1) % len(values)])  # the next one there is
 
 

@@ -47,12 +47,12 @@ class Report:
     >>> print(report)
     gradient check of scale: FAILED in 1 of 2 inputs: gamma
     <BLANKLINE>
-    input  shape  verdict  worst at    given   numeric    error  allowed  held against
-    x      3x2    OK       (0, 0)    0.12573   0.12573  0.0e+00  1.0e-12  complex step
-    gamma  2      WRONG    (0,)      0.23763  0.712891  6.7e-01  1.1e-12  complex step
+    input  shape  verdict  worst at     given  numeric    error  allowed  held against
+    x      3x2    OK       (0, 0)     1.23541  1.23541  0.0e+00  1.0e-12  complex step
+    gamma  2      WRONG    (0,)      0.117917  0.35375  6.7e-01  1.2e-12  complex step
     <BLANKLINE>
-    gamma: 2 entries of 2 differ from the complex step; worst at (0,): given 0.23763, numeric 0.712891,
-      a relative error of 6.7e-01 where 1.1e-12 is allowed.
+    gamma: 2 entries of 2 differ from the complex step; worst at (0,): given 0.117917, numeric 0.35375,
+      a relative error of 6.7e-01 where 1.2e-12 is allowed.
       - averaged-not-summed: The given gradient of gamma is the numeric one divided by 3, the number of
         rows of dout. Typically: np.mean where every row adds its own share. Sum over the rows.
     <BLANKLINE>

@@ -21,6 +21,7 @@ and l to the left, E_k = s(k·h) + s(-k·h) starts with (r - l)·k·h; where s i
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -40,6 +41,7 @@ CONVERGED = 3e-13  # |g(h) - g(h/2)| of the scale: g(h/2) is then far better tha
 POOR = 1e-11
 AGREED, APART = 1e-3, 1e-2  # of the scale
 NO_JUMP = 1e-8
+CLEAR, TWICE = 1e3, 0.05  # roundings; of the value at half the step
 ROUNDING = 8.0  # how much more than one rounding of every output is still rounding: sums of a few products
 
 
@@ -127,7 +129,7 @@ def slope(
 
     def departs(new: _Rung) -> bool:
         """Did three wider steps agree, and this one is far off? Then it sees the digits of the outputs."""
-        wider = [r for r in rungs[:-1] if not r.kinked and math.isfinite(r.value)]
+        wider = [r for r in rungs[_jumps(rungs) : -1] if not r.kinked and math.isfinite(r.value)]
         if len(wider) < 3 or not math.isfinite(new.value):
             return False
         best = min(wider, key=lambda r: r.difference).value
@@ -198,6 +200,20 @@ def _odd_and_even(s: Callable[[float], float], h: float) -> tuple[float, float]:
     return odd / h, even / h
 
 
+def _jumps(rungs: list[_Rung]) -> int:
+    """How many of the widest rungs see a jump alone, which is 1/h in each: a norm of 1e-6 turned round.
+
+    They agree with each other as far as a much larger slope elsewhere is concerned, and say nothing of this.
+    """
+    count = 0
+    for wide, narrow in itertools.pairwise(rungs):
+        clear = abs(wide.value) > CLEAR * wide.rounding
+        if not (clear and abs(narrow.value - 2 * wide.value) <= TWICE * abs(narrow.value)):
+            break
+        count += 1
+    return count if count >= 3 else 0
+
+
 def _choose(rungs: list[_Rung]) -> Slope:
     """The best of the rungs, which stand from the widest step to the narrowest.
 
@@ -209,7 +225,7 @@ def _choose(rungs: list[_Rung]) -> Slope:
         best = min((r for r in rungs if r.kinked), key=lambda r: r.difference)
         return Slope(best.value, best.difference, best.jump, best.h / 2)
     chosen, error, rounding = last, math.inf, 0.0
-    for r in reversed(rungs):
+    for r in reversed(rungs[_jumps(rungs) :]):
         if r.kinked or not math.isfinite(r.difference):
             continue
         rounding = max(rounding, r.difference * r.h)

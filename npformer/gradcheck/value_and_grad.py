@@ -19,6 +19,7 @@ from .derivative import directional_slope, stencil_gradient
 from .judge import judge
 from .report import Report
 from .slope import EPS
+from .streams import own_stream
 from .verdicts import Expert, Finding, Reference, Result, Verdict
 
 Array = npt.NDArray[Any]
@@ -113,7 +114,7 @@ def check_params(
     op, strict
         As for `check`.
     rng : numpy.random.Generator, optional
-        Draws the directions; seeded with 0 by default.
+        Draws the directions; by default numbers that no seed gives.
 
     Returns
     -------
@@ -148,7 +149,7 @@ def check_params(
         raise ValueError("check_params: params: expected at least one parameter, got none")
     if directions < 1:
         raise ValueError(f"check_params: directions: expected a positive number, got {directions}")
-    rng = rng if rng is not None else np.random.default_rng(0)
+    rng = rng if rng is not None else own_stream("directions")
     only_loss = loss if loss is not None else lambda p: loss_and_grad(p)[0]
 
     base = {name: np.array(value) for name, value in params.items()}
@@ -194,7 +195,11 @@ def check_params(
             observed=observed[name],
         )
         results.append(replace(result, shape=base[name].shape))
-    spots += blind_spots.of_gradients({name: r.gradient for name, (_, _, r) in points.items()}, abs(value))
+    spots += blind_spots.of_gradients(
+        {name: r.gradient for name, (_, _, r) in points.items()},
+        abs(value),
+        {r.name: (r.tolerance * r.scale, base[r.name].dtype.itemsize) for r in results},
+    )
     return Report(op, tuple(results), tuple(spots), strict)
 
 
@@ -263,7 +268,7 @@ def _every_entry(loss: Callable[[Mapping[str, Array]], Any], base: dict[str, Arr
                 gradient[where] = float(value.imag) / 1e-30
     except Exception:  # whatever the code raises on complex numbers
         return _by_stencil(loss, base, name)
-    direction = np.random.default_rng(0).standard_normal(x.shape)
+    direction = own_stream("directions").standard_normal(x.shape)
     direction /= math.sqrt(float(np.sum(direction * direction))) or 1.0
     along = directional_slope(lambda moved: float(loss(_replaced(base, name, moved))), x, direction)
     size = float(np.sqrt(np.sum(gradient * gradient)))

@@ -218,7 +218,8 @@ def _by_case(path: str | Path, arrays: dict[str, Array]) -> list[Vectors]:
             raise ValueError(f"{path}: expected names like 0/gradients/x, got {key!r}")
         case = read.setdefault(int(number), {})
         name, _, of = rest.partition("/")
-        if of and value.dtype.kind not in "biufcSU":
+        kinds = "biufc" if name in ("out", "dout") else "biufcSU" if of else None  # None: a variant, anything
+        if kinds is not None and value.dtype.kind not in kinds:
             raise ValueError(f"{path}: {key}: expected an array of numbers, got one of {value.dtype}")
         plain = value.item() if name == "variant" or (name == "arguments" and value.ndim == 0) else value
         if of:

@@ -22,7 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+LINE = 200  # characters of its last line
 KEPT = 65_536  # characters of what is printed
+LARGEST_FILE = 2**26  # bytes: a loop that prints is ended before it fills the disk
+LONGEST = 2**31  # seconds of processor time, which every system can count
 OURS = Path(__file__).resolve().parent.parent  # frames in here are not the author's
 
 PROGRESS = "NPFORMER_PROGRESS"  # the file that `tell` writes
@@ -69,6 +72,11 @@ def run_child(task: str, payload: Any, *, seconds: float = 10.0) -> Outcome:
     -------
     Outcome
 
+    Raises
+    ------
+    ValueError
+        If `seconds` is no positive number, or infinite.
+
     Examples
     --------
     >>> run_child("math:sqrt", 2.25).value
@@ -76,18 +84,22 @@ def run_child(task: str, payload: Any, *, seconds: float = 10.0) -> Outcome:
     >>> run_child("math:sqrt", -1).error.splitlines()[-1]
     'ValueError: math domain error'
     """
+    if not 0 < seconds < math.inf:  # (a NaN is neither)
+        raise ValueError(f"seconds: expected a positive number, got {seconds:g}")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="npformer-") as folder:
         request, answer = Path(folder, "request.json"), Path(folder, "answer.json")
         request.write_text(json.dumps({"task": task, "payload": payload}))
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        own = {"PYTHONPATH": _path(), PROGRESS: f"{answer}.progress"}
+        own["PYTHONSAFEPATH"] = "1"  # a random.py in this folder is not NumPy's (read since Python 3.11)
         with open(Path(folder, "out"), "w+b") as out, open(Path(folder, "err"), "w+b") as err:
             process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(request), str(answer), str(seconds)],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env={**os.environ, **threads, "PYTHONPATH": _path(), PROGRESS: f"{answer}.progress"},
+                env={**os.environ, **threads, **own},
                 start_new_session=True,
             )
             try:
@@ -102,9 +114,10 @@ def run_child(task: str, payload: Any, *, seconds: float = 10.0) -> Outcome:
             error = f"stopped after {seconds:g} seconds"
             return Outcome("timeout", _told(answer), error, stdout, stderr, took)
         if not answer.exists():
-            return Outcome("died", _told(answer), _ending(code), stdout, stderr, took)
+            return Outcome("died", _told(answer), _ending(code, stderr), stdout, stderr, took)
         told = json.loads(answer.read_text())
-    return Outcome(told["status"], told.get("value"), told.get("error", ""), stdout, stderr, took)
+        value = told["value"] if "value" in told else _told(answer)
+    return Outcome(told["status"], value, told.get("error", ""), stdout, stderr, took)
 
 
 def tell(value: Any) -> None:
@@ -153,10 +166,16 @@ def _read(file: Any) -> str:
     return text + "\n..." if file.read(1) else text
 
 
-def _ending(code: int) -> str:
-    if code < 0:
-        return f"the process was ended by {signal.Signals(-code).name}"
-    return f"the process ended itself with status {code}"
+def _ending(code: int, stderr: str) -> str:
+    """How the process ended, and the last that it printed as an error."""
+    last = "".join(f": {line.strip()[:LINE]}" for line in stderr.strip().splitlines()[-1:])
+    if code >= 0:
+        return f"the process ended itself with status {code}{last}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:  # one of the realtime signals, of which two have names
+        name = f"signal {-code}"
+    return f"the process was ended by {name}{last}"
 
 
 def in_the_authors_words(error: BaseException) -> str:
@@ -194,6 +213,15 @@ def is_our_own(error: BaseException) -> bool:
     return last.name not in CALLERS and not (frames[-1].line or "").startswith("raise ")
 
 
+def in_our_words(error: BaseException) -> str:
+    """Return what is said of a fault of the referee's own: where it is, and that it is not the author's."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"npformer itself failed, not this code: {type(error).__name__}: {error} "
+        f"({Path(last.filename).name}, line {last.lineno}). Please report it."
+    )
+
+
 def _is_ours(frame: traceback.FrameSummary) -> bool:
     path = Path(frame.filename).resolve()
     return any(OURS / package in path.parents for package in REFEREE)
@@ -211,16 +239,20 @@ def _is_theirs(filename: str) -> bool:
     return OURS not in path.parents and library not in path.parents and "site-packages" not in path.parts
 
 
-def _limit_processor_time(seconds: float) -> None:
-    """End an endless loop even if the process that would have ended it is gone."""
+def _limit(seconds: float) -> None:
+    """End an endless loop even if the process that would have ended it is gone, and one that fills the disk.
+
+    A write beyond the size of a file raises an OSError, since Python ignores the signal.
+    """
     try:
         import resource
     except ImportError:  # not on Windows
         return
-    _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    limit = math.ceil(seconds * (os.cpu_count() or 1)) + 1  # more than `seconds` on every core
-    if most == resource.RLIM_INFINITY or limit < most:
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, most))
+    processor = min(math.ceil(seconds * (os.cpu_count() or 1)) + 1, LONGEST)  # > `seconds` on every core
+    for what, limit in ((resource.RLIMIT_CPU, processor), (resource.RLIMIT_FSIZE, LARGEST_FILE)):
+        _, most = resource.getrlimit(what)
+        if most == resource.RLIM_INFINITY or limit < most:
+            resource.setrlimit(what, (limit, most))
 
 
 def _main(request: str, answer: str) -> None:
@@ -241,5 +273,5 @@ def _main(request: str, answer: str) -> None:
 
 
 if __name__ == "__main__":
-    _limit_processor_time(float(sys.argv[3]))
+    _limit(float(sys.argv[3]))
     _main(sys.argv[1], sys.argv[2])

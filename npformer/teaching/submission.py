@@ -6,7 +6,6 @@ import importlib.util
 import inspect
 import re
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ import numpy as np
 
 from ..diagnosis import check, sample_inputs
 from ..diagnosis.samples import SIZES
-from .child import in_the_authors_words, is_our_own, tell
+from ..gradcheck.streams import own_stream
+from .child import in_our_words, in_the_authors_words, is_our_own, tell
 
 # what people call an op -> the op
 ALIASES = {
@@ -168,7 +168,7 @@ def _checked(module: Any, name: str, request: dict[str, Any]) -> dict[str, Any]:
     drawn = len(points) > 1 or op in SIZES
     first: dict[str, Any] | None = None
     for point, wrt in points:  # plainer ones only where their code raises, or gives other shapes
-        rng = np.random.default_rng(request.get("seed", 0))
+        rng = own_stream("cotangent", request.get("seed", 0))
         strict = bool(request.get("strict"))
         try:
             report = check(forward, backward, point, op=op, wrt=wrt, rng=rng, strict=strict)
@@ -204,11 +204,7 @@ def _raised(name: str, error: Exception, point: Any = None) -> dict[str, Any]:
     """What is said where a pair's code raises, with the sizes of a point that was not theirs."""
     line = f"{type(error).__name__}: {error}"
     if is_our_own(error):
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        text = (
-            f"{name}: npformer itself failed, not this code: {line} ({Path(last.filename).name}, line "
-            f"{last.lineno}). Please report it."
-        )
+        text = f"{name}: {in_our_words(error)}"
         return {"name": name, "passed": False, "text": text, "error": line, "point": ""}
     text = f"{name}: its code raised an exception\n{in_the_authors_words(error)}"
     where = ""

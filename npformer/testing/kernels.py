@@ -208,8 +208,11 @@ def _judge(case: Case, result: Mapping[str, Any], dtype: str) -> Report:
 def _output(case: Case, given: Array, dtype: str) -> str:
     read = case.astype(dtype).astype(np.float64)
     out = np.asarray(read.forward(**read.inputs)[0])
-    if np.shape(given) != out.shape:
-        return f"The output has shape {np.shape(given)}, the op's {out.shape}."
+    given = np.asarray(given)
+    if given.dtype.kind not in "biufc":
+        return f"The output is no array of numbers, but one of {given.dtype}."
+    if given.shape != out.shape:
+        return f"The output has shape {given.shape}, the op's {out.shape}."
     error = float(np.max(np.abs(given - out), initial=0.0))
     scale = float(np.max(np.abs(out), initial=0.0))
     if error <= SAME_OUTPUT[dtype] * scale:

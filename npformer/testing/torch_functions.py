@@ -63,7 +63,8 @@ def from_torch(function: Callable[..., Any]) -> tuple[Callable[..., Any], Callab
         given = torch.from_numpy(np.array(dout))
         found = torch.autograd.grad(out, wanted, given, retain_graph=True, allow_unused=True)
         return tuple(
-            np.zeros(t.shape) if g is None else g.numpy().copy() for t, g in zip(wanted, found, strict=True)
+            (torch.zeros_like(t).detach() if g is None else g).numpy().copy()
+            for t, g in zip(wanted, found, strict=True)
         )
 
     return named_as(forward, function), backward

@@ -98,6 +98,25 @@ def test_json_shapes_and_strict(tmp_path, capsys):
     assert "equal-sizes" in capsys.readouterr().out
 
 
+TAKEN_FOR_X = """
+def product(x, w):
+    return x @ w, (x, w)
+
+def product_backward(dout, cache):
+    x, w = cache
+    return dout @ w.T, dout.T @ x
+"""
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("seed", ["0", "1", "7"])
+def test_what_is_sent_back_is_no_input_at_any_seed(seed, tmp_path, capsys):
+    path = tmp_path / "product.py"
+    path.write_text(TAKEN_FOR_X)  # for x.T @ dout: right where dout is x
+    assert main(["check", str(path), "--shapes", "x=5x4,w=4x4", "--seed", seed]) == 1
+    assert "WRONG" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -105,9 +124,9 @@ def test_json_shapes_and_strict(tmp_path, capsys):
         (["{}", "--shapes", "x=3by4"], "expected parts like x=3x4"),
         (["{}", "--shapes", "x=0"], "--shapes: expected sizes of 1 or more"),
         (["{}", "--seed", "-1"], "--seed: expected a number that is not negative, got -1"),
-        (["{}", "--seconds", "0"], "--seconds: expected a positive number"),
-        (["{}", "--seconds", "-1"], "--seconds: expected a positive number"),
-        (["{}", "--seconds", "nan"], "--seconds: expected a positive number"),
+        (["{}", "--seconds", "0"], "seconds: expected a positive number"),
+        (["{}", "--seconds", "-1"], "seconds: expected a positive number"),
+        (["{}", "--seconds", "nan"], "seconds: expected a positive number"),
     ],
 )
 def test_bad_usage(arguments, words, tmp_path, capsys):
@@ -463,3 +482,19 @@ def test_what_gradients_do_not_show_is_said_of_an_attention_that_passes(tmp_path
     path.write_text(FORWARD + RIGHT)
     assert main(["check", str(path)]) == 0
     assert said not in capsys.readouterr().out
+
+
+def test_what_was_found_before_the_code_left_is_shown(tmp_path, capsys):
+    path = tmp_path / "two.py"
+    path.write_text(
+        "import sys\nimport numpy as np\n"
+        "def tanh(x):\n    return np.tanh(x), np.tanh(x)\n"
+        "def tanh_backward(dout, y):\n    return dout * (1 - y * y)\n"
+        "def relu(x):\n    return x * (x > 0), x\n"
+        "def relu_backward(dout, x):\n    sys.exit('no more')\n"
+    )
+    assert main(["check", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "gradient check of tanh: passed" in out
+    assert "relu: its code raised an exception\n" in out
+    assert "SystemExit: no more" in out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 
 import pytest
 
@@ -102,3 +104,23 @@ def test_when_gradescope_shows_hidden_tests(options, shown, tmp_path):
 def test_a_folder_is_no_file_to_write(capsys):
     assert main(["exercises", "report", "--gradescope", "."]) == 2
     assert "--gradescope: expected the name of a file to write, got the folder '.'" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="every name of a file is Unicode there")
+def test_names_that_are_no_utf_8_cost_nobody_their_points(tmp_path, capsys):
+    assert main(["exercises", "solution", "3"]) == 0
+    solution = capsys.readouterr().out
+    folder = os.fsencode(tmp_path / "class") + b"/b\xff"
+    os.makedirs(folder)
+    with open(folder + b"/softmax.py", "w", encoding="utf-8") as file:
+        file.write(solution)
+    (tmp_path / "points.csv").write_text("the old ones")
+    assert main(["exercises", "report", "class", "--class", "--output", "points.csv"]) == 0
+    rows = (tmp_path / "points.csv").read_text("utf-8").splitlines()
+    assert rows[1].startswith(r"b\udcff,4,")
+    capsys.readouterr()
+    assert main(["exercises", "report", "class", "--class"]) == 0
+    assert capsys.readouterr().out.splitlines() == rows
+    assert main(["exercises", "check", os.fsdecode(folder)]) == 0
+    assert r"b\udcff" in capsys.readouterr().out
+    assert main(["exercises", "report", "class", "--class", "--output", "class"]) == 2

@@ -221,3 +221,33 @@ def test_a_decay_where_the_rule_has_none_is_told(name, rate):
     report = check_optimizer(lambda x, g, s: adam(x, g, s, wrong, decay=rate), "adam")
     assert report.names == {name}
     assert "adam has no weight decay" in report.sentence
+
+
+def adamw_in_another_form(lr, decay):
+    """The decay first, as a factor of x: what is left is rounded as x is, however small the rate."""
+
+    def step(x, g, state):
+        m, v, t = state or (0.0, 0.0, 0)
+        t += 1
+        m, v = 0.8 * m + 0.2 * g, 0.95 * v + 0.05 * g * g
+        x = x * (1 - lr * decay)
+        return x - lr * (m / (1 - 0.8**t)) / (np.sqrt(v / (1 - 0.95**t)) + 1e-3), (m, v, t)
+
+    return step
+
+
+@pytest.mark.parametrize("lr", [0.05, 1e-5, 1e-7, 1e-8])
+def test_a_small_rate_does_not_make_rounding_a_mistake(lr):
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        report = check_optimizer(adamw_in_another_form(lr, 0.1), "adamw", lr=lr, rng=rng)
+        assert report.passed, report.sentence
+    wrong = check_optimizer(adamw_in_another_form(lr, 0.0), "adamw", lr=lr)
+    assert not wrong.passed
+    assert wrong.names == {"decay-missing"}
+
+
+@pytest.mark.parametrize("lr", [1e-7, 1e-12, 1e-17])
+def test_a_step_that_does_nothing_never_agrees(lr):
+    report = check_optimizer(lambda x, g, state: (x.copy(), None), "adamw", lr=lr)
+    assert report.passed == (lr < 1e-16)  # which moves nothing either

@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npformer.gradcheck import check
-from npformer.gradcheck.blind_spots import of_call, of_choice, of_gradients, of_inputs, of_settings
+from npformer.gradcheck import check, generic_like
+from npformer.gradcheck.blind_spots import (
+    of_call,
+    of_choice,
+    of_cotangent,
+    of_gradients,
+    of_inputs,
+    of_settings,
+)
 
 GENERIC = np.random.default_rng(0).standard_normal((2, 3, 4))
 
@@ -124,3 +131,45 @@ def test_a_strict_check_fails_on_each_and_the_remedy_removes_it():
         assert check(attention, backward, good | changed).passed
     report = check(attention, backward, good, wrt="q", strict=True)
     assert [spot.identifier for spot in report.blind_spots] == ["not-checked"]
+
+
+def taken_for_x(dout, cache):
+    x, w = cache
+    return dout @ w.T, dout.T @ x  # x.T @ dout
+
+
+def test_no_seed_of_a_point_is_that_of_the_cotangent():
+    """A right shape, and right numbers where dout is x; a norm, whose gradient is zero along its input."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        x, w = rng.standard_normal((5, 4)), rng.standard_normal((4, 4))
+        assert not check(lambda x, w: (x @ w, (x, w)), taken_for_x, [x, w]).passed
+    x = np.random.default_rng(0).standard_normal(5)
+    assert not check(lambda x: x / np.sqrt(x @ x), lambda dout, x: 0 * x, [x]).passed
+    point = generic_like({"x": np.zeros((5, 4)), "w": np.zeros((4, 4))})
+    for rng in (None, np.random.default_rng(0)):
+        assert not check(lambda x, w: (x @ w, (x, w)), taken_for_x, point, rng=rng).passed
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_cotangent_that_is_a_multiple_of_an_input_is_told(dtype):
+    def forward(x, w):
+        return x @ w, (x, w)
+
+    x, w = (np.random.default_rng(0).standard_normal(shape).astype(dtype) for shape in ((5, 4), (4, 4)))
+    report = check(forward, taken_for_x, [x, w], rng=np.random.default_rng(0))
+    assert report.passed
+    told = [spot for spot in report.blind_spots if spot.identifier == "cotangent-of-input"]
+    assert [spot.input for spot in told] == ["x"]
+    assert "dout is a multiple of x" in told[0].sentence
+    assert not check(forward, taken_for_x, [x, w], rng=np.random.default_rng(0), strict=True).passed
+
+
+def test_multiples_are_told_from_what_is_none():
+    x = np.array([1.0, -2.0, 3.0, 0.5])
+    for dout in (x, -1e-200 * x, 1e300 * x, (2 * x).astype(np.float32), x.reshape(2, 2)):
+        assert names(of_cotangent({"x": x}, [dout])) == ["cotangent-of-input"]
+    assert names(of_cotangent({"x": x}, [x[:2], x])) == ["cotangent-of-input"]  # the second output's
+    for dout in (x[::-1], x[:2], x + 1e-5, 0 * x, np.full(4, np.nan), x > 0):
+        assert names(of_cotangent({"x": x, "n": 3, "ids": np.array([1, -2, 3, 0])}, [dout])) == []
+    assert names(of_cotangent({"x": x[:1], "zero": 0 * x}, [x[:1], x])) == []  # one number: always

@@ -724,3 +724,19 @@ def test_none_for_an_absent_input_does_not_give_its_place_to_a_number():
     report = check(lambda bias, x, s: (s * x, s), lambda dout, s: (None, s * dout), inputs)
     assert report.passed, str(report)
     assert not check(lambda bias, x, s: (s * x, s), lambda dout, s: (None, dout * 1.0), inputs).passed
+
+
+def test_a_cotangent_may_be_written_out_in_a_list():
+    x = np.array([0.5, -1.0])
+    assert check(lambda x: x * x, lambda dout, x: 2 * dout * x, [x], dout=[1.0, 2.0]).passed
+    rows = np.array([[0.5, -1.0, 2.0], [1.0, 0.1, 3.0]])
+    wanted = [[1.0, 2.0, 0.5], [0.3, -1.0, 2.0]]
+    assert check(lambda x: x * x, lambda dout, x: 2 * dout * x, [rows], dout=wanted).passed
+    pair = [np.array([1.0, 2.0]), np.array([0.5, 3.0])]  # one for each of two outputs
+
+    def backward(dout, cache):
+        return dout[0] * 2 * cache + dout[1] * 3
+
+    assert check(lambda x: ((x * x, 3 * x), x), backward, [x], dout=pair).passed
+    with pytest.raises(ValueError, match=r"check: dout: expected the shape of the output \[\(2,\)\]"):
+        check(lambda x: x * x, lambda dout, x: 2 * dout * x, [x], dout=[1.0, 2.0, 3.0])

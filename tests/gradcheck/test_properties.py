@@ -151,3 +151,18 @@ def test_a_convolution_is_not_permutation_equivariant_though_a_turn_moves_it_alo
     ):
         assert not permutation_equivariant(f, {"x": x}, over={"x": 0}, out_axis=0).passed
     assert permutation_equivariant(lambda x: x, {"x": x[:2]}, over={"x": 0}, out_axis=0).passed
+
+
+def test_what_cannot_be_changed_is_told_in_place_of_a_property_that_was_not_tried():
+    def sees_the_last(ids, x):
+        return x * (1 + ids[-1])
+
+    x = np.random.default_rng(0).standard_normal(4)
+    point = {"ids": np.array([3, 3, 3, 3]), "x": x}
+    for over in ({"ids": 0}, {"ids": 0, "x": 0}):
+        with pytest.raises(ValueError, match="expected ids with values that can be changed"):
+            causal(sees_the_last, point, over=over, out_axis=0)
+    with pytest.raises(ValueError, match="expected x with"):
+        causal(sees_the_last, {**point, "x": 1e20 * x}, over={"x": 0}, out_axis=0)
+    all_true = {**point, "ids": np.ones(4, bool)}  # a truth value has another
+    assert not causal(sees_the_last, all_true, over={"ids": 0, "x": 0}, out_axis=0).passed

@@ -161,3 +161,31 @@ def test_a_complex_step_that_nothing_supports_stands_for_nothing():
     assert np.isfinite(found.gradient).tolist() == [False, True, True]
     alone = reference(lambda x: np.sqrt(x), {"x": np.array([1e-9])}, "x", np.ones(1))
     assert not np.isfinite(alone.gradient).any()
+
+
+@pytest.mark.parametrize("size", [1e-5, 1e-6, 1e-7])
+def test_a_norm_of_tiny_numbers(size):
+    """They turn round within 1e-6, and the wider steps of a stencil see a jump."""
+
+    def unit(x):
+        return x / np.sqrt((x * x).sum())
+
+    for seed in range(12):
+        x = size * np.random.default_rng([seed, 9]).standard_normal(5)
+        u = x / np.linalg.norm(x)
+        exact = (DOUT - u * (DOUT @ u)) / np.linalg.norm(x)
+        found = reference(unit, {"x": x}, "x", DOUT)
+        assert found.method == "complex step"
+        assert np.max(np.abs(found.gradient - exact)) <= 1e-12 * np.max(np.abs(exact))
+
+
+@pytest.mark.parametrize("size", [1e-5, 3e-6, 1e-6])
+def test_a_norm_of_tiny_numbers_where_no_complex_ones_go(size):
+    for seed in range(12):
+        x = size * np.random.default_rng([seed, 9]).standard_normal(5)
+        u = x / np.linalg.norm(x)
+        exact = (DOUT - u * (DOUT @ u)) / np.linalg.norm(x)
+        found = reference(lambda x: x / np.linalg.norm(x), {"x": x}, "x", DOUT)
+        assert found.method == "9-point stencil"
+        assert np.all(np.abs(found.gradient - exact) <= 10 * found.error + 1e-11 * np.max(np.abs(exact)))
+        assert np.max(found.error) <= 1e-5 * np.max(np.abs(exact))

@@ -229,3 +229,50 @@ def test_a_forgotten_decay_at_plain_numbers_is_wrong():
         return ((x @ w - t) ** 2).sum() / 2 + decay / 2 * (w * w).sum(), x.T @ (x @ w - t)
 
     assert check_value_and_grad(f, {"w": w})["w"].verdict.name == "WRONG"
+
+
+@pytest.mark.parametrize("every_entry", [False, True])
+def test_a_faint_gradient_of_a_model_is_a_blind_spot(every_entry):
+    """b wrong by 2 % is below the rounding of a loss of 1e3."""
+    x, y = np.random.default_rng(3).standard_normal((2, 5, 3))
+
+    def loss_and_grad(params):
+        error = x @ params["w"] - y
+        loss = 20 * (error**2).sum() + 1e-9 * (params["b"] * [1.0, -2.0, 0.5]).sum()
+        return loss, {"w": 40 * x.T @ error, "b": 1.02e-9 * np.array([1.0, -2.0, 0.5])}
+
+    params = {"w": np.eye(3) + 0.1, "b": np.array([0.3, -0.7, 1.1])}
+    report = check_params(loss_and_grad, params, every_entry=every_entry)
+    told = [spot.input for spot in report.blind_spots if spot.identifier == "faint-gradient"]
+    assert told == ["b"], str(report)
+    assert report["b"].passed  # which is why it has to be told
+    assert not check_params(loss_and_grad, params, every_entry=every_entry, strict=True).passed
+
+
+def test_the_direction_that_checks_the_complex_step_is_not_the_parameter():
+    """Along x the slope of x/|x| is zero, whichever the code does for complex numbers."""
+    x = np.random.default_rng(0).standard_normal(5)
+    v = np.array([0.4, -1.0, 0.3, 2.0, 0.1])
+
+    def loss_and_grad(params):
+        x = params["x"]
+        size = np.sqrt((x * x).sum())
+        if np.iscomplexobj(x):  # takes another branch, where the gradient is zero
+            return (x * 0).sum() + size.real, {}
+        g = v @ x / size
+        return g, {"x": v / size - x * (v @ x) / size**3}
+
+    report = check_params(loss_and_grad, {"x": x}, every_entry=True)
+    assert report.passed, str(report)
+    assert report["x"].method == "9-point stencil"
+
+
+def test_no_direction_is_the_parameter():
+    x = np.random.default_rng(0).standard_normal(5)
+    v = np.array([0.4, -1.0, 0.3, 2.0, 0.1])
+
+    def loss_and_grad(params):
+        x = params["x"]
+        return v @ x / np.sqrt((x * x).sum()), {"x": 0 * x}  # right along x alone
+
+    assert not check_params(loss_and_grad, {"x": x}, directions=1).passed

@@ -16,7 +16,7 @@ import pytest
 import npformer
 from npformer.diagnosis import recognise
 from npformer.teaching import submission
-from npformer.teaching.child import is_our_own, run_child, tell
+from npformer.teaching.child import LARGEST_FILE, is_our_own, run_child, tell
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,11 +65,12 @@ def test_a_loop_and_what_it_started_are_killed(tmp_path):
     mark = tmp_path / "mark"
     (tmp_path / "later.py").write_text(f"import time\ntime.sleep(2)\nopen({str(mark)!r}, 'w')\n")
     source = (
-        "import subprocess, sys\n"
+        "import subprocess, sys, time\n"
         "def run(x):\n"
         f"    subprocess.Popen([sys.executable, {str(tmp_path / 'later.py')!r}])\n"
         "    while True:\n"
         "        print('x' * 1000)\n"
+        "        time.sleep(1e-3)\n"  # or the largest file would end it first
     )
     began = time.monotonic()
     found = outcome(tmp_path, source, seconds=1.0)
@@ -107,6 +108,62 @@ def test_what_was_told_on_the_way_comes_back_where_there_is_no_end(tmp_path):
     assert outcome(tmp_path, source + "    import os; os._exit(0)\n").value == [1, 2]
     assert outcome(tmp_path, source + "    return 5\n").value == 5
     tell([3])  # nobody listens here
+
+
+def test_what_was_told_comes_back_where_it_left_by_an_exception_too(tmp_path):
+    source = "import sys\nfrom npformer.teaching.child import tell\n"
+    source += "def run(x):\n    tell([1])\n    sys.exit()\n"
+    found = outcome(tmp_path, source)
+    assert (found.status, found.value) == ("raised", [1])
+    assert outcome(tmp_path, source.replace("sys.exit()", "return None")).value is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_a_signal_without_a_name_is_told_by_its_number(tmp_path):
+    found = outcome(tmp_path, "import os\ndef run(x):\n    os.kill(os.getpid(), 40)\n")
+    assert (found.status, found.error) == ("died", "the process was ended by signal 40")
+
+
+def test_the_last_that_was_printed_as_an_error_is_told_with_an_early_end(tmp_path):
+    source = "import os, sys\ndef run(x):\n    print('first\\nno such file', file=sys.stderr)\n"
+    found = outcome(tmp_path, source + "    sys.stderr.flush()\n    os._exit(1)\n")
+    assert found.error == "the process ended itself with status 1: no such file"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 knows no safe path")
+def test_files_in_this_folder_do_not_stand_for_pythons_own(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "random.py").write_text("raise ImportError('not the one that was meant')\n")
+    monkeypatch.chdir(tmp_path / "here")
+    assert run_child("math:sqrt", 2.25).value == 1.5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
+def test_what_is_printed_does_not_fill_the_disk(tmp_path):
+    size = tmp_path / "size"
+    source = (
+        "import os, sys\n"
+        "def run(x):\n"
+        "    try:\n"
+        f"        for _ in range(2 * {LARGEST_FILE} // 2**20):\n"
+        "            print('x' * 2**20)\n"
+        "    finally:\n"
+        f"        open({str(size)!r}, 'w').write(str(os.fstat(1).st_size))\n"
+    )
+    found = outcome(tmp_path, source)
+    assert found.status == "raised"
+    assert "File too large" in found.error
+    assert int(size.read_text()) <= LARGEST_FILE
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_a_limit_is_a_positive_number(seconds):
+    with pytest.raises(ValueError, match="seconds: expected a positive number"):
+        run_child("math:sqrt", 2.25, seconds=seconds)
+
+
+def test_a_limit_may_be_longer_than_a_system_can_count():
+    assert run_child("math:sqrt", 2.25, seconds=1e300).value == 1.5
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of processor time")

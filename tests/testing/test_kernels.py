@@ -242,3 +242,21 @@ def test_each_case_is_told_apart_with_its_output(tmp_path):
     assert [one["name"] for one in (first, *others)] == list(report.reports)
     assert str(report) == "\n".join(one["text"] for one in (first, *others))
     json.dumps(report.checked(), allow_nan=False)
+
+
+@pytest.mark.parametrize("value", [None, "1.5"])
+def test_an_output_that_is_no_number_is_told(value, tmp_path):
+    """JavaScript writes null for NaN."""
+    path = tmp_path / "results.json"
+    flat = {key: x.tolist() for key, x in results("gelu").items()}
+    out = vectors("gelu")[0]["out"].tolist()
+    out[0][0][0] = value
+    path.write_text(json.dumps({**flat, "0/out": out}))
+    with pytest.raises(ValueError, match="0/out: expected an array of numbers, got one of"):
+        check_vectors("gelu", path)
+    content = json.loads(to_json("gelu", 0))
+    content["cases"][0]["out"] = out  # nested lists among the cases
+    path.write_text(json.dumps(content))
+    report = check_vectors("gelu", path)
+    assert not report.passed
+    assert "The output is no array of numbers" in str(report)

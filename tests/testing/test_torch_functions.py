@@ -50,3 +50,12 @@ def test_inputs_by_name_and_an_input_that_is_not_used():
     assert report.passed
     assert {r.name for r in report.results} == {"x", "w", "unused"}
     assert not report["unused"].given.any()
+
+
+@pytest.mark.extra
+def test_an_input_that_is_not_used_has_zeros_of_its_own_dtype():
+    torch = pytest.importorskip("torch", reason="needs torch: pip install '.[parity]'")
+    x = X.astype(np.float32)
+    report = npformer.check(*from_torch(lambda x, unused: torch.tanh(x)), {"x": x, "unused": x[:2]})
+    assert report["unused"].given.dtype == np.float32
+    assert report.passed, str(report)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...gradcheck.derivative import fresh
-from ..child import in_the_authors_words
+from ..child import in_our_words, in_the_authors_words, is_our_own
 
 DIGITS, DIGITS_FLOAT32 = 1e-9, 2e-5  # of the scale
 INDENT = "\n    "
@@ -41,6 +41,8 @@ def attempt(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
     except NotImplementedError:
         raise Trouble("not started", started=False) from None
     except (Exception, SystemExit) as error:  # whatever their code does
+        if is_our_own(error):
+            raise Trouble(in_our_words(error)) from None
         raise Trouble("it raised an exception" + INDENT + indented(in_the_authors_words(error))) from None
 
 
@@ -92,6 +94,8 @@ def difference(given: Any, expected: Any, dtype: Any = None, shown: bool = True)
         given = np.asarray(given)
     except ValueError:
         return "expected an array, got a ragged list"
+    except Exception as raised:  # by an __array__ of theirs
+        return f"expected an array, got {type(given).__name__}, which raises {type(raised).__name__}"
     expected = np.asarray(expected)
     if given.dtype.kind not in "fiub":
         return f"expected an array of numbers, got {type(given).__name__} of dtype {given.dtype}"

@@ -74,7 +74,7 @@ def _wrong(run: Run, theirs: Any, ours: Any, point: Point, shown: bool) -> dict[
     try:
         given = attempt(run, theirs, inputs)
     except Trouble as trouble:
-        if not trouble.started or shown:
+        if shown:
             raise
         return dict.fromkeys(expected, trouble.words.splitlines()[-1].strip())
     spoiled = changed(inputs, point.inputs)

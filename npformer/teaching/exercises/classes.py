@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .catalogue import EXERCISES
 from .exercise import Exercise, Grade
-from .grading import SECONDS, exercises_in, grade_all, nothing
+from .grading import SECONDS, exercises_in, grade_all, nothing, weights
 from .report import Student
 from .stubs import exercise, file_name, number
 
@@ -15,7 +15,7 @@ Files = dict[Exercise, Path]
 
 
 def submissions(folder: str | Path) -> dict[str, Files]:
-    """Return who handed in what: a folder for each student, or a file. Other entries have nothing to grade.
+    """Return who handed in what: a folder for each student, a file, or both. Nothing else is graded.
 
     Raises
     ------
@@ -29,12 +29,8 @@ def submissions(folder: str | Path) -> dict[str, Files]:
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith((".", "__")):
             continue
-        if entry.is_dir():
-            found[entry.name] = files_in(entry)
-        elif entry.suffix == ".py":
-            found[entry.stem] = dict.fromkeys(exercises_in(entry), entry)
-        else:
-            found[entry.name] = {}
+        name = entry.stem if entry.suffix == ".py" and not entry.is_dir() else entry.name
+        found[name] = _by_exercise(_handed_in(folder / name))
     if not any(entry.is_dir() or entry.suffix == ".py" for entry in folder.iterdir()):
         raise ValueError(f"{folder}: expected a folder or a .py file for each student, found none")
     return found
@@ -42,17 +38,18 @@ def submissions(folder: str | Path) -> dict[str, Files]:
 
 def remark_on(entry: Path, wanted: Sequence[Exercise]) -> str:
     """Say what of a student's entry was not graded, "" where all was."""
-    if not entry.is_dir():
-        alone = Path(f"{entry}.py").is_file()
-        return "" if alone else "not graded: neither a folder nor a .py file"
-    others = [path for path in _sources(entry) if path not in files_in(entry).values()]
-    twice = {path: [one.name for one in exercises_in(path) if one in wanted] for path in others}
-    told = [
-        f"two files for {', '.join(names)}: {path.relative_to(entry)} was not graded"
-        for path, names in twice.items()
-        if names
-    ]
-    if not any(one in wanted for one in files_in(entry)):
+    paths = _handed_in(entry)
+    if not entry.is_dir() and not paths:
+        return "not graded: neither a folder nor a .py file"
+    files = _by_exercise(paths)
+    told = []
+    for path in paths:  # (one function of an exercise beside others is a help to these)
+        whole = [one for one, much in weights(path).items() if much >= 1 and one in wanted]
+        if twice := [one.name for one in whole if files[one] != path]:
+            name = path.relative_to(entry) if entry in path.parents else path.name
+            rest = " for it" if path in files.values() else ""
+            told.append(f"two files for {', '.join(twice)}: {name} was not graded{rest}")
+    if entry.is_dir() and not any(one in wanted for one in files):
         names = [path.name for path in sorted(entry.rglob("*")) if path.is_file()][:5]
         told.append(f"no .py file of an exercise found, but {', '.join(names) if names else 'nothing'}")
     return "; ".join(told)
@@ -60,11 +57,23 @@ def remark_on(entry: Path, wanted: Sequence[Exercise]) -> str:
 
 def files_in(folder: str | Path) -> Files:
     """Return the file for each exercise in a folder and the folders in it."""
-    found: Files = {}
-    for path in _sources(folder):
-        for one in exercises_in(path):
-            found.setdefault(one, path)
-    return found
+    return _by_exercise(_sources(folder))
+
+
+def _by_exercise(paths: Sequence[Path]) -> Files:
+    """The file for each exercise: one that is named for it before one that has its functions among others."""
+    found: dict[Exercise, tuple[float, Path]] = {}
+    for path in paths:
+        for one, much in weights(path).items():
+            if much > found.get(one, (0.0, path))[0]:
+                found[one] = much, path
+    return {one: found[one][1] for one in EXERCISES if one in found}
+
+
+def _handed_in(entry: Path) -> list[Path]:
+    """A student's files: those in the folder `entry`, and the one beside it that has its name."""
+    alone = entry.with_name(f"{entry.name}.py")
+    return [*(_sources(entry) if entry.is_dir() else []), *([alone] if alone.is_file() else [])]
 
 
 def _sources(folder: str | Path) -> list[Path]:

@@ -28,24 +28,28 @@ ANSWERS = {"npformer", "torch", "jax", "tensorflow", "autograd"}  # packages tha
 
 
 def exercises_in(file: str | Path) -> list[Exercise]:
-    """Return the exercises that a file is for: by its header, else its name, else the functions it defines.
+    """Return the exercises that a file is for: by its header, else its name, and by the functions it defines.
 
     Examples
     --------
     >>> [one.name for one in exercises_in("anywhere/03_softmax.py")]
     ['softmax']
     """
+    return [one for one, much in weights(file).items() if much > 0]
+
+
+def weights(file: str | Path) -> dict[Exercise, float]:
+    """Return how much of each exercise is in a file: the share of its functions, and 1 for its name."""
     file = Path(file)
     try:
         text = file.read_text(encoding=ENCODING)
     except (OSError, UnicodeDecodeError):
         text = ""
     names = HEADER.findall(text) or [re.sub(r"^\d+_", "", file.stem)]
-    found = [one for one in EXERCISES if one.name in names]
-    if not found:
-        defined = set(re.findall(r"^def (\w+)", text, re.MULTILINE))
-        found = [one for one in EXERCISES if defined & set(one.functions)]
-    return found
+    defined = set(re.findall(r"^def (\w+)", text, re.MULTILINE))
+    return {
+        one: (one.name in names) + len(defined & set(one.functions)) / len(one.functions) for one in EXERCISES
+    }
 
 
 def grade_file(file: str | Path, which: Exercise, *, seconds: float = SECONDS) -> Grade:
@@ -68,8 +72,9 @@ def grade_file(file: str | Path, which: Exercise, *, seconds: float = SECONDS) -
         payload = {"file": str(Path(file).resolve()), "exercise": which.name, "progress": str(progress)}
         outcome = run_child(f"{__name__}:grade_in_child", payload, seconds=seconds)
         told = outcome.value
+        loaded = progress.exists()
         if outcome.status != "done":
-            told = json.loads(progress.read_text(encoding=ENCODING)) if progress.exists() else []
+            told = json.loads(progress.read_text(encoding=ENCODING)) if loaded else []
     marks = [Mark(**mark) for mark in told]
     note = ""
     if outcome.status != "done":
@@ -77,7 +82,8 @@ def grade_file(file: str | Path, which: Exercise, *, seconds: float = SECONDS) -
         last = outcome.error.strip().splitlines()[-1] if outcome.status == "raised" else outcome.error
         note = f"{words[outcome.status]}: {last}"
         if outcome.status == "raised":
-            note = f"{words['raised']} when it was loaded\n{outcome.error}"
+            when = "while it was graded" if loaded else "when it was loaded"
+            note = f"{words['raised']} {when}\n{outcome.error}"
         done = {(mark.function, mark.item) for mark in marks}
         missing = [item for item in which.items if item[:2] not in done]
         marks += [Mark(f, item, points, 0.0, 0.0, note.splitlines()[0]) for f, item, points in missing]
@@ -92,7 +98,7 @@ def grade_in_child(payload: dict[str, str]) -> list[dict[str, Any]]:
     Parameters
     ----------
     payload : dict
-        "file", "exercise", and "progress", where the marks so far are written.
+        "file", "exercise", and "progress", where the marks so far are written, from when the file is loaded.
 
     Returns
     -------
@@ -103,11 +109,16 @@ def grade_in_child(payload: dict[str, str]) -> list[dict[str, Any]]:
     ours = importlib.import_module(f"{__package__}.solutions.{which.name}")
     theirs = _loaded(Path(payload["file"]))
     marks: list[dict[str, Any]] = []
-    for mark in which.grade(theirs, ours):
-        marks.append(vars(mark))
+
+    def write() -> None:
         partial = Path(payload["progress"] + ".partial")
         partial.write_text(json.dumps(marks), encoding=ENCODING)
         os.replace(partial, payload["progress"])
+
+    write()  # none yet: it is loaded
+    for mark in which.grade(theirs, ours):
+        marks.append(vars(mark))
+        write()
     return marks
 
 

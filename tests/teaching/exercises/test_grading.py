@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 from npformer.teaching.exercises import EXERCISES, exercise, grade_all, grade_file, solution, start
+from npformer.teaching.exercises.grading import exercises_in
 
 RIGHT_FORWARD = """import numpy as np
 def softmax_forward(x):
@@ -98,3 +101,87 @@ def test_the_answers_are_remarked_upon(tmp_path):
     file = tmp_path / "softmax.py"
     file.write_text("import npformer.functional\n" + RIGHT_FORWARD)
     assert any("npformer" in remark for remark in grade_file(file, exercise("softmax"), seconds=60).remarks)
+
+
+@pytest.mark.parametrize("seconds", [0, float("nan"), float("inf")])
+def test_no_time_at_all_is_no_grade(seconds, tmp_path):
+    file = tmp_path / "softmax.py"
+    file.write_text(RIGHT_FORWARD)
+    with pytest.raises(ValueError, match="seconds: expected a positive number"):
+        grade_all([(file, exercise("softmax"))], seconds=seconds)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_what_happens_after_loading_is_not_said_to_be_of_loading(tmp_path):
+    file = tmp_path / "softmax.py"
+    file.write_text("import sys\nsys.exit(2)\n" + RIGHT_FORWARD)
+    assert "when it was loaded" in grade_file(file, exercise("softmax"), seconds=60).note
+    file.write_text(
+        "class Odd(BaseException):\n    pass\n"
+        "def softmax_forward(x):\n    raise Odd('mine')\n"
+        "def softmax_backward(dout, p):\n    return dout\n"
+    )
+    grade = grade_file(file, exercise("softmax"), seconds=60)
+    assert grade.note.startswith("it raised an exception while it was graded")
+    assert "Odd: mine" in grade.note
+
+
+RAGGED = "def corrupt(ids, *rest):\n    return ids.copy(), [[1, 2], [3]]\n"
+ODD = """
+class Odd:
+    def __array__(self, *rest, **more):
+        raise KeyError("mine")
+"""
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize(
+    ("name", "source", "words"),
+    [
+        ("masked_lm", RAGGED, "cannot be read as arrays: ValueError"),
+        ("masked_lm", ODD + "def corrupt(ids, *rest):\n    return ids.copy(), Odd()\n", "KeyError: 'mine'"),
+        ("softmax", ODD + "def softmax_forward(x):\n    return Odd(), x\n", "got Odd, which raises KeyError"),
+    ],
+)
+def test_what_cannot_be_read_as_an_array_is_told_as_that(name, source, words, tmp_path):
+    file = tmp_path / f"{name}.py"
+    file.write_text(source)
+    grade = grade_file(file, exercise(name), seconds=60)
+    assert grade.note == ""
+    assert words in grade.marks[0].said
+    assert len(grade.marks) == len(exercise(name).items)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_fault_of_the_referee_is_not_told_as_the_students(tmp_path, monkeypatch):
+    referee = importlib.import_module("npformer.gradcheck.check")
+    monkeypatch.setattr(referee, "EXPLAINED", "a word")  # which is asked for where a gradient is wrong
+    file = tmp_path / "softmax.py"
+    file.write_text(RIGHT_FORWARD + "def softmax_backward(dout, p):\n    return 2 * dout\n")
+    said = [mark.said for mark in grade_file(file, exercise("softmax"), seconds=60).marks]
+    assert said[0] == ""
+    assert "npformer itself failed, not this code: TypeError" in said[-1]
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_hidden_point_that_is_not_started_leaves_the_shown_one_its_points(tmp_path):
+    """As of an op, whose value and gradients are graded by the other grader."""
+    file = tmp_path / "clipping.py"
+    lines = solution(exercise("clipping")).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("def clip_by_global_norm"))
+    lines[at] = lines[at].replace("clip_by_global_norm", "right")
+    called = "\nSEEN = []\ndef clip_by_global_norm(*args, **named):\n    SEEN.append(1)\n"
+    called += "    if len(SEEN) > 1:\n        raise NotImplementedError\n    return right(*args, **named)\n"
+    file.write_text("\n".join(lines) + called)
+    grade = grade_file(file, exercise("clipping"), seconds=60)
+    assert all(mark.started and mark.shown == 1 for mark in grade.marks)
+    assert all("not started" in mark.said_hidden for mark in grade.marks)
+
+
+def test_a_file_is_for_all_that_it_holds(tmp_path):
+    file = tmp_path / "attention.py"
+    others = solution(exercise("softmax")) + solution(exercise("layer_norm"))
+    file.write_text(solution(exercise("attention")) + others)
+    assert [one.name for one in exercises_in(file)] == ["softmax", "layer_norm", "attention"]
+    file.write_text("# npformer exercise 9: attention. To write: attention_forward.\n" + others)
+    assert [one.name for one in exercises_in(file)] == ["softmax", "layer_norm", "attention"]

@@ -42,7 +42,7 @@ def _grade(theirs: Any, ours: Any) -> Iterator[Mark]:
             )
         return
     for item, points in ITEMS.items():
-        said = [_shape(d) or CHECKS[item](d) for d in drawn]
+        said = [_said(CHECKS[item], d) for d in drawn]
         hidden = "another rate and size: " + "the same check fails" if said[1] and not said[0] else ""
         right = not said[0]
         yield Mark("corrupt", item, points, float(right), float(right and not said[1]), said[0], hidden)
@@ -61,6 +61,13 @@ def _drawn(function: Callable[..., Any], seed: int, rate: float, n: int) -> dict
     spoiled = changed({"ids": ids, "mask": mask}, before)
     again, other = attempt(run, seed), attempt(run, seed + 1)
     return {**before, "rate": rate, "found": found, "spoiled": spoiled, "again": again, "other": other}
+
+
+def _said(check: Callable[[dict[str, Any]], str], d: dict[str, Any]) -> str:
+    try:
+        return _shape(d) or check(d)
+    except Exception as error:  # ragged lists, or an __array__ of theirs
+        return f"what it returned cannot be read as arrays: {type(error).__name__}: {error}"
 
 
 def _shape(d: dict[str, Any]) -> str:
