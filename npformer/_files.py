@@ -14,7 +14,8 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
     """Call `write` on a temporary file beside `path`, force it to the disk, then give it its name.
 
     Whoever looks at `path` finds the old content or the new one, at any moment. Where `write` fails, the
-    temporary file is removed and the old content stays.
+    temporary file is removed and the old content stays. What is no file, such as /dev/stdout or a pipe, is
+    written to; a link stays one.
 
     Parameters
     ----------
@@ -27,7 +28,11 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
     OSError
         If the folder cannot be written or the disk is full.
     """
-    path = Path(path)
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        with open(path, "wb") as file:
+            write(file)
+        return
+    path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:

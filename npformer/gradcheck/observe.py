@@ -53,7 +53,7 @@ def observe(problem: Problem, dout: Any, rng: np.random.Generator) -> Observatio
         for drawn, part in zip(douts, parts(out), strict=True):
             drawn[~np.isfinite(part)] = 0
         dout = douts if isinstance(out, (tuple, list)) else douts[0]
-    elif isinstance(dout, list) and not isinstance(out, (tuple, list)):
+    elif isinstance(dout, list) and [p.shape for p in parts(dout)] != [p.shape for p in parts(out)]:
         dout = np.asarray(dout)  # one array, written out in lists
     if [p.shape for p in parts(dout)] != [p.shape for p in parts(out)]:
         shapes = [p.shape for p in parts(out)], [p.shape for p in parts(dout)]

@@ -225,7 +225,10 @@ def _choose(rungs: list[_Rung]) -> Slope:
         best = min((r for r in rungs if r.kinked), key=lambda r: r.difference)
         return Slope(best.value, best.difference, best.jump, best.h / 2)
     chosen, error, rounding = last, math.inf, 0.0
-    for r in reversed(rungs[_jumps(rungs) :]):
+    jumps = _jumps(rungs)
+    if jumps and jumps == len(rungs) - 1:  # the last sees it, too: it is there, and there is no slope
+        return Slope(rungs[0].value, last.difference, 0.0, rungs[0].h / 2)
+    for r in reversed(rungs[jumps:]):
         if r.kinked or not math.isfinite(r.difference):
             continue
         rounding = max(rounding, r.difference * r.h)

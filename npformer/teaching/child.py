@@ -108,13 +108,13 @@ def run_child(task: str, payload: Any, *, seconds: float = 10.0) -> Outcome:
                 code = None
             finally:
                 _kill(process)
-            stdout, stderr = _read(out), _read(err)
+            stdout, stderr, last = _read(out), _read(err), _last_line(err)
         took = time.monotonic() - began
         if code is None:
             error = f"stopped after {seconds:g} seconds"
             return Outcome("timeout", _told(answer), error, stdout, stderr, took)
         if not answer.exists():
-            return Outcome("died", _told(answer), _ending(code, stderr), stdout, stderr, took)
+            return Outcome("died", _told(answer), _ending(code) + last, stdout, stderr, took)
         told = json.loads(answer.read_text())
         value = told["value"] if "value" in told else _told(answer)
     return Outcome(told["status"], value, told.get("error", ""), stdout, stderr, took)
@@ -166,16 +166,22 @@ def _read(file: Any) -> str:
     return text + "\n..." if file.read(1) else text
 
 
-def _ending(code: int, stderr: str) -> str:
-    """How the process ended, and the last that it printed as an error."""
-    last = "".join(f": {line.strip()[:LINE]}" for line in stderr.strip().splitlines()[-1:])
+def _last_line(file: Any) -> str:
+    """The last line of a file, behind a colon; "" of an empty one."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - KEPT))
+    lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    return "".join(f": {line.strip()[:LINE]}" for line in lines[-1:])
+
+
+def _ending(code: int) -> str:
+    """How the process ended."""
     if code >= 0:
-        return f"the process ended itself with status {code}{last}"
+        return f"the process ended itself with status {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:  # one of the realtime signals, of which two have names
         name = f"signal {-code}"
-    return f"the process was ended by {name}{last}"
+    return f"the process was ended by {name}"
 
 
 def in_the_authors_words(error: BaseException) -> str:

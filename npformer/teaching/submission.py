@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -125,7 +126,8 @@ def check_file(request: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _loaded(path: Path) -> Any:
-    sys.path.insert(0, str(path.parent))  # they may import the files beside it
+    sys.path.insert(0, str(path.parent))  # they may import the files beside it,
+    sys.path.append(os.getcwd())  # and those of this folder, where nothing else has the name
     spec = importlib.util.spec_from_file_location("submission", path)
     assert spec is not None
     assert spec.loader is not None

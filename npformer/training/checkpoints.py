@@ -25,6 +25,7 @@ from .._files import write_atomically
 
 Array = npt.NDArray[Any]
 
+DAMAGE = (None, errno.EINVAL, errno.EIO)  # a place before the file's start, a bad sector
 KEEP = 2
 _NAME = re.compile(r"step-(\d{8,})\.npz")
 
@@ -110,7 +111,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             groups[group][rest] = value
         return Checkpoint(about.pop("step"), groups["params"], groups["optimizer"], about)
     except Exception as error:  # a damaged file can fail in any way: zipfile, struct, json, a missing name
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # a place before its start
+        if isinstance(error, OSError) and error.errno not in DAMAGE:
             raise
         raise ValueError(f"{path}: not a whole checkpoint ({type(error).__name__}: {error})") from error
 

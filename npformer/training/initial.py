@@ -7,7 +7,6 @@ for, such as another head, begins as in any run.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from ..models import DecoderConfig, ElectraConfig, EncoderConfig, EncoderDecoderConfig
 from ..text import Packed, Tokenizer
 from . import draws
+from .checkpoints import DAMAGE
 
 if TYPE_CHECKING:
     from .config import RunConfig
@@ -31,7 +31,10 @@ FORM = (
     *("neighbour_heads", "tokenizer", "vocab_size", "cased"),
 )
 # Fields of a model's configuration that no shape of a parameter shows, and that change what is computed.
-COMPUTED = ("n_heads", "norm", "activation", "positions", "rotary_base")
+COMPUTED = (
+    *("n_layers", "n_encoder_layers", "n_decoder_layers", "n_heads"),
+    *("norm", "norm_type", "activation", "positions", "rotary_base"),
+)
 TOKENS = "embeddings.token"
 # What models are called where a person gave one for another.
 KINDS: dict[type, str] = {
@@ -108,9 +111,10 @@ class Start(NamedTuple):
                 f"{self.folder}: expected a run of the objective {config.objective}, with "
                 f"{config.n_sentinels} sentinels in its vocabulary, got {len(self.tokenizer.sentinel_ids)}"
             )
-        for name in COMPUTED if old.config.positions == "rotary" else COMPUTED[:-1]:
-            expected, got = (getattr(model.config, name) for model in (old, new))
-            if expected != got:
+        for name in COMPUTED:
+            expected, got = (getattr(model.config, name, None) for model in (old, new))
+            used = name != "rotary_base" or old.config.positions == "rotary"
+            if used and expected != got:
                 raise ValueError(f"{name}: expected {expected}, as {self.folder} has, got {got}")
         values = {name: old.params[name] for name in new.params if name in old.params}
         for name, value in values.items():
@@ -184,6 +188,6 @@ def read_initial(path: Path) -> dict[str, Array] | None:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except Exception as error:  # a damaged file can fail in any way
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        if isinstance(error, OSError) and error.errno not in DAMAGE:
             raise
         raise ValueError(f"{path}: damaged ({error})") from None

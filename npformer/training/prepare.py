@@ -162,6 +162,7 @@ def _checked(
     for part, what in ((packed, "training"), (packed_held_out, "held-out")):
         if not part.mask.any():
             raise CorpusError(f"the {what} part of the text holds no word")
+    config.task.order(config, packed)  # what cannot be put into batches is refused before anything is written
     warnings = []
     tokens = int(packed.mask.sum())
     if tokens < LITTLE:

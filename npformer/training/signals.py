@@ -40,7 +40,7 @@ class StopRequest:
         _restore(self._former)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.made:
+        if self.made and number != HANG_UP:  # which the shell and the kernel both send
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         self.made = True

@@ -88,6 +88,18 @@ def test_the_line_of_a_crash_is_shown(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_a_module_of_this_folder_may_be_imported(tmp_path, capsys, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "mylib.py").write_text("def square(x):\n    return x * x\n")
+    (tmp_path / "sub" / "op.py").write_text(
+        "from mylib import square\n"
+        "def square_forward(x):\n    return square(x), x\n"
+        "def square_backward(dout, x):\n    return 2 * x * dout\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "sub/op.py", "--shapes", "x=3x4"]) == 0, capsys.readouterr()
+
+
 def test_json_shapes_and_strict(tmp_path, capsys):
     path = tmp_path / "s.py"
     path.write_text(FORWARD + RIGHT)

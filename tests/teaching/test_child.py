@@ -15,7 +15,7 @@ import pytest
 
 import npformer
 from npformer.diagnosis import recognise
-from npformer.teaching import submission
+from npformer.teaching import child, submission
 from npformer.teaching.child import LARGEST_FILE, is_our_own, run_child, tell
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,6 +136,13 @@ def test_files_in_this_folder_do_not_stand_for_pythons_own(tmp_path, monkeypatch
     (tmp_path / "here" / "random.py").write_text("raise ImportError('not the one that was meant')\n")
     monkeypatch.chdir(tmp_path / "here")
     assert run_child("math:sqrt", 2.25).value == 1.5
+
+
+def test_the_last_line_of_much_that_is_printed(tmp_path):
+    with open(tmp_path / "err", "w+b") as file:
+        assert child._last_line(file) == ""
+        file.write(b"a line\n" * 20_000 + b"the last one\n\n")
+        assert child._last_line(file) == ": the last one"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")

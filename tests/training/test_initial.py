@@ -121,7 +121,8 @@ def test_sentinels_that_the_earlier_vocabulary_lacks_are_missed(make_run, text):
         ({"activation": "relu"}, "^activation: expected gelu, as .*earlier has, got relu"),
         ({"positions": "learned"}, "^positions: expected rotary, as .*earlier has, got learned"),
         ({"rotary_base": 50.0}, "^rotary_base: expected 100.0, as .*earlier has, got 50.0"),
-        ({"layers": 2, "d_ff": 24}, r"encoder.0.feed_forward.up.weight: expected shape"),
+        ({"layers": 2}, "^n_layers: expected 1, as .*earlier has, got 2"),
+        ({"d_ff": 24}, r"encoder.0.feed_forward.up.weight: expected shape"),
     ],
 )
 def test_another_form_is_refused_in_one_line(earlier, text, changes, message):

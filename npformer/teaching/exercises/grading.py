@@ -35,11 +35,14 @@ def exercises_in(file: str | Path) -> list[Exercise]:
     >>> [one.name for one in exercises_in("anywhere/03_softmax.py")]
     ['softmax']
     """
-    return [one for one, much in weights(file).items() if much > 0]
+    return list(weights(file))
 
 
 def weights(file: str | Path) -> dict[Exercise, float]:
-    """Return how much of each exercise is in a file: the share of its functions, and 1 for its name."""
+    """Return how much a file has of each exercise it is for: the share of its functions, and 1 for its name.
+
+    Of those with less than all only if there is no other: one function of softmax helps attention.
+    """
     file = Path(file)
     try:
         text = file.read_text(encoding=ENCODING)
@@ -47,9 +50,11 @@ def weights(file: str | Path) -> dict[Exercise, float]:
         text = ""
     names = HEADER.findall(text) or [re.sub(r"^\d+_", "", file.stem)]
     defined = set(re.findall(r"^def (\w+)", text, re.MULTILINE))
-    return {
+    found = {
         one: (one.name in names) + len(defined & set(one.functions)) / len(one.functions) for one in EXERCISES
     }
+    whole = any(much >= 1 for much in found.values())
+    return {one: much for one, much in found.items() if (much >= 1 if whole else much > 0)}
 
 
 def grade_file(file: str | Path, which: Exercise, *, seconds: float = SECONDS) -> Grade:
@@ -124,7 +129,8 @@ def grade_in_child(payload: dict[str, str]) -> list[dict[str, Any]]:
 
 def _loaded(path: Path) -> SimpleNamespace:
     """The functions of a file."""
-    sys.path.insert(0, str(path.parent))  # they may import the files beside it
+    sys.path.insert(0, str(path.parent))  # they may import the files beside it,
+    sys.path.append(os.getcwd())  # and those of this folder, where nothing else has the name
     spec = importlib.util.spec_from_file_location("submission", path)
     assert spec is not None
     assert spec.loader is not None
