@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,10 @@ def _start(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from ..teaching.exercises import grade_all, report, to_grade
+    from ..teaching.exercises import EXERCISES, grade_all, report, to_grade
 
     grades = grade_all(to_grade(args.which, args.dir), seconds=args.seconds)
+    _tell_left_out(Path(args.which or args.dir), EXERCISES)
     if args.json:
         print(json.dumps([grade.to_dict() for grade in grades], indent=1))
     else:
@@ -124,9 +126,10 @@ def _report(args: argparse.Namespace) -> int:
             text = json.dumps(report.class_dict(students, chosen), indent=1) + "\n"
     else:
         grades = grade_folder(args.dir, chosen or EXERCISES, **settings)
+        note = _tell_left_out(Path(args.dir), chosen or EXERCISES)
         if args.gradescope:
             took, hidden = time.monotonic() - began, args.hidden or "after_due_date"
-            gradescope.write(args.gradescope, gradescope.results(grades, hidden, took))
+            gradescope.write(args.gradescope, gradescope.results(grades, hidden, took, note))
         dicts = [grade.to_dict() for grade in grades]
         text = json.dumps(dicts, indent=1) + "\n" if as_json else report.table(grades) + "\n"
     text = _readable(text)
@@ -139,6 +142,18 @@ def _report(args: argparse.Namespace) -> int:
     else:
         print(text, end="")
     return 0
+
+
+def _tell_left_out(folder: Path, wanted: Sequence[Any]) -> str:
+    """Say which files of a folder were not graded, and return it."""
+    from ..teaching.exercises.classes import remark_on
+
+    note = remark_on(folder, wanted) if folder.is_dir() else ""
+    if note:
+        apart = any(len(path.relative_to(folder).parts) > 1 for path in folder.rglob("*.py"))
+        hint = " (of several students, each in a folder: report --class)" if apart else ""
+        print(_readable(f"{folder}: {note}{hint}"), file=sys.stderr)
+    return note
 
 
 def _readable(text: str) -> str:

@@ -89,15 +89,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_file_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options on how a labelled file is read."""
+def add_file_options(parser: argparse.ArgumentParser, *more: str) -> None:
+    """Add the options on how a labelled file is read, which may have `more` formats."""
     parser.add_argument(
         "--columns",
         metavar="ROLE=COLUMN,...",
         help="of classify and regress text=2,label=1, say (numbers from 1, or a header's names); of pair, "
         "regress and similarity text1, text2, label; of tag words, tags; of seq2seq and clm source, target",
     )
-    parser.add_argument("--format", choices=("tsv", "csv", "jsonl", "conll"), help="(told by the content)")
+    formats = ("tsv", "csv", "jsonl", "conll", *more)
+    parser.add_argument("--format", choices=formats, help="(told by the content)")
     parser.add_argument("--skip-bad", action="store_true", help="leave bad rows out and say so")
 
 

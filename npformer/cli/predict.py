@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="with --score: the training examples, from which the guess is (where finetune found them)",
     )
-    add_file_options(parser)
+    add_file_options(parser, "lines")
     add_threads(parser, "the texts")
 
 
@@ -52,13 +52,16 @@ def run(args: argparse.Namespace) -> int:
     model, tokenizer, task = load_task_model(args.run_folder)
     how = {"columns": args.columns, "format": args.format, "skip_bad": args.skip_bad}
     if args.score:
+        if args.format == "lines":
+            raise ValueError("format: lines have no labels to score by")
         if args.by_label:
             require_classes(task.name)
         return _score(args, model, tokenizer, task, how)
     for name in ("by_label", "train"):
         if getattr(args, name):
             raise ValueError(f"{name}: there is no use for it without --score")
-    examples = read_texts(args.file, task.name, **how, say=_say)
+    tags = task.labels if task.name == "tag" else None
+    examples = read_texts(args.file, task.name, **how, tags=tags, say=_say)
     answers = answer(model, tokenizer, task, examples, threads=args.threads, say=_say)
     for example, said in zip(examples, answers, strict=True):
         if args.json:

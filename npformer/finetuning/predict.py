@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -87,6 +87,7 @@ def read_texts(
     columns: str | None = None,
     format: str | None = None,
     skip_bad: bool = False,
+    tags: Collection[str] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> list[Example]:
     """Return the texts of a file: of a labelled one without its labels, else of each line.
@@ -97,7 +98,9 @@ def read_texts(
         "-" is standard input.
     task : str
     columns, format, skip_bad
-        As for `text.labelled.read_examples`.
+        As for `text.labelled.read_examples`; the format "lines" is a text in each line.
+    tags : collection of str
+        Those that words may have, by which CoNLL with blanks between its columns is told from texts.
     say : callable, optional
         Told what a labelled file was understood as, and which rows were left out.
 
@@ -107,7 +110,7 @@ def read_texts(
         If a line has no text, or not as many as the task takes, naming file and line.
     """
     name, lines = read_lines(file)
-    found = texts_of(lines, name, task, columns=columns, format=format, skip_bad=skip_bad)
+    found = texts_of(lines, name, task, columns=columns, format=format, skip_bad=skip_bad, tags=tags)
     if found is not None:
         for line in (found.about, *(f"skipped {row}" for row in found.skipped)):
             if say is not None:
@@ -124,7 +127,7 @@ def read_texts(
                 say(f"skipped {error}")
     if not examples:
         raise CorpusError(f"{name}: expected a text in each line, got none")
-    if say is not None and SUFFIXES.get(PurePath(name).suffix.lower()) in ("csv", "jsonl"):
+    if say is not None and format is None and SUFFIXES.get(PurePath(name).suffix.lower()) in ("csv", "jsonl"):
         roles = ",".join(f"{role}=N" for role in min(roles_of(f"texts of {task}"), key=len))
         say(f"{name}: no header is known, each whole line is read as a text; of a table: --columns {roles}")
     return examples

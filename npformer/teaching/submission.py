@@ -178,11 +178,15 @@ def _checked(module: Any, name: str, request: dict[str, Any]) -> dict[str, Any]:
             first = first or _raised(name, error, point if drawn else None)
             continue
         text = f"{report}\n\nIt was called with {_called(point)}."
-        if first is not None:
-            text += f"\nThis is a plainer point: at {first['point']}, {first['error']}"
+        elsewhere = "" if first is None else f"at {first['point']} it fails: {first['error']}"
+        if elsewhere:
+            text += f"\nThis is a plainer point: {elsewhere}"
         if report.passed and "attention" in op.lower():
             text += f"\n\n{OFF_BY_ONE}"
-        told = {"name": name, "passed": report.passed, "text": text, "report": report.to_dict()}
+        passed = report.passed and not (strict and elsewhere)
+        told = {"name": name, "passed": passed, "text": text, "report": report.to_dict()}
+        if elsewhere:
+            told["elsewhere"] = elsewhere
         misshapen = next((r.sentence for r in report.results if r.verdict.name == "SHAPE"), "")
         if not misshapen:
             return told

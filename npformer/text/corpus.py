@@ -194,6 +194,12 @@ def require_text(text: str, name: str, what: str) -> str:
     return text
 
 
+def _place(data: bytes, at: int, offset: int) -> str:
+    """Where a byte of the file is; of a part of a file its line is not known."""
+    line = data.count(b"\n", 0, at) + 1
+    return f"at offset {offset + at}" + ("" if offset else f" (line {line})")
+
+
 def decode_text(data: bytes, name: str, offset: int = 0, errors: str = "strict") -> str:
     """The text of a file's bytes: UTF-8, without a byte-order mark, its line ends newlines.
 
@@ -220,18 +226,20 @@ def decode_text(data: bytes, name: str, offset: int = 0, errors: str = "strict")
     >>> decode_text(b"caf\\xe9", "menu.txt")
     Traceback (most recent call last):
     ...
-    npformer.text.errors.CorpusError: menu.txt: not UTF-8: byte 0xe9 at offset 3
+    npformer.text.errors.CorpusError: menu.txt: not UTF-8: byte 0xe9 at offset 3 (line 1)
     """
     if not offset and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise CorpusError(f"{name}: UTF-16 or UTF-32 text, expected UTF-8")
     nul = data.find(0)
     if nul >= 0:
-        raise CorpusError(f"{name}: a binary file (byte 0x00 at offset {offset + nul}), expected UTF-8 text")
+        where = _place(data, nul, offset)
+        raise CorpusError(f"{name}: a binary file (byte 0x00 {where}), expected UTF-8 text")
     try:
         text = data.decode("utf-8", errors)
     except UnicodeDecodeError as error:
         at = error.start
-        raise CorpusError(f"{name}: not UTF-8: byte 0x{data[at]:02x} at offset {offset + at}") from None
+        where = _place(data, at, offset)
+        raise CorpusError(f"{name}: not UTF-8: byte 0x{data[at]:02x} {where}") from None
     controls = sum(map(data.count, (bytes([code]) for code in (*range(1, 9), *range(14, 32), 127))))
     if 10 * controls > len(data):
         raise CorpusError(f"{name}: a binary file ({controls} control characters), expected UTF-8 text")

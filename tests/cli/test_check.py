@@ -204,9 +204,12 @@ def test_textbook_code_is_checked_at_a_plainer_point(tmp_path, capsys):
     path.write_text(PLAIN)
     assert main(["check", f"{path}:cross_entropy"]) == 0
     out = capsys.readouterr().out
-    assert "This is a plainer point: at 6x4, 6 of int64, AssertionError: a target below 0" in out
+    assert "This is a plainer point: at 6x4, 6 of int64 it fails: AssertionError: a target below 0" in out
     assert main(["check", f"{path}:attention"]) == 0
     assert "plainer point" in capsys.readouterr().out
+    assert main(["check", f"{path}:cross_entropy", "--strict"]) == 1
+    assert main(["check", f"{path}:cross_entropy", "--json"]) == 0
+    assert '"elsewhere": "at 6x4, 6 of int64 it fails: AssertionError' in capsys.readouterr().out
     assert main(["check", f"{path}:causal", "--op", "attention"]) == 0  # as many keys as queries
     capsys.readouterr()
 
@@ -336,7 +339,8 @@ def test_arguments_are_matched_by_name(tmp_path, capsys):
     assert main(["check", str(path), "--json"]) == 0
     told = {one["name"]: one["text"] for one in json.loads(capsys.readouterr().out)["checked"]}
     assert set(told) == {"layer_norm", "mse", "dropout", "embedding", "mha"}
-    assert "This is a plainer point: at 2x3x5, 5, 5, The gradient of gamma has shape" in told["layer_norm"]
+    fails = "at 2x3x5, 5, 5 it fails: The gradient of gamma has shape"
+    assert f"This is a plainer point: {fails}" in told["layer_norm"]
     assert "It was called with x of 4x6, p = 0.3, rng = a Generator." in told["dropout"]
     assert "It was called with W of 6x3, ids of 2x4 of int64." in told["embedding"]
     assert "num_heads = 2" in told["mha"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from npformer.cli import main
+from npformer.teaching.exercises import exercise, solution
 
 
 @pytest.fixture(autouse=True)
@@ -124,3 +126,16 @@ def test_names_that_are_no_utf_8_cost_nobody_their_points(tmp_path, capsys):
     assert main(["exercises", "check", os.fsdecode(folder)]) == 0
     assert r"b\udcff" in capsys.readouterr().out
     assert main(["exercises", "report", "class", "--class", "--output", "class"]) == 2
+
+
+def test_a_file_that_was_not_graded_is_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for student in ("bob", "zoe"):
+        Path("class", student).mkdir(parents=True)
+        Path("class", student, "03_softmax.py").write_text(solution(exercise("softmax")))
+    assert main(["exercises", "report", "class", "--only", "3", "--gradescope", "results.json"]) == 0
+    said = "class: two files for softmax: zoe/03_softmax.py was not graded"
+    assert f"{said} (of several students, each in a folder: report --class)\n" in capsys.readouterr().err
+    assert said.removeprefix("class: ") in json.loads(Path("results.json").read_text())["output"]
+    assert main(["exercises", "check", "class"]) == 0
+    assert said in capsys.readouterr().err

@@ -66,7 +66,7 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CorpusError, match=r"^<stdin>: standard input is empty$"):
         read_corpus(["-"])
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"ab\xff")))
-    with pytest.raises(CorpusError, match=r"^<stdin>: not UTF-8: byte 0xff at offset 2$"):
+    with pytest.raises(CorpusError, match=r"^<stdin>: not UTF-8: byte 0xff at offset 2 .line 1.$"):
         read_corpus(["-"])
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(CorpusError, match=r"^<stdin>: standard input is closed$"):
@@ -85,10 +85,11 @@ def test_mark_and_line_ends(tmp_path: Path) -> None:
         (b"", "the file is empty"),
         (b" \n\t\n", "the file has nothing but white space"),
         (b"\xef\xbb\xbf", "the file is empty"),
-        (b"caf\xc3\xa9 caf\xe9\n", "not UTF-8: byte 0xe9 at offset 9"),
-        (b"\xef\xbb\xbfab\xff", "not UTF-8: byte 0xff at offset 5"),
-        (b"cut off \xe4\xb8", "not UTF-8: byte 0xe4 at offset 8"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", r"a binary file \(byte 0x00 at offset 8\), expected UTF-8 text"),
+        (b"caf\xc3\xa9 caf\xe9\n", "not UTF-8: byte 0xe9 at offset 9 .line 1."),
+        (b"a\nb\ncaf\xe9\n", "not UTF-8: byte 0xe9 at offset 7 .line 3."),
+        (b"\xef\xbb\xbfab\xff", "not UTF-8: byte 0xff at offset 5 .line 1."),
+        (b"cut off \xe4\xb8", "not UTF-8: byte 0xe4 at offset 8 .line 1."),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "a binary file .byte 0x00 at offset 8 .line 3.., expected UTF-8 text"),
         (bytes(range(1, 32)) * 9, "a binary file .*control characters.*, expected UTF-8 text"),
         ("text".encode("utf-16"), "UTF-16 or UTF-32 text, expected UTF-8"),
     ],
@@ -103,7 +104,7 @@ def test_refused_files(tmp_path: Path, content: bytes, message: str) -> None:
 
 def test_a_bad_file_in_a_folder_is_named(folder: Path) -> None:
     (folder / "sub" / "bad.txt").write_bytes(b"\xff")
-    with pytest.raises(CorpusError, match=r"sub.bad\.txt: not UTF-8: byte 0xff at offset 0$"):
+    with pytest.raises(CorpusError, match=r"sub.bad\.txt: not UTF-8: byte 0xff at offset 0 .line 1.$"):
         read_corpus([folder])
 
 

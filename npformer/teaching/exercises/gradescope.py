@@ -17,7 +17,9 @@ from .exercise import Grade, Mark
 VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
 
 
-def results(grades: Sequence[Grade], hidden: str = "after_due_date", seconds: float = 0.0) -> dict[str, Any]:
+def results(
+    grades: Sequence[Grade], hidden: str = "after_due_date", seconds: float = 0.0, note: str = ""
+) -> dict[str, Any]:
     """Return the content of results.json.
 
     Parameters
@@ -27,6 +29,8 @@ def results(grades: Sequence[Grade], hidden: str = "after_due_date", seconds: fl
         When students see the tests of hidden points. Gradescope shows the total when all tests are visible.
     seconds : float
         How long grading took.
+    note : str
+        What is said of the whole folder, such as which file was not graded.
 
     Raises
     ------
@@ -45,7 +49,8 @@ def results(grades: Sequence[Grade], hidden: str = "after_due_date", seconds: fl
         raise ValueError(f"gradescope: visibility: expected one of {', '.join(VISIBILITIES)}, got {hidden!r}")
     marks = [(grade, i, mark) for grade in grades for i, mark in enumerate(grade.marks, 1)]
     tests = [test for grade, i, mark in marks for test in _tests(grade, i, mark, hidden)]
-    notes = [f"{grade.number} {grade.exercise}: {grade.note}" for grade in grades if grade.note]
+    notes = [note] if note else []
+    notes += [f"{grade.number} {grade.exercise}: {grade.note}" for grade in grades if grade.note]
     done = sum(grade.status == "passed" for grade in grades)
     return {
         "score": round(sum(test["score"] for test in tests), 4),

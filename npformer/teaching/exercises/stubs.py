@@ -34,7 +34,8 @@ def exercise(which: str | int) -> Exercise:
     for i, one in enumerate(EXERCISES, 1):
         if str(which) in (str(i), f"{i:02}", one.name, f"{i:02}_{one.name}", file_name(one)):
             return one
-    raise ValueError(f"exercise: expected a number from 1 to {len(EXERCISES)} or a name, got {which!r}")
+    expected = f"a number from 1 to {len(EXERCISES)}, a name, or a file or folder that exists"
+    raise ValueError(f"exercise: expected {expected}, got {which!r}")
 
 
 def file_name(exercise: Exercise) -> str:

@@ -137,4 +137,5 @@ def exhibit(which: int | str) -> Exhibit:
     for found in EXHIBITS:
         if which in (found.number, str(found.number), f"{found.op}/{found.name}"):
             return found
-    raise ValueError(f"museum: expected a number from 1 to {len(EXHIBITS)} or op/name, got {which!r}")
+    expected = f"a number from 1 to {len(EXHIBITS)}, an op, op/name or an optimizer"
+    raise ValueError(f"museum: expected {expected}, got {which!r}")

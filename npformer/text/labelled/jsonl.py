@@ -69,6 +69,8 @@ def read_jsonl(
     counts = Counter(key for row in good for key in row.values)
     fields = [field for field, count in counts.items() if 2 * count > len(good)]
     found = by_name(task, fields)
+    if found is None:  # rows that lack a field are bad, however many they are
+        found = by_name(task, fields := list(counts))
     if like is not None and (found is None or set(map(str, like.values())) <= counts.keys()):
         wanted = wanted or like
     if wanted is None:

@@ -4,12 +4,13 @@
     JSONL                   an object in each line
     a table with a header   TSV, or a file whose name ends in .csv; a header has names that are known, two of
                             them or, where the file's name says that it is a table, one
-    CoNLL                   of words to tag: blank lines between the sentences, or a name that says so
+    CoNLL                   of words to tag: blank lines between the sentences, and tabs or known tags in most
+                            others; or a name that says so
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePath
 
 from .columns import LABELS, check_task, parse_columns
@@ -19,8 +20,12 @@ from .read import examples_of
 from .table import columns_of, csv_rows, has_header, tsv_rows
 
 
-def tell_texts(lines: Sequence[str], name: str, task: str) -> str | None:
+def tell_texts(
+    lines: Sequence[str], name: str, task: str, tags: Collection[str] | None = None
+) -> str | None:
     """Return the format of a file of texts, or None if it has a text in each line and nothing else.
+
+    `tags` are those that words may have in CoNLL with blanks between its columns: lines of a poem are none.
 
     Examples
     --------
@@ -39,9 +44,15 @@ def tell_texts(lines: Sequence[str], name: str, task: str) -> str | None:
     if hint == "csv" and _named(list(csv_rows(lines, name, tell_delimiter(lines)))[:SAMPLE], task, alone):
         return "csv"
     parted = any(not line.strip() for line in sample)
-    if task == "tag" and (hint == "conll" or parted) and tell_format(lines, name, task) == "conll":
-        return "conll"
+    if task == "tag" and (hint == "conll" or parted and (tags is None or _tagged(sample, tags))):
+        return "conll" if tell_format(lines, name, task) == "conll" else None
     return None
+
+
+def _tagged(lines: Sequence[str], tags: Collection[str]) -> bool:
+    """Whether most lines that are not blank have a tab, or one of the tags at their end."""
+    filled = [line for line in lines if line.strip()]
+    return 2 * sum("\t" in line or line.split()[-1] in tags for line in filled) > len(filled)
 
 
 def texts_of(
@@ -52,6 +63,7 @@ def texts_of(
     columns: str | None = None,
     format: str | None = None,
     skip_bad: bool = False,
+    tags: Collection[str] | None = None,
 ) -> Labelled | None:
     """Return the texts of a file as examples without labels; None if it has a text in each line.
 
@@ -61,7 +73,9 @@ def texts_of(
         From `lines.read_lines`.
     task, columns, format, skip_bad
         As for `read_examples`. With `columns` or `format` it is a table or JSON; columns of labels may be
-        there, and are not looked at.
+        there, and are not looked at. "lines" is a format, too: a text in each.
+    tags
+        As for `tell_texts`.
 
     Raises
     ------
@@ -69,9 +83,11 @@ def texts_of(
         As `read_examples`.
     """
     check_task(task)
-    if format is not None and format not in FORMATS:
-        raise ValueError(f"texts_of: format: expected one of {', '.join(FORMATS)}, got {format!r}")
-    told = format or tell_texts(lines, name, task)
+    if format is not None and format not in (*FORMATS, "lines"):
+        raise ValueError(f"texts_of: format: expected one of {', '.join(FORMATS)}, lines, got {format!r}")
+    if format == "lines":
+        return None
+    told = format or tell_texts(lines, name, task, tags)
     if told is None:
         if columns is None:
             return None

@@ -80,6 +80,9 @@ BAD = {
         "a.txt:5: expected a JSON object, got what cannot be read (RecursionError)"),
     "JSONL: an empty line": (
         JSONL + "\n" + JSONL, "classify", "a.txt:5: expected a JSON object, got an empty line"),
+    "JSONL: a label in half of the rows": (
+        '{"text": "a", "label": "x"}\n{"text": "b"}\n', "classify",
+        "a.txt:2: expected a field 'label', got 'text'"),
     "JSONL: a field twice": (
         JSONL + '{"text": "a", "label": "x", "text": "b"}\n', "classify",
         "a.txt:5: expected each field once, got 'text' 2 times"),
@@ -180,7 +183,7 @@ def test_mixed_encodings(refused, write, format):
 
 def test_bytes_that_are_no_text(refused):
     assert refused(b"\xff\xfea\0", "classify") == "a.txt: UTF-16 or UTF-32 text, expected UTF-8"
-    assert "a binary file (byte 0x00 at offset 2)" in refused(b"a\t\0", "classify")
+    assert "a binary file (byte 0x00 at offset 2 (line 1))" in refused(b"a\t\0", "classify")
     assert refused("", "classify") == "a.txt: the file is empty"
     assert refused(" \n\n", "classify") == "a.txt: the file has nothing but white space"
     header = b"t\xe9xt\tlabel\nhi\tham\n"

@@ -66,6 +66,15 @@ def test_tags_that_are_empty_are_not_looked_at_either():
         texts_of(["Rome\tO", " \tO"], "a.conll", "tag")
 
 
+def test_a_poem_is_no_conll():
+    poem = ["roses are red", "violets are blue", "", "sugar is sweet"]
+    assert tell_texts(poem, "a.txt", "tag", {"O", "B-x"}) is None
+    assert texts_of(poem, "a.txt", "tag", tags={"O", "B-x"}) is None
+    assert tell_texts(["EU B-x", "a O", "", "b O"], "a.txt", "tag", {"O", "B-x"}) == "conll"
+    assert tell_texts(["EU\tN", "a\tV", "", "b\tV"], "a.txt", "tag", {"O", "B-x"}) == "conll"
+    assert texts_of(["EU B-x", "", "b O"], "a.conll", "tag", format="lines") is None
+
+
 def test_what_cannot_be_read_is_told():
     with pytest.raises(CorpusError, match="a.jsonl:1: expected fields for texts of classify, got 'body_t'"):
         texts_of(['{"body_t": "a"}'], "a.jsonl", "classify")
@@ -73,5 +82,5 @@ def test_what_cannot_be_read_is_told():
         texts_of(['{"text": "a"}', "{}", '{"text": "b"}'], "a.jsonl", "classify")
     with pytest.raises(ValueError, match="columns: expected text=1 for texts of classify, got 'source=1'"):
         texts_of(["a\tb"], "a.tsv", "classify", columns="source=1")
-    with pytest.raises(ValueError, match="format: expected one of tsv, csv, jsonl, conll, got 'xml'"):
+    with pytest.raises(ValueError, match="format: expected one of tsv, csv, jsonl, conll, lines, got 'xml'"):
         texts_of(["a"], "a.xml", "classify", format="xml")
