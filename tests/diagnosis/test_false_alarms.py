@@ -120,3 +120,13 @@ def test_a_gradient_in_float32_where_all_are_zero_is_wrong_and_not_rounded():
     inputs = [np.arange(4.0)]
     report = npformer.check(lambda x: (0 * x, x), lambda dout, x: (5 * dout).astype(np.float32), inputs)
     assert any(f.verdict.name == "WRONG" for f in report.results[0].findings), str(report)
+
+
+def test_a_zero_that_a_small_norm_has_magnified():
+    """Cosines of single numbers are constant; what the complex step leaves of that is 1e-13 beside 6e-4."""
+    inputs = sample_inputs("info_nce", 564, sizes={"N": 5, "d": 1})
+    assert np.abs(inputs["keys"]).min() < 1e-3
+    forward, backward = student("info_nce")
+    npformer.check(forward, backward, inputs).raise_if_failed()
+    report = npformer.check(forward, lambda dout, cache: [g + 1e-11 for g in backward(dout, cache)], inputs)
+    assert not report.passed

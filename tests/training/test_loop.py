@@ -20,6 +20,7 @@ from npformer.training import checkpoints as checkpoints_module
 from npformer.training import loop as loop_module
 from npformer.training import trainer as trainer_module
 from npformer.training.metrics import read_metrics
+from npformer.training.signals import SIGNALS
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "OPENBLAS_NUM_THREADS": "1"}
@@ -100,6 +101,9 @@ def test_a_signal_finishes_the_step_and_saves(make_run, monkeypatch, number, ste
                 os.kill(os.getpid(), number)
         return update(self, step, executor)
 
+    ours = signal.getsignal(number)
+    if number not in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)  # under nohup it is ignored
     before = signal.getsignal(number)
     monkeypatch.setattr(trainer_module.Trainer, "update", signalled)
     saved = f"stopped after step {step_of} of 12; saved in .*step-{step_of:08d}.npz"
@@ -107,6 +111,7 @@ def test_a_signal_finishes_the_step_and_saves(make_run, monkeypatch, number, ste
         quiet_fit(stopped)
     monkeypatch.undo()
     assert signal.getsignal(number) is before
+    signal.signal(number, ours)
     quiet_fit(open_run(stopped.folder))
     assert everything(stopped) == everything(calm)
 
@@ -214,7 +219,7 @@ def test_checkpoints_that_are_all_torn_are_not_passed_over_in_silence(make_run, 
     monkeypatch.undo()
     assert said[2] == "no checkpoint can be read: starting again from the first step"
     quiet_fit(open_run(run.folder), said=said)
-    assert said[-1] == "going on after step 7 of 12"
+    assert "going on after step 7 of 12" in said
     assert everything(run) == everything(calm)
     assert not list(run.folder.glob(".*.tmp"))
 

@@ -103,7 +103,7 @@ def test_the_same_line_cannot_be_wrong_twice():
 
 
 def test_no_exhibit_by_that_name():
-    with pytest.raises(ValueError, match="op/name, got 'softmax/none'"):
+    with pytest.raises(ValueError, match="op/name or an optimizer, got 'softmax/none'"):
         exhibit("softmax/none")
 
 
