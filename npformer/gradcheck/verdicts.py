@@ -218,16 +218,13 @@ def digits_lost(x: Array) -> float:
     return min(max(1.0, float(np.max(size, initial=0.0, where=np.isfinite(size)))), LARGE)
 
 
-LOST = 500  # roundings of the outputs, which a division by a small norm leaves of a gradient of zero
-
-
 def zero_like(reference: Reference, noise: float, eps: float) -> bool:
     """Is the numeric gradient no more than what rounding outputs of this size leaves of a zero?"""
     known = np.isfinite(reference.gradient)
     size = np.abs(reference.gradient[known])
     largest = float(np.max(size, initial=0.0))
     # (what a division by a small norm magnifies is more than that, but still within what the stencil knows)
-    lost = largest <= LOST * eps * noise and bool((size <= reference.error[known]).all())
+    lost = largest <= 500 * eps * noise and bool((size <= reference.error[known]).all())
     return lost or largest <= 8 * eps * noise
 
 
@@ -259,9 +256,12 @@ def tolerances(reference: Reference, x: Array, scale: float, scale_all: float, n
         return np.asarray(BASE_FLOAT32 * (eps / 1.2e-7) * scale + by_rounding + LUCK * reference.error)
     if reference.method == "9-point stencil":  # (what is left of large numbers has fewer digits)
         noise *= digits_lost(x)
-    by_rounding = LOST * EPS * noise
-    if not zero_like(reference, noise, EPS):  # (4: what a difference of numbers like the outputs leaves)
-        by_rounding = max(min(64 * EPS * noise, 1e-9 * scale), min(4 * EPS * noise, 1e-2 * scale))
+    by_rounding = 64 * EPS * noise
+    if zero_like(reference, noise, EPS):  # what is left of a zero says how much may be
+        left = np.abs(reference.gradient[np.isfinite(reference.gradient)])
+        by_rounding = max(by_rounding, 2 * float(np.max(left, initial=0.0)))
+    else:  # (4: what a difference of numbers like the outputs leaves)
+        by_rounding = max(min(by_rounding, 1e-9 * scale), min(4 * EPS * noise, 1e-2 * scale))
     if reference.method == "complex step":
         return np.asarray(
             BASE[reference.method] * scale + by_rounding + np.minimum(4 * reference.error, 1e-9 * scale)
