@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a report for each pair; 0 if all passed, 1 if not."""
     from ..diagnosis.samples import SIZES
     from ..teaching.child import run_child
-    from ..teaching.submission import inputs_of_shapes, op_of
+    from ..teaching.points import inputs_of_shapes, op_of
 
     path, name = args.file, ""
     if not Path(path).exists() and ":" in path:

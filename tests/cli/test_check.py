@@ -255,6 +255,9 @@ def test_shapes_are_for_the_functions_that_take_these(tmp_path, capsys):
     )
     assert main(["check", str(path), "--shapes", "a=3,b=3"]) == 0
     assert capsys.readouterr().out.count("passed") == 2
+    for shapes, words in {"a=3": "b is not given", "a=3,b=3,c=3": "c is no input of it"}.items():
+        assert main(["check", f"{path}:own", "--shapes", shapes]) == 1
+        assert capsys.readouterr().out.strip() == f"own: --shapes: it takes a, b: {words}"
 
 
 @pytest.mark.usefixtures("in_this_process")

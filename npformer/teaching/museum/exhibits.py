@@ -67,6 +67,11 @@ class Exhibit:
         """Return the right forward and the wrong backward."""
         return student(self.op)[0], _made(self.op, list(zip(self.right, self.wrong, strict=True)))
 
+    def sources(self) -> tuple[str, str]:
+        """Return the text of the right backward, and of the wrong one."""
+        changes = list(zip(self.right, self.wrong, strict=True))
+        return _changed(self.op, []), _changed(self.op, changes)
+
     def point(self, seed: int) -> dict[str, Any]:
         """Return a generic point at which the mistake shows."""
         return sample_inputs(self.op, seed, (self.op, self.name) in EQUAL)
@@ -92,16 +97,21 @@ def student(op: str) -> tuple[Function, Function]:
     raise ValueError(f"student: op: expected one of {', '.join(INDEX)}, got {op!r}")
 
 
-def _made(op: str, changes: list[tuple[str, str]]) -> Function:
-    backward = student(op)[1]
-    source = inspect.getsource(backward)
+def _changed(op: str, changes: list[tuple[str, str]]) -> str:
+    """The source of an op's backward with some of its text exchanged."""
+    source = inspect.getsource(student(op)[1])
     spans = sorted(((source.index(right), right, wrong) for right, wrong in changes), reverse=True)
     for start, right, wrong in spans:
         if source.count(right) != 1:
             raise ValueError(f"{op}: the line {right!r} stands there {source.count(right)} times, not once")
         source = source[:start] + wrong + source[start + len(right) :]
+    return source
+
+
+def _made(op: str, changes: list[tuple[str, str]]) -> Function:
+    backward = student(op)[1]
     names = dict(vars(inspect.getmodule(backward)))
-    exec(compile(source, f"<{op}>", "exec"), names)
+    exec(compile(_changed(op, changes), f"<{op}>", "exec"), names)
     made: Function = names[backward.__name__]
     return made
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import textwrap
 import warnings
 from collections.abc import Mapping, Set
+from difflib import SequenceMatcher
 from typing import Any
 
 import numpy as np
@@ -122,6 +125,40 @@ def listing_of_updates(which: str = "") -> str:
     return "\n".join(lines)
 
 
+def difference(exhibit: Exhibit) -> list[str]:
+    """Return the statements of the wrong backward behind -, and those of the right one behind +.
+
+    Examples
+    --------
+    >>> from .exhibits import exhibit
+    >>> difference(exhibit("linear/averaged-not-summed"))
+    ['- db = dout.mean(axis=0)', '+ db = dout.sum(axis=0)']
+    """
+    right, wrong = (_statements(source) for source in exhibit.sources())
+    found = []
+    for kind, i, j, k, m in SequenceMatcher(None, wrong, right, autojunk=False).get_opcodes():
+        if kind != "equal":
+            found += [f"- {line}" for statement in wrong[i:j] for line in statement.splitlines()]
+            found += [f"+ {line}" for statement in right[k:m] for line in statement.splitlines()]
+    return found
+
+
+def _statements(source: str) -> list[str]:
+    """The lines of a function, those of one statement together."""
+    lines = source.splitlines()
+    ends = {
+        node.lineno: node.end_lineno or node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.stmt) and not hasattr(node, "body")
+    }
+    found, at = [], 1
+    while at <= len(lines):
+        end = ends.get(at, at)
+        found.append(textwrap.dedent("\n".join(lines[at - 1 : end])))
+        at = end + 1
+    return found
+
+
 def page(exhibit: Exhibit) -> str:
     """Return one exhibit in words, with the referee's own report."""
     forward, backward = exhibit.build()
@@ -129,8 +166,7 @@ def page(exhibit: Exhibit) -> str:
         warnings.simplefilter("ignore")
         report = check(forward, backward, exhibit.point(0), op=exhibit.op)
     lines = [f"{exhibit.number}. {exhibit.op}: {exhibit.name}", "", f"The mistake: {exhibit.what}.", ""]
-    for right, wrong in zip(exhibit.right, exhibit.wrong, strict=True):
-        lines += [f"  - {wrong}", f"  + {right}"]
+    lines += [f"  {line}" for line in difference(exhibit)]
     hidden = hides_at(exhibit)
     lines += ["", f"Why it looks right: {exhibit.why}"]
     places = (
@@ -168,8 +204,6 @@ def markdown() -> str:
         for e in (e for e in EXHIBITS if e.op == op):
             hidden = hides_at(e)
             lines += ["", f"**{e.number}. {e.name}**: {e.what}.", "", "```diff"]
-            for right, wrong in zip(e.right, e.wrong, strict=True):
-                lines += [f"- {wrong}", f"+ {right}"]
-            lines += ["```", "", f"Why it looks right: {e.why}"]
+            lines += [*difference(e), "```", "", f"Why it looks right: {e.why}"]
             lines += [f"Where it hides: {', '.join(hidden)}."] if hidden else []
     return "\n".join(lines) + "\n"

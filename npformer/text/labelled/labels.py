@@ -40,7 +40,7 @@ def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:
 
 
 def check_labels(examples: Iterable[Example], labels: Sequence[str]) -> None:
-    """Raise CorpusError, which names file and line, at the first label that is not among `labels`.
+    """Raise CorpusError if some label is not among `labels`: file and line of the first, and which others.
 
     Examples
     --------
@@ -49,19 +49,24 @@ def check_labels(examples: Iterable[Example], labels: Sequence[str]) -> None:
     ...
     npformer.text.errors.CorpusError: a.tsv:7: expected a label of training ('order'), got 'hello'; ...
     """
-    known = set(labels)
+    known: set[object] = set(labels)
+    first, others = "", []
     for item in examples:
         tagged = isinstance(item.label, tuple)
         for place, label in enumerate(item.label if isinstance(item.label, tuple) else [item.label]):
             if label in known:
                 continue
-            what, word = "label", ""
+            known.add(label)
+            if first:
+                others.append(label)
+                continue
+            what, got = "label", shown(label)
             if tagged and item.words is not None:
-                what, word = "tag", f" (word {place + 1}, {shown(item.words[place])})"
-            raise CorpusError(
-                f"{item.where}: expected a {what} of training ({listed(labels)}), got {shown(label)}{word}; "
-                "finetune --labels FILE names more"
-            )
+                what, got = "tag", f"{got} (word {place + 1}, {shown(item.words[place])})"
+            first = f"{item.where}: expected a {what} of training ({listed(labels)}), got {got}"
+    if first:
+        later = f", and later {listed(others)}" if others else ""
+        raise CorpusError(f"{first}{later}; finetune --labels FILE names more")
 
 
 def numbers_as_names(examples: Iterable[Example]) -> str | None:

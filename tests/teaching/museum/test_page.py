@@ -9,7 +9,7 @@ import pytest
 import npformer
 import npformer.teaching.museum.page as pages
 from npformer.teaching.museum import EXHIBITS, exhibit
-from npformer.teaching.museum.page import described, hides_at, listing, markdown, page
+from npformer.teaching.museum.page import described, difference, hides_at, listing, markdown, page
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -71,4 +71,7 @@ def test_the_document_has_every_exhibit():
     text = (ROOT / "docs" / "museum.md").read_text(encoding="utf-8")
     for e in EXHIBITS:
         assert f"**{e.number}. {e.name}**: {e.what}." in text
-        assert all(f"- {wrong}" in text for wrong in e.wrong)
+        exchanged = difference(e)
+        assert "\n".join(["```diff", *exchanged, "```"]) in text
+        left_out = [line for line in exchanged if line.startswith("- ")]
+        assert all(any(wrong in line for line in left_out) for wrong in e.wrong)
