@@ -8,7 +8,7 @@ out of them, times 0.02); and a sequence of length 1. An op that has nothing of 
 mistake that gives the right gradient at a point (to 1e-12 of its scale) is hidden there: no protocol can
 catch it, and it is counted apart. A cell is the number of the other mistakes that a protocol catches at every
 seed / at some / at none, and how many of its checks of right gradients fail. Anything raised is caught. All
-of it takes five minutes or more on two cores.
+of it takes ten minutes or more on two cores.
 """
 
 from __future__ import annotations

@@ -268,7 +268,7 @@ def flash_attention_backward(
     if intermediates is not None:
         intermediates |= {"L": cache.m + cache.log_l, "D": D.copy()}
     for queries in blocks(q.shape[-2], cache.block[0]):
-        scaled = q[..., queries, :] * cache.scale
+        scaled = q[..., queries, :] * cache.scale  # 0
         seen = list(keys_in_reach(cache.reach, queries, k.shape[-2], cache.block[1]))
         D_i = D[..., queries, :]
         rounding = np.zeros_like(D_i)

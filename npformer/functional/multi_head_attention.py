@@ -331,9 +331,9 @@ def multi_head_attention_backward(
         dQ, dK = rotary_backward(dQ, cache.q_rotary), rotary_backward(dK, cache.k_rotary)
     dgamma_q = dgamma_k = None
     if cache.q_norm is not None and cache.k_norm is not None:  # 3
-        dQ, dgamma_q = rms_norm_backward(dQ.swapaxes(-2, -3), cache.q_norm)
-        dK, dgamma_k = rms_norm_backward(dK.swapaxes(-2, -3), cache.k_norm)
-        dQ, dK = dQ.swapaxes(-2, -3), dK.swapaxes(-2, -3)
+        dQ, dgamma_q = rms_norm_backward(dQ.swapaxes(-2, -3), cache.q_norm)  # 3
+        dK, dgamma_k = rms_norm_backward(dK.swapaxes(-2, -3), cache.k_norm)  # 3
+        dQ, dK = dQ.swapaxes(-2, -3), dK.swapaxes(-2, -3)  # 3
     if intermediates is not None:
         intermediates |= {"dO": dO.copy(), "dQ": dQ.copy(), "dK": dK.copy(), "dV": dV.copy()}
     dx_q, dw_q, db_q = linear_backward(join_heads(dQ), cache.q)  # 2, 1
