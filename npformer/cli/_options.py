@@ -1,8 +1,10 @@
-"""Options that several commands have."""
+"""Options that several commands have, and the texts of a file that some have."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import PurePath
 
 
 def add_threads(parser: argparse.ArgumentParser, work: str) -> None:
@@ -30,3 +32,14 @@ def add_pooling(parser: argparse.ArgumentParser) -> None:
         choices=("mean", "cls", "pooler", "last"),
         help="what stands for a text; of a decoder mean or last (mean)",
     )
+
+
+def texts_of_lines(file: str) -> list[str]:
+    """Return the lines of a file, a text each; say so where its name is that of a table."""
+    from ..text.corpus import lines_of
+    from ..text.labelled.formats import SUFFIXES
+
+    texts = lines_of(file, "text")
+    if PurePath(file).suffix.lower() in SUFFIXES:
+        print(f"{file}: each whole line is read as a text, a header and labels, too", file=sys.stderr)
+    return texts

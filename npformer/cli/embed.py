@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import BinaryIO
 
-from ._options import add_pooling, add_threads
+from ._options import add_pooling, add_threads, texts_of_lines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,14 +26,13 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from .._files import write_atomically
-    from ..text.corpus import lines_of
     from ..training import embed, load_model
 
     if not args.out.endswith(".npy"):
         raise ValueError(f"--out: expected a name that ends in .npy, got {args.out!r}")
     if not Path(args.out).absolute().parent.is_dir():
         raise FileNotFoundError(f"--out: {Path(args.out).parent}: no such folder")
-    texts = lines_of(args.file, "text")
+    texts = texts_of_lines(args.file)
     model, tokenizer = load_model(args.run_folder)
     how = {"pooling": args.pooling, "normalize": args.normalize, "threads": args.threads}
     vectors = embed(model, tokenizer, texts, **how)

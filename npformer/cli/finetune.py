@@ -106,9 +106,11 @@ def run(args: argparse.Namespace) -> int:
     """Fine-tune, and print the scores."""
     from ..finetuning import KINDS, Recipe, finetune, finetune_seeds, hold_out
     from ..finetuning.hold_out import in_both
+    from ..finetuning.score import digest
     from ..text.corpus import lines_of
     from ..text.labelled import Labelled, header_as_example, numbers_as_names, read_examples
     from ..training import Interruption, TrainingStopped, free_folder, load_model, require_free
+    from ..training.signals import interruptible
 
     if (args.dev is None) == (args.dev_share is None):
         got = "neither" if args.dev is None else "both"
@@ -139,11 +141,12 @@ def run(args: argparse.Namespace) -> int:
                 way["like"] = first.columns
         read = read_examples(file, args.task, **way, skip_bad=args.skip_bad)
         ways.setdefault(Path(file).suffix, read)
-        parts[part], about[part] = read.examples, file
+        parts[part], about[part] = read.examples, file if file == "-" else str(Path(file).absolute())
         _say(read.about, args)
         tell_skipped(read.skipped, file)
         if part == "train":
             about["read"] = {"columns": read.columns, "format": read.format, "skip_bad": args.skip_bad}
+            about["train_sha256"] = digest(read.examples)
             if (hint := numbers_as_names(read.examples)) is not None:
                 print(f"{file}: {hint}", file=sys.stderr)
             if ", no header," in read.about and (hint := header_as_example(read.examples)) is not None:
@@ -163,10 +166,11 @@ def run(args: argparse.Namespace) -> int:
     options |= {"threads": args.threads, "quiet": args.quiet}
     data = (model, tokenizer, parts["train"], parts["dev"], recipe, out)
     try:
-        if args.seeds is None:
-            result = finetune(*data, **options)
-        else:
-            result = finetune_seeds(*data, args.seeds, tell=lambda line: _say(line, args), **options)
+        with interruptible():  # also before the first step, and between seeds
+            if args.seeds is None:
+                result = finetune(*data, **options)
+            else:
+                result = finetune_seeds(*data, args.seeds, tell=lambda line: _say(line, args), **options)
     except Interruption as error:
         print(f"npformer finetune: {error}", file=sys.stderr)
         return 130

@@ -18,6 +18,8 @@ from .finetune import (
     tell_skipped,
 )
 
+BLANKS = {ord(blank): " " for blank in "\t\n\r"}  # in labels: a line for each text
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
@@ -74,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         elif said.probability is None:
             print(f"{said.label:.4f}")
         else:
-            print(f"{said.label}\t{said.probability:.4f}")
+            print(f"{said.label.translate(BLANKS)}\t{said.probability:.4f}")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from ._options import add_pooling, add_threads
+from ._options import add_pooling, add_threads, texts_of_lines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,14 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the nearest lines with their cosines, the nearest first."""
-    from ..text.corpus import lines_of
     from ..training import embed, load_model, nearest
 
     if args.k < 1:
         raise ValueError(f"-k: expected at least 1, got {args.k}")
     if not args.query.strip():
         raise ValueError("TEXT: expected a text, got a blank one")
-    texts = lines_of(args.file, "text")
+    texts = texts_of_lines(args.file)
     model, tokenizer = load_model(args.run_folder)
     how = {"pooling": args.pooling, "threads": args.threads}
     query, *vectors = embed(model, tokenizer, [args.query, *texts], **how)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..generation.prompts import NotFinite
 from ..text import CorpusError, Tokenizer
 from ..text.labelled import Example
 from ..training.step import cut_batch, tokens_at_once
@@ -34,11 +35,14 @@ class Task:
         Names of the labels; of numbers what they were scaled by; of texts none.
     longest : int, optional
         Most tokens of a row that it was trained on; None: what the model reads.
+    texts : int, optional
+        Texts of an example, one or two; None: it was not said, or the texts are written.
     """
 
     name: str
     labels: tuple[str, ...]
     longest: int | None = None
+    texts: int | None = None
 
     @property
     def kind(self) -> Kind:
@@ -46,7 +50,18 @@ class Task:
         return KINDS[self.name]
 
     def rows(self, examples: Sequence[Example], model: Any, tokenizer: Tokenizer) -> Rows:
-        """Return the examples as rows of tokens that the model can read."""
+        """Return the examples as rows of tokens that the model can read.
+
+        Raises
+        ------
+        CorpusError
+            If one has two texts where training had one, or one where it had two; it is named.
+        """
+        numbers = {1: "one text", 2: "two texts (text1 and text2)"}
+        for item in examples:
+            if self.texts is not None and len(item.texts) != self.texts:
+                wanted, got = (numbers.get(n, "words") for n in (self.texts, len(item.texts)))
+                raise CorpusError(f"{item.where}: expected {wanted}, as in training, got {got}")
         most = self.longest or model.config.max_positions
         segments = getattr(model.config, "n_segments", 0) > 1  # an encoder's alone
         return self.kind.rows(examples, tokenizer, most, segments)
@@ -90,6 +105,11 @@ def predict_examples(
         Of the examples.
     executor : concurrent.futures.Executor, optional
         Its threads share the work; the result does not depend on them.
+
+    Raises
+    ------
+    NotFinite
+        If a probability or number is NaN or infinite: the model's weights are, or too large.
     """
     kind, objective = task.kind, task.kind.objective(task.labels, None)
     if not examples:
@@ -106,6 +126,9 @@ def predict_examples(
     for places, found in zip(pieces, run(work, pieces), strict=True):
         for i, output in zip(places.tolist(), found, strict=True):
             outputs[i] = output
+    for item, output in zip(examples, outputs, strict=True):
+        if kind.LABELS != "texts" and not np.isfinite(output).all():
+            raise NotFinite(f"{item.where}: what the model says of it is not finite")
     return kind.predictions(outputs, examples, task.labels)
 
 

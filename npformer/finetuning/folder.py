@@ -24,7 +24,7 @@ def save_task_model(model: Any, tokenizer: Tokenizer, task: Task, folder: str | 
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    values = {"task": task.name, "labels": list(task.labels), "longest": task.longest}
+    values = {"task": task.name, "labels": list(task.labels), "longest": task.longest, "texts": task.texts}
     model.save_pretrained(folder, tokenizer)
     write_json(folder / "task.json", values)  # last: it speaks of weights that are there
 
@@ -77,9 +77,10 @@ def _task_file(folder: Path) -> Path:
 def _read_task(path: Path) -> Task:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        longest = values.get("longest")  # None, and not there in older folders
+        longest, texts = (values.get(name) for name in ("longest", "texts"))  # not there in older folders
         labels = tuple(map(str, values["labels"]))
-        task = Task(values["task"], labels, None if longest is None else int(longest))
+        longest, texts = (None if number is None else int(number) for number in (longest, texts))
+        task = Task(values["task"], labels, longest, texts)
         KINDS[task.name]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not the description of a task ({error})") from None

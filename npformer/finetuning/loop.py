@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from .._files import write_json
 from .._threads import available_cores
+from ..generation.prompts import NotFinite
 from ..optim import AdamW, clip_by_global_norm, decays, global_norm, linear, make_segments
 from ..optim.layerwise import layerwise_decay
 from ..text import CorpusError, Tokenizer
@@ -117,7 +118,8 @@ def finetune(
     if labels and kind.LABELS != "classes":
         raise ValueError(f"labels: those of {recipe.task} are {kind.LABELS}")
     more = [label for label in dict.fromkeys(labels) if label not in names]
-    task = Task(recipe.task, (*names, *more), recipe.max_len)
+    texts = {len(item.texts) for item in train} if kind.LABELS == "numbers" else set()
+    task = Task(recipe.task, (*names, *more), recipe.max_len, texts.pop() if len(texts) == 1 else None)
     model = prepare_model(pretrained, recipe, len(task.labels))
     most = model.config.max_positions
     if recipe.max_len is not None and recipe.max_len > most:
@@ -227,7 +229,10 @@ class _Run:
                     self.progress.update(step + 1, found.loss)
                     if stop.made:
                         raise Interruption(f"stopped in epoch {epoch + 1}; {self.what_is_left(best)}")
-                scores, by_label = self.judge(dev)
+                try:
+                    scores, by_label = self.judge(dev)
+                except NotFinite as error:
+                    raise TrainingStopped(f"epoch {epoch + 1}: {error}; {self.what_is_left(best)}") from None
                 log.write(epoch=epoch + 1, **scores)
                 self._tell_epoch(epoch + 1, score, scores[score])
                 if not best or ahead(score, scores, best["dev"]):

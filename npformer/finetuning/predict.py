@@ -128,8 +128,9 @@ def read_texts(
     if not examples:
         raise CorpusError(f"{name}: expected a text in each line, got none")
     if say is not None and format is None and SUFFIXES.get(PurePath(name).suffix.lower()) in ("csv", "jsonl"):
-        roles = ",".join(f"{role}=N" for role in min(roles_of(f"texts of {task}"), key=len))
-        say(f"{name}: no header is known, each whole line is read as a text; of a table: --columns {roles}")
+        forms = sorted(roles_of(f"texts of {task}"), key=len)
+        columns = " or ".join(",".join(f"{role}=N" for role in roles) for roles in forms)
+        say(f"{name}: no header is known, each whole line is read as a text; of a table: --columns {columns}")
     return examples
 
 

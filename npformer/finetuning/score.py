@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,13 +66,28 @@ def score(
     return result
 
 
+def digest(examples: Sequence[Example]) -> str:
+    """Return the SHA-256 of texts, words and labels, which tells examples from others.
+
+    Examples
+    --------
+    >>> one = Example(("a good film",), "yes", None, "a.tsv:1")
+    >>> digest([one]) == digest([one._replace(where="b.tsv:7")]), digest([one]) == digest([one, one])
+    (True, False)
+    """
+    found = hashlib.sha256()
+    for item in examples:
+        found.update(repr((item.texts, item.words, item.label)).encode("utf-8", "surrogatepass"))
+    return found.hexdigest()
+
+
 def training_examples(folder: str | Path, task: Task) -> list[Example]:
     """Return the examples that the model of a folder was trained on, as its config.json says.
 
     Raises
     ------
     OSError, CorpusError
-        If they are no longer there, or another number, or one has a label that is none of the model's.
+        If they are no longer there, or others, or one has a label that is none of the model's.
     """
     path, values = _config_of(folder)
     if path is None:
@@ -82,6 +98,8 @@ def training_examples(folder: str | Path, task: Task) -> list[Example]:
     read = read_examples(file, task.name, **how)
     task.kind.targets(read.examples, task.labels)  # or it says which label is unknown
     examples = read.examples
+    if values.get("train_sha256") not in (None, digest(examples)):
+        raise CorpusError(f"{file}: expected the examples of training, got others")
     if values.get("dev_share") is not None:
         examples, _ = hold_out(examples, values["dev_share"], values["dev_seed"])
     result = path.with_name("result.json")

@@ -16,7 +16,7 @@ from ..scores import mean_and_std
 from ..text import Tokenizer
 from ..text.labelled import Example
 from ..training import Interruption, TrainingStopped, require_free
-from .kinds.kind import LOWER
+from .kinds.kind import ahead
 from .loop import finetune
 from .recipe import Recipe
 
@@ -105,8 +105,11 @@ def summary(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     alike = ("task", "score", "baseline_is", "baseline", "test_baseline")
     whole = {name: first[name] for name in alike if name in first}
     whole["seeds"] = [result["seed"] for result in results]
-    best = min if score in LOWER else max
-    whole["best"] = best(results, key=lambda result: result["dev"][score])["seed"]
+    best = first
+    for result in results:
+        if ahead(score, result["dev"], best["dev"]):
+            best = result
+    whole["best"] = best["seed"]
     for part in ("dev", "test"):
         if part in first:
             moments = {name: mean_and_std([result[part][name] for result in results]) for name in first[part]}

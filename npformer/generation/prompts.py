@@ -34,6 +34,10 @@ class Started(NamedTuple):
     room: list[int]  # how many new tokens the model's positions leave to each
 
 
+class NotFinite(ValueError):
+    """What a model says is no number: its weights are damaged, or its training diverged."""
+
+
 def require_model(op: str, model: Any) -> None:
     """Raise TypeError or ValueError unless `model` can write."""
     if not isinstance(model, Decoder | EncoderDecoder):
@@ -137,12 +141,12 @@ def next_logits(model: Decoder | EncoderDecoder, hidden: Array) -> Array:
 
     Raises
     ------
-    ValueError
+    NotFinite
         If the model's weights make something that is not finite.
     """
     logits, _ = model.lm_head.forward(model.params, hidden[:, -1], False)
     if not np.isfinite(logits.max()):
-        raise ValueError(
+        raise NotFinite(
             "the model's logits are not finite: its weights are damaged, or its training diverged"
         )
     return logits

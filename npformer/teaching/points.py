@@ -118,7 +118,10 @@ def points_of(
             wrong = [f"{', '.join(missing)} {_is(missing)} not given"] if missing else []
             wrong += [f"{', '.join(unknown)} {_is(unknown)} no input of it"] if unknown else []
             takes = ", ".join(p.name for p in parameters)
-            return f"{name}: --shapes: it takes {takes}: {' and '.join(wrong)}"
+            text = f"{name}: --shapes: it takes {takes}: {' and '.join(wrong)}"
+            if any(_is_number(one) for one in missing):
+                text += "; for numbers define example_inputs() in the file, --shapes gives arrays"
+            return text
     for maker in (f"{name}_example_inputs", "example_inputs"):
         if hasattr(module, maker):
             function = getattr(module, maker)
@@ -126,8 +129,7 @@ def points_of(
     if op not in SIZES:
         wanted = ", ".join(p.name for p in needed)
         or_shapes = f", or give --shapes for {wanted}, as in --shapes x=3x4,w=4x5"
-        wanted_numbers = [p for p in needed if p.name.lower() not in ARRAYS_TOO]
-        if any(_same_name(p.name, number) for p in wanted_numbers for number in NUMBERS):
+        if any(_is_number(p.name) for p in needed):
             or_shapes = f" that gives {wanted}"  # --shapes gives arrays, and one of these is a number
         return (
             f"{name}: no inputs to check it at: define example_inputs() or {name}_example_inputs() in the "
@@ -209,6 +211,10 @@ def _numbers(parameters: Sequence[inspect.Parameter], op: str) -> dict[str, Any]
 def _same_name(theirs: str, ours: str) -> bool:
     one, other = (name.lower().replace("_", "") for name in (theirs, ours))
     return one == other or any({one, other} <= names for names in SAME)
+
+
+def _is_number(theirs: str) -> bool:
+    return theirs.lower() not in ARRAYS_TOO and any(_same_name(theirs, number) for number in NUMBERS)
 
 
 def plainer_points(op: str, seed: int = 0) -> list[dict[str, Any]]:

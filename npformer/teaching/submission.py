@@ -41,6 +41,8 @@ def check_file(request: dict[str, Any]) -> list[dict[str, Any]]:
     if not names:
         text = "no NAME_forward (or NAME) with a NAME_backward was found"
         return [{"name": "", "passed": False, "text": text}]
+    if len(names) == 1:
+        request = {**request, "name": names[0]}  # what --shapes lack is told where it is meant
     checked: list[dict[str, Any]] = []
     for i, name in enumerate(names):
         open_ = {"passed": False, "text": "", "open": True}
@@ -103,6 +105,8 @@ def _checked(module: Any, name: str, request: dict[str, Any]) -> dict[str, Any]:
             first = first or _raised(name, error, point if drawn else None)
             continue
         text = f"{report}\n\nIt was called with {_called(point)}."
+        if name not in text.partition("\n")[0]:  # the report's title is the op's
+            text = f"{name}: {text}"
         elsewhere = "" if first is None else f"at {first['point']} it fails: {first['error']}"
         if elsewhere:
             text += f"\nThis is a plainer point: {elsewhere}"

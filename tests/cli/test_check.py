@@ -247,6 +247,24 @@ def test_what_a_file_imports_from_npformer_is_not_the_files(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_a_report_names_the_function_where_it_is_not_the_ops(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text((FORWARD + RIGHT).replace("softmax", "gibbs"))
+    assert main(["check", str(path), "--op", "softmax"]) == 0
+    assert capsys.readouterr().out.startswith("gibbs: gradient check of softmax: passed")
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_shapes_for_the_only_function_of_a_file(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    own = "def own(x, n_heads):\n    return x * n_heads, n_heads\n"
+    path.write_text(f"{own}def own_backward(d, c):\n    return d * c\n")
+    assert main(["check", str(path), "--shapes", "x=3"]) == 1
+    words = "it takes x, n_heads: n_heads is not given; for numbers define example_inputs() in the file"
+    assert f"own: --shapes: {words}" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_shapes_are_for_the_functions_that_take_these(tmp_path, capsys):
     path = tmp_path / "two.py"
     path.write_text(
@@ -514,6 +532,6 @@ def test_what_was_found_before_the_code_left_is_shown(tmp_path, capsys):
     )
     assert main(["check", str(path)]) == 1
     out = capsys.readouterr().out
-    assert "gradient check of tanh: passed" in out
+    assert out.startswith("gradient check of tanh: passed")
     assert "relu: its code raised an exception\n" in out
     assert "SystemExit: no more" in out

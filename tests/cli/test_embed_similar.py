@@ -32,6 +32,11 @@ def test_embed_writes_a_vector_for_each_line(place, capsys):
     assert "4 vectors of 8 numbers (float32)" in capsys.readouterr().out
     vectors = np.load(out, allow_pickle=False)
     np.testing.assert_array_equal(vectors, embed(*load_model(place / "model"), LINES, normalize=True))
+    (place / "lines.txt").rename(place / "lines.csv")
+    arguments[2] = str(place / "lines.csv")
+    assert main(arguments) == 0
+    told = "lines.csv: each whole line is read as a text, a header and labels, too\n"
+    assert capsys.readouterr().err.endswith(told)
 
 
 def test_similar_prints_the_nearest_lines(place, capsys):

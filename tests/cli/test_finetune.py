@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -54,7 +56,8 @@ def test_from_a_file_to_predictions(place, capsys):
     result = json.loads((place / "runs" / "finetune-1" / "result.json").read_text())
     assert result["dev"]["accuracy"] == result["test"]["accuracy"] == 1.0
     config = json.loads((place / "runs" / "finetune-1" / "config.json").read_text())
-    assert (config["base"], config["train"], config["labels"]) == ("encoder", "train.tsv", ["neg", "pos"])
+    assert (config["base"], config["labels"]) == ("encoder", ["neg", "pos"])
+    assert config["train"] == str(place / "train.tsv")  # found from any folder
     (place / "texts.txt").write_text("very good\nthe bad film\n")
     assert main(["predict", "runs/finetune-1", "texts.txt"]) == 0
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
@@ -111,6 +114,55 @@ def test_texts_that_are_cut_are_told(place, capsys):
     err = capsys.readouterr().err
     assert "texts.txt:1: expected a text without its label, got a tab in" in err
     assert "of a labelled file: --score, or --columns text=N" in err
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_numbers_are_of_as_many_texts_as_in_training(place, capsys, pairs):
+    texts = ["a good film\tgood" if pairs else "a good film", "bad\tthe film" if pairs else "bad"]
+    (place / "numbers.tsv").write_text("".join(f"{text}\t{i}.5\n" for i, text in enumerate(texts * 5)))
+    assert finetune("--out", "numbers", task="regress", train="numbers.tsv", dev="numbers.tsv") == 0
+    (place / "like.txt").write_text("\n".join(texts))
+    (place / "other.txt").write_text("very good\n" if pairs else "very good\tgood\n")
+    assert main(["predict", "numbers", "like.txt"]) == 0
+    assert len(capsys.readouterr().out.splitlines()[-2:]) == 2
+    assert main(["predict", "numbers", "other.txt"]) == 2
+    one, two = "one text", "two texts (text1 and text2)"
+    wanted, got = (two, one) if pairs else (one, two)
+    assert f"text 1: expected {wanted}, as in training, got {got}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("task", "model"), [("classify", "encoder"), ("tag", "encoder"), ("clm", "decoder")])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_model_of_nan_is_no_best_epoch(place, capsys, task, model):
+    (place / "turns.tsv").write_text("".join(f"{text}\t{text}\n" for text, _ in ROWS))
+    file = {"tag": "train.conll", "clm": "turns.tsv"}.get(task, "train.tsv")
+    steps = ("--epochs", "1", "--batch-size", "64", "--lr", "1e30", "--warmup", "0", "--out", "out")
+    assert finetune(*steps, model=model, task=task, train=file, dev=file) == 1
+    err = capsys.readouterr().err
+    assert "npformer finetune: epoch 1: " in err
+    assert "no epoch was finished, nothing is saved" in err
+    assert not (place / "out" / "model").exists()
+
+
+def test_a_signal_before_the_first_step_of_a_seed(place, capsys, monkeypatch):
+    def one(*data, **options):
+        if data[4].seed == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return {"score": "accuracy", "dev": {"accuracy": 0.5}}
+
+    monkeypatch.setattr("npformer.finetuning.seeds.finetune", one)
+    assert finetune("--seeds", "3", "--out", "five") == 130
+    assert "seed 1: stopped; 1 of 3 seeds have finished, in five" in capsys.readouterr().err
+
+
+def test_labels_with_line_ends_are_on_one_line(place, capsys):
+    rows = [{"text": text, "label": label + "\tor\nso"} for text, label in ROWS * 6]
+    (place / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert finetune("--out", "tuned", train="train.jsonl", dev="train.jsonl") == 0
+    capsys.readouterr()
+    (place / "texts.txt").write_text("good\nbad\n")
+    assert main(["predict", "tuned", "texts.txt"]) == 0
+    assert [line.partition("\t")[0][3:] for line in capsys.readouterr().out.splitlines()] == [" or so"] * 2
 
 
 def test_tags_are_printed_beside_their_words(place, capsys):
@@ -196,8 +248,12 @@ def test_labelled_sources_are_scored_or_read_alone(place, capsys, task, model, s
     assert main(["finetune", model, *files, "--seeds", "2", "--out", "both", "--test", "turns.tsv"]) == 0
     out = capsys.readouterr().out
     whole = json.loads((place / "both" / "result.json").read_text())
-    best = min if score == "perplexity" else max
-    assert whole["best"] == best(whole["runs"], key=lambda one: one["dev"][score])["seed"]
+    names = [score, "perplexity"]  # of equal ones the lower perplexity
+
+    def rank(run):
+        return [-run["dev"][name] if name == "perplexity" else run["dev"][name] for name in names]
+
+    assert whole["best"] == max(whole["runs"], key=rank)["seed"]
     assert f"npformer predict both/seed-{whole['best']} -" in out
     assert "try it:     echo 'a good film' |" in out or "try it:     echo 'the bad film' |" in out
     for run in whole["runs"]:
@@ -363,11 +419,16 @@ def test_a_finished_model_is_scored_as_in_its_fine_tuning(place, capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["baseline_is"] == "most frequent label"
     assert result["examples"] == 3
-    (place / "train.tsv").unlink()
+    without = "no guess beside the scores without the training examples (--train FILE):"
+    train = place / "train.tsv"
+    train.write_text(train.read_text().replace("pos\t", "neg\t", 1))
+    assert main(["predict", "tuned", "test.tsv", "--score"]) == 0
+    assert f"{without} {train}: expected the examples of training, got others" in capsys.readouterr().err
+    train.unlink()
     assert main(["predict", "tuned", "test.tsv", "--score"]) == 0
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 2
-    assert "no guess beside the scores without the training examples (--train FILE): train.tsv: No" in err
+    assert f"{without} {train}: No such file" in err
     assert main(["predict", "tuned", "test.tsv", "--score", "--train", "dev.tsv"]) == 0
     assert "most frequent label" in capsys.readouterr().out
     assert main(["predict", "tuned", "test.tsv", "--by-label"]) == 2

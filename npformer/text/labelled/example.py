@@ -77,13 +77,16 @@ def shown(value: object, longest: int = 40) -> str:
     Examples
     --------
     >>> shown("a\\tb"), shown(None), shown(True), shown("x" * 100, 10)
-    ("'a\\\\tb'", 'null', 'true', "'xxxxxx...")
+    ("'a\\\\tb'", 'null', 'true', "'xxxxx...'")
     """
     names = {None: "null", True: "true", False: "false"}
     if value is None or isinstance(value, bool):
         return names[value]
     text = repr(value[:200] if isinstance(value, str) else value)
-    return text if len(text) <= longest else text[: longest - 3] + "..."
+    if len(text) <= longest:
+        return text
+    end = "..." + text[-1] if isinstance(value, str) else "..."
+    return text[: longest - len(end)] + end
 
 
 def counted(n: int, what: str) -> str:

@@ -65,8 +65,11 @@ def check_labels(examples: Iterable[Example], labels: Sequence[str]) -> None:
                 what, got = "tag", f"{got} (word {place + 1}, {shown(item.words[place])})"
             first = f"{item.where}: expected a {what} of training ({listed(labels)}), got {got}"
     if first:
-        later = f", and later {listed(others)}" if others else ""
-        raise CorpusError(f"{first}{later}; finetune --labels FILE names more")
+        later = f", and later {listed(others, 3)}" if others else ""
+        advice = "finetune --labels FILE names more"
+        if len(others) > 2 * len(labels):
+            advice = "are the labels in another column? --columns says so"
+        raise CorpusError(f"{first}{later}; {advice}")
 
 
 def numbers_as_names(examples: Iterable[Example]) -> str | None:

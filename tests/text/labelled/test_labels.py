@@ -70,6 +70,8 @@ def test_unknown_labels_are_named(write):
     whole = r"expected a label of training \('a', 'b'\), got 'c', and later 'd'; finetune --labels FILE .*"
     with pytest.raises(CorpusError, match=f"^dev.tsv:9: {whole}$"):
         check_labels([classed("a"), classed("c", 9), classed("d", 10), classed("c", 11)], ("a", "b"))
+    with pytest.raises(CorpusError, match=r"later 'c1', 'c2', 'c3' and 1 more; are the labels in"):
+        check_labels([classed(f"c{i}") for i in range(5)], ["a"])
     with pytest.raises(CorpusError, match=r"\('0', .*, '11' and 2 more\), got 'c'"):
         check_labels([classed("c")], [str(i) for i in range(14)])
     path = write("# newpar\n\nEU\tB-org\nwins\tO\n\nso\tO\nin\tB-place\n", "dev.tsv")
