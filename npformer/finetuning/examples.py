@@ -36,7 +36,7 @@ class Task:
     longest : int, optional
         Most tokens of a row that it was trained on; None: what the model reads.
     texts : int, optional
-        Texts of an example, one or two; None: it was not said, or the texts are written.
+        Of numbers: the texts that have one, one or two; None: the task says it, or training had both.
     """
 
     name: str

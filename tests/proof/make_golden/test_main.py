@@ -107,3 +107,11 @@ def test_a_run_that_learns_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(training, "RUNS", {"AdamW": run})
     with pytest.raises(RuntimeError, match="the loss fell by -?0.0"):
         training.make()
+
+
+def test_a_gradient_of_zero_only_has_to_be_as_small() -> None:
+    stored = {"a/grad": np.ones(3), "a/zero": np.array([1e-16, -3e-17])}
+    made = {**stored, "a/zero": np.array([-2e-16, 1e-16])}
+    assert script.differences(made, stored) == []
+    found = script.differences({**stored, "a/zero": np.array([2e-14, 0.0])}, stored)
+    assert [line.partition(":")[0] for line in found] == ["a/zero"]
