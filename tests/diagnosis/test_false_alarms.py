@@ -27,7 +27,10 @@ def students_right_code_passes(op, data):
     n = data.draw(sizes(" ".join(SIZES[op])))
     if "width" in n:
         n["width"] *= 2  # two heads
-    inputs = narrowed(sample_inputs(op, data.draw(st.integers(0, 9999)), sizes=n), data.draw(DTYPES))
+    dtype = data.draw(DTYPES)
+    if op == "query_key_norm_attention" and dtype is np.float32:
+        n["width"] = max(n["width"], 4)  # a norm of one number has no digits left: docs/referee.md
+    inputs = narrowed(sample_inputs(op, data.draw(st.integers(0, 9999)), sizes=n), dtype)
     report = npformer.check(*student(op), list(inputs.values()))
     assert report.passed, str(report)
 
