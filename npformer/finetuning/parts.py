@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..generation.prompts import NotFinite
 from ..objectives import perplexity
 from ..text import Tokenizer
 from ..text.labelled import Example
@@ -88,6 +86,11 @@ def judge(
     part : Part
     executor : concurrent.futures.Executor, optional
         Its threads share the work; the result does not depend on them.
+
+    Raises
+    ------
+    NotFinite
+        If what the model says of an example is not finite.
     """
     examples, rows = part.asked
     kind, said = task.kind, predict_examples(model, tokenizer, task, examples, rows, executor)
@@ -97,8 +100,6 @@ def judge(
         places = range(len(part.examples))
         batch = kind.batch(objective, part.rows, part.targets, places, tokenizer.pad_id)
         loss = evaluate(model, objective, [batch], executor).loss
-        if math.isnan(loss):
-            raise NotFinite(f"{part.examples[0].where} and those after it: the loss is not a number")
         found["perplexity"] = perplexity(min(loss, MOST_NATS))
     return Judged(found, kind.by_label(examples, said, task.labels))
 

@@ -69,6 +69,16 @@ def score(
 def digest(examples: Sequence[Example]) -> str:
     """Return the SHA-256 of texts, words and labels, which tells examples from others.
 
+    Parameters
+    ----------
+    examples : sequence of Example
+        In their order; where they stand does not count.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
     Examples
     --------
     >>> one = Example(("a good film",), "yes", None, "a.tsv:1")
