@@ -294,10 +294,10 @@ def flash_attention_backward(
             dZ_0 = fold(dS if cap is None else tanh_backward(dS, cap), k)  # 5
             dq[..., queries, :] += (dZ_0 @ k[..., keys, :]).reshape(scaled.shape)  # 6
             dk[..., keys, :] += dZ_0.swapaxes(-1, -2) @ fold(q[..., queries, :], k)  # 6
-    dq *= cache.scale
-    dk *= cache.scale
+    dq *= cache.scale  # 6
+    dk *= cache.scale  # 6
     if cache.seeds is not None:
-        dv *= keep_scale(cache.dropout_p)
+        dv *= keep_scale(cache.dropout_p)  # 1
     return dq, dk, dv, dbias
 
 

@@ -337,8 +337,8 @@ def multi_head_attention_backward(
     if intermediates is not None:
         intermediates |= {"dO": dO.copy(), "dQ": dQ.copy(), "dK": dK.copy(), "dV": dV.copy()}
     dx_q, dw_q, db_q = linear_backward(join_heads(dQ), cache.q)  # 2, 1
-    dx_kv, dw_k, db_k = linear_backward(join_heads(dK), cache.k)
-    dx_v, dw_v, db_v = linear_backward(join_heads(dV), cache.v)
+    dx_kv, dw_k, db_k = linear_backward(join_heads(dK), cache.k)  # 2, 1
+    dx_v, dw_v, db_v = linear_backward(join_heads(dV), cache.v)  # 2, 1
     dx_kv += dx_v
     if cache.is_self:
         dx_q += dx_kv
